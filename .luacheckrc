@@ -1,0 +1,18 @@
+-- One source for Lua 5.4 and LuaJIT: "min" is what all Lua versions share; what is used
+-- beyond that behind a test is listed.
+std = "min"
+max_line_length = 160
+self = false
+cache = false
+read_globals = {
+  "jit", "unpack",
+  table = { fields = { "unpack" } },
+  math = { fields = { "type" } },
+  package = { fields = { "searchpath", "searchers" } },
+}
+files["spec/**/*_spec.lua"] = { std = "min+busted" }
+files["spec/support"] = { std = "max+busted" }
+files["spec/bench"] = { std = "max" }
+files["lua/crdbcloud/nginx*.lua"] = { std = "ngx_lua" }
+files["examples/sandbox"] = { std = "max+ngx_lua" }
+exclude_files = { "build" }

@@ -1,0 +1,181 @@
+# crdbcloud: SQL users of CockroachDB Cloud clusters, managed from Lua.
+# `make help` lists the targets. Each ABI is built into a directory of its own:
+# build/5.4 for Lua 5.4, build/5.1 for LuaJIT.
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+CFLAGS ?= -O2 -g
+VERSION := $(shell sed -n 's/^return "\(.*\)"$$/\1/p' lua/crdbcloud/version.lua)
+
+ABIS    = 5.4 5.1
+
+# Flags come from pkg-config, each asked for once and only when something is compiled.
+ask  = $(if $(filter-out MISSING,$(1)),$(1),$(if $(1),$(error missing development files, see above: make deps)))
+once = $(eval $(1) := $(call ask,$(shell pkg-config $(2) || echo MISSING)))$($(1))
+INC_5.4    = $(call once,INC_5.4,--cflags lua5.4)
+INC_5.1    = $(call once,INC_5.1,--cflags luajit)
+INC_plain  = $(call once,INC_plain,--cflags libcurl libcrypto libutf8proc $(if $(HAVE_PQ),libpq))
+LIBS_core  = $(call once,LIBS_core,--libs libcurl libcrypto libutf8proc)
+LIBS_pq    = $(call once,LIBS_pq,--libs libpq)
+HAVE_PQ   := $(shell pkg-config --exists libpq 2>/dev/null && echo yes)
+
+WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Werror
+COMMON   = -std=c11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fvisibility=hidden -DCRDB_VERSION='"$(VERSION)"' $(SANITIZE:%=-fsanitize=%)
+LINK     = -shared -fvisibility=hidden -Wl,-z,relro,-z,now,-z,nodelete -Wl,--as-needed $(SANITIZE:%=-fsanitize=%)
+
+# Only these include lua.h and are compiled once per ABI; all others are plain C, compiled once,
+# without Lua's headers in reach. pq.so shares the secret type with core.so.
+SOURCES  := $(notdir $(wildcard csrc/*.c))
+LUA_SRC  := $(filter core.c pq.c lua_%.c,$(SOURCES))
+PLAIN    := $(filter-out $(LUA_SRC),$(SOURCES))
+ONLY_PQ  := $(filter pq.c pq_%.c lua_pq%.c,$(SOURCES))
+SRC_core := $(filter-out $(ONLY_PQ),$(SOURCES))
+SRC_pq   := $(ONLY_PQ) $(filter secret.c buffer.c lua_secret.c lua_check.c,$(SOURCES))
+MODULES  := core $(and $(HAVE_PQ),$(filter pq.c,$(SOURCES)),pq)
+
+OBJ = $(BUILD)/obj
+objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
+          $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
+
+.PHONY: all modules command deps demo check check-memory bench fuzz lint format sandbox \
+        install uninstall clean help rock rock-install FORCE
+.DELETE_ON_ERROR:
+
+# Two makes at once, in one directory, wait for each other.
+all:
+	@mkdir -p $(BUILD)
+	@flock $(BUILD)/lock $(MAKE) --no-print-directory modules command
+modules: $(foreach abi,$(ABIS),$(MODULES:%=$(BUILD)/$(abi)/crdbcloud/%.so))
+command: $(BUILD)/crdbcloud
+
+# Rewritten only when the flags change, so that objects of other flags are never mixed.
+flags = $(subst ",,$(CC) $(CFLAGS) $(COMMON) $(LUA_CFLAGS))
+$(OBJ)/flags: FORCE
+	@mkdir -p $(OBJ)
+	@echo "$(flags)" | cmp -s - $@ || echo "$(flags)" > $@
+
+$(OBJ)/%.o: csrc/%.c $(OBJ)/flags Makefile
+	$(CC) $(CFLAGS) $(COMMON) $(INC_plain) -MMD -MP -c -o $@ $<
+
+define abi_rules
+$(OBJ)/$(1)/%.o: csrc/%.c $(OBJ)/flags Makefile
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(COMMON) $$(or $$(LUA_CFLAGS),$$(INC_$(1))) $$(INC_plain) -MMD -MP -c -o $$@ $$<
+$(foreach module,core pq,$(call link_rule,$(1),$(module)))
+endef
+
+# Undefined lua_* symbols come from the host; anything else of ours must be there, and only
+# luaopen_* may be seen from outside.
+define link_rule
+$(BUILD)/$(1)/crdbcloud/$(2).so: $(call objects,$(2),$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(2)) -lpthread
+	@! nm -D --defined-only $$@ | grep -v ' T luaopen_crdbcloud_$(2)$$$$' || { echo '$$@ exports the symbols above' >&2; exit 1; }
+	@! nm -u $$@ | grep ' U crdb_' || { echo '$$@ lacks the symbols above' >&2; exit 1; }
+
+endef
+$(foreach abi,$(ABIS),$(eval $(call abi_rules,$(abi))))
+
+-include $(wildcard $(OBJ)/*.d $(OBJ)/*/*.d)
+
+# The command for this checkout; `make install` writes the same file with the installed paths.
+launcher = sed -e 's|@LUADIR@|$(1)|' -e 's|@LIBDIR@|$(2)|' lua/crdbcloud/cli/launcher.in
+$(BUILD)/crdbcloud: FORCE
+	@mkdir -p $(BUILD)
+	@$(call launcher,$(CURDIR)/lua,$(abspath $(BUILD))/%) | cmp -s - $@ || \
+	  { $(call launcher,$(CURDIR)/lua,$(abspath $(BUILD))/%) > $@ && chmod 755 $@; }
+
+deps:
+	@.ci/deps build check lint memory sandbox
+
+demo:
+	@.ci/deps build sandbox
+	@$(MAKE) --no-print-directory all
+	@examples/demo.sh
+
+check:
+	@.ci/deps build check sandbox
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) spec/support/run $(SPECS)
+
+check-memory:
+	@.ci/deps build check memory sandbox
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' SANITIZE=address,undefined modules
+	@spec/support/memory $(SPECS)
+
+bench:
+	@.ci/deps build sandbox
+	@$(MAKE) --no-print-directory all
+	@spec/bench/run
+
+# Each target is one C file without Lua, linked with the plain C of csrc. FUZZ_SECONDS is per target.
+FUZZ_SECONDS ?= 20
+fuzz:
+	@.ci/deps build lint
+	@BUILD=$(BUILD)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run
+
+lint:
+	@.ci/deps build check lint
+	@$(MAKE) --no-print-directory all
+	@spec/support/lint
+
+format:
+	@.ci/deps lint
+	clang-format -i $(wildcard csrc/*.[ch] spec/fuzz/*.c spec/support/*.c)
+
+sandbox:
+	@.ci/deps build sandbox >&2
+	@$(MAKE) --no-print-directory all >&2
+	@examples/sandbox/sandbox start
+
+LUADIR_abi = $(PREFIX)/share/lua/$(1)
+LIBDIR_abi = $(PREFIX)/lib/lua/$(1)
+LUA_FILES := $(shell cd lua && find crdbcloud -name '*.lua' | LC_ALL=C sort)
+
+# $(1): where Lua files go, $(2): where C modules go, $(3): the ABI's build directory
+define copy
+install -d '$(DESTDIR)$(2)/crdbcloud'
+install -m 755 $(MODULES:%=$(BUILD)/$(3)/crdbcloud/%.so) '$(DESTDIR)$(2)/crdbcloud/'
+cd lua && for f in $(LUA_FILES); do install -D -m 644 $$f '$(DESTDIR)$(1)/'$$f || exit 1; done
+
+endef
+
+install: modules
+	$(foreach abi,$(ABIS),$(call copy,$(call LUADIR_abi,$(abi)),$(call LIBDIR_abi,$(abi)),$(abi)))
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	$(call launcher,$(call LUADIR_abi,%),$(call LIBDIR_abi,%)) > '$(DESTDIR)$(PREFIX)/bin/crdbcloud'
+	chmod 755 '$(DESTDIR)$(PREFIX)/bin/crdbcloud'
+
+uninstall:
+	rm -rf $(foreach abi,$(ABIS),'$(DESTDIR)$(call LUADIR_abi,$(abi))/crdbcloud' '$(DESTDIR)$(call LIBDIR_abi,$(abi))/crdbcloud')
+	rm -f '$(DESTDIR)$(PREFIX)/bin/crdbcloud'
+
+# For LuaRocks, one ABI at a time: it passes CFLAGS, LIBFLAG, LUA_INCDIR, LIBDIR, LUADIR and BINDIR.
+rock:
+	$(MAKE) BUILD=build/rock ABIS=5.4 LUA_CFLAGS='-I$(LUA_INCDIR)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LIBFLAG)' modules
+rock-install: BUILD = build/rock
+rock-install:
+	$(call copy,$(LUADIR),$(LIBDIR),5.4)
+	install -d '$(BINDIR)'
+	$(call launcher,$(LUADIR),$(LIBDIR)) > '$(BINDIR)/crdbcloud'
+	chmod 755 '$(BINDIR)/crdbcloud'
+
+clean:
+	rm -rf build
+
+help:
+	@printf '%s\n' \
+	  'make              build both ABIs and the command into build/' \
+	  'make deps         install what the targets below need (apt; says what and why)' \
+	  'make demo         the whole story against a local server and database' \
+	  'make check        every spec under Lua 5.4 and LuaJIT; SPECS=FILE... for some' \
+	  'make check-memory the same with AddressSanitizer and UBSan, then valgrind' \
+	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
+	  'make format       clang-format in place' \
+	  'make fuzz         fuzz the parsers, FUZZ_SECONDS=20 each' \
+	  'make bench        what a call costs, against the sandbox' \
+	  'make sandbox      start the sandbox and print its environment' \
+	  'make install      PREFIX=/usr/local DESTDIR=' \
+	  'make uninstall    the same paths, removed' \
+	  'make clean        remove build/'
