@@ -1,0 +1,24 @@
+/*
+ * core.c - opens crdbcloud.core.
+ *
+ * Each lua_*.c file lists its own functions; this file puts the lists into one
+ * table. Opening again in the same Lua state is allowed, also while objects of
+ * the first time live: the metatables are found in the registry and filled anew.
+ */
+#include "lua_compat.h"
+#include "lua_secret.h"
+
+#ifndef CRDB_VERSION
+#error "CRDB_VERSION must be given by the build: it stands in lua/crdbcloud/version.lua"
+#endif
+
+CRDB_EXPORT int luaopen_crdbcloud_core(lua_State *L);
+
+int luaopen_crdbcloud_core(lua_State *L) {
+    crdb_open_secret(L);
+    lua_newtable(L);
+    luaL_setfuncs(L, crdb_secret_functions, 0);
+    lua_pushliteral(L, CRDB_VERSION);
+    lua_setfield(L, -2, "version");
+    return 1;
+}

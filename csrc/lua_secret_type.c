@@ -1,0 +1,213 @@
+/*
+ * lua_secret_type.c - methods of secrets and the functions that make them.
+ *
+ * Only crdbcloud.core has this file; crdbcloud.pq shares the type through
+ * lua_secret.c. In every function the userdata comes first, so that no secret
+ * is without an owner when Lua raises.
+ */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "encode.h"
+#include "lua_check.h"
+#include "lua_secret.h"
+
+static int no_memory(lua_State *L) {
+    return luaL_error(L, "out of memory");
+}
+
+/* Moves the buffer into the slot as a secret and frees it; false: out of memory. */
+static bool fill_slot(struct crdb_secret **slot, struct crdb_buffer *b) {
+    if (!b->failed)
+        *slot = crdb_secret_copy(b->data, b->length);
+    crdb_buffer_free(b);
+    return *slot != NULL;
+}
+
+/* secret:reveal() -> string */
+static int reveal(lua_State *L) {
+    crdb_check_count(L, 1);
+    struct crdb_secret *s = crdb_check_secret(L, 1);
+    lua_pushlstring(L, (const char *)crdb_secret_bytes(s), crdb_secret_length(s));
+    return 1;
+}
+
+/* secret:equals(string | secret) -> boolean */
+static int equals(lua_State *L) {
+    crdb_check_count(L, 2);
+    struct crdb_secret *s = crdb_check_secret(L, 1);
+    size_t len;
+    const char *other = crdb_check_bytes(L, 2, "equals", &len);
+    lua_pushboolean(
+        L, crdb_secret_equal(crdb_secret_bytes(s), crdb_secret_length(s), other, len));
+    return 1;
+}
+
+/* __eq of two secrets; unlike equals it never raises, so a table of closed ones can be searched. */
+static int same(lua_State *L) {
+    struct crdb_secret **a = luaL_testudata(L, 1, CRDB_SECRET_TYPE);
+    struct crdb_secret **b = luaL_testudata(L, 2, CRDB_SECRET_TYPE);
+    bool equal = a && b && *a && *b && !crdb_secret_forked(*a) && !crdb_secret_forked(*b) &&
+                 crdb_secret_equal(crdb_secret_bytes(*a), crdb_secret_length(*a),
+                                   crdb_secret_bytes(*b), crdb_secret_length(*b));
+    lua_pushboolean(L, equal);
+    return 1;
+}
+
+static const struct {
+    const char *name;
+    bool (*append)(struct crdb_buffer *, const void *, size_t);
+} forms[] = {
+    {"json", crdb_buffer_json},     {"uri", crdb_buffer_uri},     {"pgpass", crdb_encode_pgpass},
+    {"base64", crdb_encode_base64}, {"hex", crdb_encode_hex},
+};
+
+/* secret:encode(form) -> secret; form: json, uri, pgpass, base64 or hex */
+static int encode(lua_State *L) {
+    crdb_check_count(L, 2);
+    struct crdb_secret *s = crdb_check_secret(L, 1);
+    const char *name = crdb_check_string(L, 2, "form", NULL);
+    size_t i = 0;
+    while (i < sizeof forms / sizeof *forms && strcmp(forms[i].name, name) != 0)
+        i++;
+    if (i == sizeof forms / sizeof *forms)
+        return luaL_error(L, "form: expected json, uri, pgpass, base64 or hex, got '%s'", name);
+    const unsigned char *bytes = crdb_secret_bytes(s);
+    size_t len = crdb_secret_length(s);
+    if (forms[i].append == crdb_encode_pgpass &&
+        (memchr(bytes, '\n', len) || memchr(bytes, '\r', len) || memchr(bytes, '\0', len)))
+        return luaL_error(L, "form: a password file cannot hold a line break or a NUL byte, "
+                             "and this secret has one");
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    struct crdb_buffer b = {0};
+    forms[i].append(&b, bytes, len);
+    return fill_slot(slot, &b) ? 1 : no_memory(L);
+}
+
+/* secret:close(), __gc, __close: lets go of the bytes; a second time does nothing. */
+static int release(lua_State *L) {
+    struct crdb_secret **slot = luaL_checkudata(L, 1, CRDB_SECRET_TYPE);
+    struct crdb_secret *s = *slot;
+    *slot = NULL;
+    crdb_secret_release(s);
+    return 0;
+}
+
+static int length(lua_State *L) {
+    lua_pushinteger(L, (lua_Integer)crdb_secret_length(crdb_check_secret(L, 1)));
+    return 1;
+}
+
+static int to_string(lua_State *L) {
+    struct crdb_secret **slot = luaL_checkudata(L, 1, CRDB_SECRET_TYPE);
+    if (*slot)
+        lua_pushfstring(L, "<secret %d bytes>", (int)crdb_secret_length(*slot));
+    else
+        lua_pushliteral(L, "<secret (closed)>");
+    return 1;
+}
+
+static int concat(lua_State *L) {
+    return luaL_error(L, "a secret does not join with text: hand it to a sink or to secret_join, "
+                         "or write secret:reveal() where it must become a string");
+}
+
+/* core.secret(string) -> secret */
+static int from_string(lua_State *L) {
+    crdb_check_count(L, 1);
+    size_t len;
+    const char *bytes = crdb_check_string(L, 1, "secret", &len);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    *slot = crdb_secret_copy(bytes, len);
+    return *slot ? 1 : no_memory(L);
+}
+
+/* core.secret_join{string | secret, ...} -> secret */
+static int join(lua_State *L) {
+    crdb_check_count(L, 1);
+    if (!lua_istable(L, 1))
+        return crdb_raise_type(L, 1, "secret_join", "a list of strings and secrets");
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    size_t count = crdb_rawlen(L, 1), total = 0;
+    /* Two passes: all that can raise comes before there is memory to lose. */
+    for (size_t i = 1; i <= count; i++) {
+        size_t len;
+        lua_rawgeti(L, 1, (int)i);
+        crdb_check_bytes(L, -1, "secret_join", &len);
+        total += len;
+        lua_pop(L, 1);
+    }
+    *slot = crdb_secret_new(total);
+    if (!*slot)
+        return no_memory(L);
+    unsigned char *to = crdb_secret_bytes(*slot);
+    for (size_t i = 1; i <= count; i++) {
+        size_t len;
+        lua_rawgeti(L, 1, (int)i);
+        const char *bytes = crdb_check_bytes(L, -1, "secret_join", &len);
+        if (len)
+            memcpy(to, bytes, len);
+        to += len;
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
+/* core.secret_from_env(name) -> secret | nil, message, "unset" | "empty" */
+static int from_env(lua_State *L) {
+    crdb_check_count(L, 1);
+    size_t len;
+    const char *name = crdb_check_line(L, 1, "name", &len);
+    if (len == 0 || strchr(name, '='))
+        return luaL_error(L, "name: expected the name of an environment variable, got '%s'", name);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    const char *value = getenv(name);
+    if (!value || !*value) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "environment variable %s is %s", name, value ? "empty" : "not set");
+        lua_pushstring(L, value ? "empty" : "unset");
+        return 3;
+    }
+    *slot = crdb_secret_copy(value, strlen(value));
+    return *slot ? 1 : no_memory(L);
+}
+
+/* core.is_secret(value) -> boolean; true for a closed one as well */
+static int is_secret(lua_State *L) {
+    crdb_check_count(L, 1);
+    lua_pushboolean(L, luaL_testudata(L, 1, CRDB_SECRET_TYPE) != NULL);
+    return 1;
+}
+
+const luaL_Reg crdb_secret_functions[] = {
+    {"secret", from_string},
+    {"secret_join", join},
+    {"secret_from_env", from_env},
+    {"is_secret", is_secret},
+    {NULL, NULL},
+};
+
+static const luaL_Reg methods[] = {
+    {"reveal", reveal}, {"equals", equals}, {"encode", encode}, {"close", release}, {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__eq", same},       {"__len", length},  {"__tostring", to_string}, {"__concat", concat},
+    {"__close", release}, {"__gc", release}, {NULL, NULL},
+};
+
+void crdb_open_secret(lua_State *L) {
+    luaL_newmetatable(L, CRDB_SECRET_TYPE);
+    luaL_setfuncs(L, metamethods, 0);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, CRDB_SECRET_TYPE);
+    lua_setfield(L, -2, "__name");
+    /* getmetatable(secret) shows the name only, so no script can swap the methods of all secrets. */
+    lua_pushliteral(L, CRDB_SECRET_TYPE);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}
