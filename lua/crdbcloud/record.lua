@@ -1,0 +1,306 @@
+--- Credential records: their shape, states and allowed moves. Pure.
+--
+-- One record exists per (cluster, user). It is the only journal: everything
+-- that recovery needs stands in it, durable before the first byte is sent.
+-- Workflows change a record only through `record.move` and `record.amend`,
+-- which return a changed copy; a store keeps it by compare-and-swap.
+--
+-- Times are wall-clock seconds since 1970, durations seconds. A password is
+-- always a `crdbcloud.secret` in a field named `password`.
+
+local M = {}
+
+M.SCHEMA = 1
+
+--- Seconds after which an unanswered request can no longer be applied.
+M.SETTLE = 120
+
+--- The passwords of a record by the name under which they are stored.
+local HOLDERS = { "bootstrap", "current", "previous", "staged" }
+
+--- From each state to those that may follow it. A state may be written again
+--- (another attempt, another mark) unless noted in `record.move`.
+M.moves = {
+  -- creation: nobody gets a password before `promoted`
+  planned = { "posting", "posted" }, -- posted at once: adopted, or made by SQL
+  posting = { "posting", "posted" },
+  posted = { "demoted" },
+  demoted = { "demoted", "granted" },
+  granted = { "demoted", "granted", "staged" },
+  -- rotation
+  idle = { "idle", "staged" },
+  staged = { "intent", "idle", "granted" }, -- without INTENT a stage may be discarded
+  intent = { "intent", "applied", "staged" }, -- staged again: a refused password, next epoch
+  applied = { "applied", "intent", "verified", "promoted", "demoted" },
+  verified = { "verified", "promoted", "demoted" },
+  promoted = { "promoted", "idle" },
+}
+
+local CREATION = { planned = true, posting = true, posted = true, demoted = true, granted = true }
+
+local function copy(value)
+  if type(value) ~= "table" then return value end
+  local out = {}
+  for k, v in pairs(value) do out[k] = copy(v) end
+  return out
+end
+
+M.copy = copy
+
+--- The key of a user's record in a store.
+---@param cluster_id string
+---@param user string folded name
+---@return string
+function M.key(cluster_id, user)
+  return cluster_id .. "/" .. user
+end
+
+--- A new record.
+---@param fields table cluster_id, user, state ("planned" or "idle"), and any metadata
+---@return table record
+function M.new(fields)
+  local rec = copy(fields)
+  rec.schema = M.SCHEMA
+  rec.epoch = rec.epoch or 0
+  rec.flags = rec.flags or {}
+  rec.sends = rec.sends or {}
+  rec.published = rec.published or {}
+  return rec
+end
+
+--- True when `to` may follow `from`.
+function M.can(from, to)
+  for _, state in ipairs(M.moves[from] or {}) do
+    if state == to then return true end
+  end
+  return false
+end
+
+local function apply(rec, changes)
+  local out = copy(rec)
+  for k, v in pairs(changes or {}) do
+    if v == M.NONE then out[k] = nil else out[k] = copy(v) end
+  end
+  return out
+end
+
+--- Stands in `changes` for "remove this field".
+M.NONE = setmetatable({}, { __tostring = function() return "record.NONE" end })
+
+--- A copy in state `to` with `changes` applied. Raises when the move is not
+--- allowed, or would break an invariant: a stage is written once per epoch, and
+--- one that may have been sent is not discarded.
+---@param rec table
+---@param to string
+---@param changes? table fields to set; `record.NONE` removes one
+---@return table
+function M.move(rec, to, changes)
+  if not M.can(rec.state, to) then
+    error(("record of %s: no move from %s to %s"):format(rec.user, rec.state, to), 2)
+  end
+  local out = apply(rec, changes)
+  out.state = to
+  local old, new = rec.staged, out.staged
+  if old and new and old.epoch == new.epoch and old.password ~= new.password then
+    error(("record of %s: the stage of epoch %d is written once"):format(rec.user, old.epoch), 2)
+  end
+  if old and not new and to ~= "promoted" and M.may_be_live(rec) and not M.is_candidate(out, old) then
+    error(("record of %s: epoch %d may have been sent and must be kept"):format(rec.user, old.epoch), 2)
+  end
+  return out
+end
+
+--- A copy in the same state with `changes` applied (metadata, flags, marks).
+function M.amend(rec, changes)
+  local out = apply(rec, changes)
+  if (rec.staged and rec.staged.epoch) ~= (out.staged and out.staged.epoch) then
+    error(("record of %s: a stage changes only with a move"):format(rec.user), 2)
+  end
+  return out
+end
+
+--- True when the record is in the middle of something that `resume` finishes.
+function M.is_open(rec)
+  return rec.state ~= "idle" or rec.flags.unpublished == true
+end
+
+--- True until the first password of a created user has been promoted.
+function M.is_creating(rec)
+  return CREATION[rec.state] == true or (rec.current == nil and rec.creating == true)
+end
+
+--- True when the staged password may have left this machine (INTENT was written
+--- and some send of the epoch was not definitely refused or unsent).
+function M.may_be_live(rec)
+  if not rec.staged then return false end
+  for _, send in ipairs(rec.sends) do
+    if send.epoch == rec.staged.epoch and send.op == "update_sql_user_password"
+      and (send.outcome == nil or send.outcome == "unknown" or send.outcome == "applied") then
+      return true
+    end
+  end
+  return false
+end
+
+--- Number of sends of an epoch whose answer is not known (an open one counts).
+function M.unknown_sends(rec, epoch, op)
+  local n = 0
+  for _, send in ipairs(rec.sends) do
+    if send.epoch == epoch and (not op or send.op == op)
+      and (send.outcome == nil or send.outcome == "unknown") then
+      n = n + 1
+    end
+  end
+  return n
+end
+
+--- When the last unanswered send of any epoch has settled; nil when none is open.
+function M.settled_at(rec)
+  local at
+  for _, send in ipairs(rec.sends) do
+    if send.outcome == nil or send.outcome == "unknown" then
+      local t = (send.deadline or send.at) + M.SETTLE
+      if not at or t > at then at = t end
+    end
+  end
+  return at
+end
+
+--- True when a stage of this record is kept as a candidate.
+function M.is_candidate(rec, stage)
+  for _, c in ipairs(rec.candidates or {}) do
+    if c.epoch == stage.epoch then return true end
+  end
+  return false
+end
+
+--- Appends the send that is about to happen. `sends` keeps those of this epoch
+--- and the still unsettled ones of earlier epochs.
+---@param rec table
+---@param send table { op, epoch, at, deadline }
+---@return table sends
+function M.add_send(rec, send)
+  local sends, n = {}, 0
+  for _, s in ipairs(rec.sends) do
+    n = math.max(n, s.n)
+    local open = s.outcome == nil or s.outcome == "unknown"
+    if s.epoch == send.epoch or (open and (s.deadline or s.at) + M.SETTLE > send.at) then
+      sends[#sends + 1] = copy(s)
+    end
+  end
+  local new = copy(send)
+  new.n = n + 1
+  sends[#sends + 1] = new
+  return sends
+end
+
+--- The sends with the last one's outcome filled in.
+function M.answer_send(rec, outcome, reason)
+  local sends = copy(rec.sends)
+  sends[#sends].outcome = outcome
+  sends[#sends].reason = reason
+  return sends
+end
+
+--- The passwords that may log in, best first: current, then staged once its
+--- INTENT is recorded, then kept candidates, then previous. None while a user is
+--- being created.
+---@return { epoch: integer, password: userdata, source: string }[]
+function M.candidates(rec)
+  local list = {}
+  if M.is_creating(rec) then return list end
+  local function add(holder, source)
+    if holder and holder.password then
+      list[#list + 1] = { epoch = holder.epoch, password = holder.password, source = source }
+    end
+  end
+  add(rec.current, "current")
+  if rec.staged and rec.state ~= "staged" then add(rec.staged, "staged") end
+  for i = #(rec.candidates or {}), 1, -1 do add(rec.candidates[i], "candidate") end
+  add(rec.previous, "previous")
+  return list
+end
+
+-- What a JSON reader makes of a record differs: whole numbers may be floats
+-- under Lua 5.4 and would print as "3.0"; null is a light userdata.
+local function clean(value)
+  if type(value) == "number" then return math.tointeger and math.tointeger(value) or value end
+  if type(value) ~= "table" then return value end
+  local out = {}
+  for k, v in pairs(value) do
+    if type(v) ~= "userdata" then out[k] = clean(v) end
+  end
+  return out
+end
+
+--- Splits a record into metadata without any password and the passwords.
+---@param rec table
+---@return table meta
+---@return table<string, userdata> secrets
+function M.split(rec)
+  local meta, secrets = copy(rec), {}
+  local function take(holder, name)
+    if holder and holder.password then
+      secrets[name] = holder.password
+      holder.password = nil
+    end
+  end
+  for _, name in ipairs(HOLDERS) do take(meta[name], name) end
+  for i, c in ipairs(meta.candidates or {}) do take(c, "candidate_" .. i) end
+  return meta, secrets
+end
+
+--- Puts a record together again and checks it.
+---@param meta table
+---@param secrets table<string, userdata>
+---@return table|nil record
+---@return string|nil problem what is wrong with it
+---@return string|nil code "newer" or "foreign"
+function M.join(meta, secrets)
+  if type(meta) ~= "table" or type(meta.schema) ~= "number" then return nil, "it has no schema number", "foreign" end
+  if meta.schema > M.SCHEMA then
+    return nil, ("its schema is %d, this version knows up to %d"):format(meta.schema, M.SCHEMA), "newer"
+  end
+  if type(meta.cluster_id) ~= "string" or type(meta.user) ~= "string" then
+    return nil, "it names no cluster or no user", "foreign"
+  end
+  if not M.moves[meta.state] then return nil, "its state is unknown: " .. tostring(meta.state), "foreign" end
+  local rec = clean(meta)
+  for _, field in ipairs { "flags", "sends", "published" } do
+    rec[field] = rec[field] or {}
+    if type(rec[field]) ~= "table" then return nil, "its field " .. field .. " is no table", "foreign" end
+  end
+  local used = 0
+  local function give(holder, name)
+    if holder then
+      if type(holder) ~= "table" or not secrets[name] then return "its " .. name .. " password is missing" end
+      holder.password = secrets[name]
+      used = used + 1
+    end
+  end
+  for _, name in ipairs(HOLDERS) do
+    local problem = give(rec[name], name)
+    if problem then return nil, problem, "foreign" end
+  end
+  for i, c in ipairs(rec.candidates or {}) do
+    local problem = give(c, "candidate_" .. i)
+    if problem then return nil, problem, "foreign" end
+  end
+  for name in pairs(secrets) do
+    used = used - 1
+    if used < 0 then return nil, "it holds a password that nothing refers to: " .. name, "foreign" end
+  end
+  if (rec.state == "staged" or rec.state == "intent" or rec.state == "applied" or rec.state == "verified")
+    and not rec.staged then
+    return nil, "its state is " .. rec.state .. " but no password is staged", "foreign"
+  end
+  if (rec.state == "idle" or rec.state == "promoted") and not rec.current then
+    return nil, "its state is " .. rec.state .. " but no password is current", "foreign"
+  end
+  if (rec.state == "planned" or rec.state == "posting") and not rec.bootstrap then
+    return nil, "its state is " .. rec.state .. " but the throwaway password is missing", "foreign"
+  end
+  return rec
+end
+
+return M

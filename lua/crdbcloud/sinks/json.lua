@@ -1,0 +1,92 @@
+--- `json:PATH` one credential as a JSON object in a file of its own, 0600.
+
+local cjson = require("cjson.safe").new()
+local core = require "crdbcloud.core"
+local sinks = require "crdbcloud.sinks"
+
+local M = {}
+
+local MAX = 64 * 1024 -- bytes of an existing file
+
+-- Written in this order, so that equal credentials make equal files.
+local FIELDS = {
+  "user", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
+}
+
+local Json = {}
+Json.__index = Json
+
+function M.new(path)
+  return setmetatable({ path = path, target = "file:" .. path }, Json)
+end
+
+--- Reads a file that this sink wrote.
+---@param path string
+---@return table|nil fields with `password` as a secret
+---@return string|nil problem
+---@return string|nil code "ENOENT" when there is no such file
+function M.read(path)
+  local text, why, code = core.read_file(path, { max = MAX, private = true })
+  if not text then return nil, why, code end
+  local rest, found = core.json_take(text, { "password" })
+  text:close()
+  if not rest then return nil, found, "foreign" end
+  local fields = cjson.decode(rest)
+  if type(fields) ~= "table" or not found.password or type(fields.user) ~= "string" then
+    return nil, path .. " is no credential written by a json sink", "foreign"
+  end
+  for k, v in pairs(fields) do
+    if type(v) == "userdata" then
+      fields[k] = nil
+    elseif type(v) == "number" and math.tointeger then
+      fields[k] = math.tointeger(v) or v
+    end
+  end
+  fields.password = found.password
+  return fields
+end
+
+-- What stands there may be replaced if it is ours, for the same user, and not newer.
+local function refusal(self, credential)
+  local old, why, code = M.read(self.path)
+  if not old then
+    if code == "ENOENT" then return nil end
+    return why .. "; it is not overwritten"
+  end
+  if old.user ~= credential.user or old.cluster_id ~= credential.cluster_id then
+    return ("it holds the credential of another user (%s)"):format(old.user)
+  end
+  if (old.epoch or 0) > credential.epoch then
+    return ("it holds epoch %d, which is newer than %d"):format(old.epoch, credential.epoch)
+  end
+  return nil
+end
+
+function Json:check(credential)
+  local problem = refusal(self, credential)
+  if problem then return nil, sinks.failed(self.name, problem) end
+  local directory = self.path:match("^(.*)/[^/]*$") or "."
+  local st, why = core.stat(directory == "" and "/" or directory)
+  if not st or st.type ~= "directory" then
+    return nil, sinks.failed(self.name, why or directory .. " is not a directory")
+  end
+  return true
+end
+
+function Json:publish(credential)
+  local problem = refusal(self, credential)
+  if problem then return nil, sinks.failed(self.name, problem) end
+  local parts = { "{" }
+  for _, field in ipairs(FIELDS) do
+    local value = credential[field]
+    if value ~= nil then parts[#parts + 1] = ('"%s":%s,'):format(field, cjson.encode(value)) end
+  end
+  parts[#parts + 1] = '"password":"'
+  parts[#parts + 1] = credential.password:encode("json")
+  parts[#parts + 1] = '"}\n'
+  local ok, why = core.write_file(self.path, core.secret_join(parts))
+  if not ok then return nil, sinks.failed(self.name, why) end
+  return true
+end
+
+return M

@@ -1,0 +1,256 @@
+--- `file:DIR` one file per user, replaced atomically and fsynced, for one host.
+--
+-- DIR/CLUSTER/USER.rec holds the record (csrc/record_file.h: metadata as JSON,
+-- passwords beside it, a hash over both), DIR/CLUSTER/USER.lock is locked while
+-- somebody works on it. Directories are 0700, files 0600, both owned by us.
+-- The version of a record is a number inside its metadata.
+
+local cjson = require("cjson.safe").new()
+local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
+local record = require "crdbcloud.record"
+local store = require "crdbcloud.store"
+
+local M = {}
+
+local MAX_RECORD = 1024 * 1024 -- bytes; a record is a few hundred
+local PUT_WAIT = 10 -- seconds to wait for somebody else's compare-and-swap
+
+---@class crdbcloud.store.file
+---@field url string
+---@field dir string
+local File = { __name = "crdbcloud.store" }
+File.__index = File
+
+-- A user's name may hold any lower-case letter; a file's should hold ASCII only,
+-- and must not begin with a dot.
+local function file_part(name)
+  local safe = name:gsub("[^%w_.-]", function(c) return ("%%%02X"):format(c:byte()) end)
+  return (safe:gsub("^%.", "%%2E"))
+end
+
+local function name_part(file)
+  return (file:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+local function split_key(key)
+  local cluster, user = key:match("^([^/]+)/([^/]+)$")
+  if not cluster then error("store: a key is CLUSTER/USER, got " .. errors.shown(key), 3) end
+  return cluster, user
+end
+
+function File:path(key, ending)
+  local cluster, user = split_key(key)
+  return self.dir .. "/" .. file_part(cluster) .. "/" .. file_part(user) .. ending
+end
+
+-- Ours alone: a directory that others could write to could be swapped under us.
+local function check_directory(path)
+  local st, why = core.stat(path)
+  if not st then return nil, why end
+  if st.type ~= "directory" then return nil, ("%s is a %s, not a directory"):format(path, st.type) end
+  if st.uid ~= core.euid() then return nil, ("%s belongs to user id %d, not to us"):format(path, st.uid) end
+  if st.mode % 64 ~= 0 then
+    return nil, ("%s may be entered by others (mode %o); chmod 700 it"):format(path, st.mode % 512)
+  end
+  return st
+end
+
+local function make_directory(path)
+  local ok, why = core.make_dir(path)
+  if not ok then return nil, why end
+  return check_directory(path)
+end
+
+--- Opens the store, making its directory where it is missing.
+---@param url string file:DIR
+---@return crdbcloud.store.file|nil
+---@return crdbcloud.error|nil
+function M.open(url)
+  local dir = url:match("^file://(/.*)$") or url:match("^file:(.*)$")
+  dir = dir and (dir:gsub("/+$", ""))
+  if not dir or dir == "" then
+    return nil, errors.new {
+      kind = "invalid_argument",
+      message = "store: file: needs a directory",
+      hint = "for example file:/var/lib/crdbcloud",
+    }
+  end
+  local st, why = make_directory(dir)
+  if not st then return nil, store.failed("store " .. url, why, { outcome = "not_sent" }) end
+  return setmetatable({ url = url, dir = dir, fs = st.fs, held = {} }, File)
+end
+
+function File:__tostring()
+  return "crdbcloud.store " .. self.url
+end
+
+--- What a person should know of this store before trusting it.
+---@return string[]
+function File:warnings()
+  local list = {}
+  if self.fs == "tmpfs" or self.fs == "ramfs" then
+    list[1] = ("%s is in memory (%s): a reboot loses every password in it"):format(self.dir, self.fs)
+  elseif self.fs == "nfs" then
+    list[1] = self.dir .. " is on NFS, whose locks are not trusted: use it from one host only"
+  end
+  return list
+end
+
+local function read_problem(key, path, why)
+  return store.failed("record " .. key .. " was refused", why, {
+    outcome = "not_sent",
+    hint = "nothing was sent; look at " .. path,
+  })
+end
+
+function File:read(path, key)
+  local content, why, code = core.read_file(path, { max = MAX_RECORD, private = true })
+  if not content then
+    if code == "ENOENT" then return nil end
+    return nil, read_problem(key, path, why)
+  end
+  local json, secrets
+  json, secrets, code = core.record_decode(content)
+  content:close()
+  if not json then return nil, read_problem(key, path, ("%s (%s)"):format(secrets, code)) end
+  local meta, problem = cjson.decode(json)
+  if type(meta) ~= "table" then return nil, read_problem(key, path, "its metadata is no JSON: " .. tostring(problem)) end
+  local version = meta.version
+  local rec
+  rec, problem = record.join(meta, secrets)
+  if not rec then return nil, read_problem(key, path, problem) end
+  if record.key(rec.cluster_id, rec.user) ~= key then
+    return nil, read_problem(key, path, ("it belongs to %s"):format(record.key(rec.cluster_id, rec.user)))
+  end
+  if type(version) ~= "number" then return nil, read_problem(key, path, "it has no version") end
+  rec.version = nil
+  return rec, version
+end
+
+--- The record and its version; nothing when there is none.
+function File:get(key)
+  return self:read(self:path(key, ".rec"), key)
+end
+
+-- Runs fn while this process holds the key, by its caller's lock or one of its own.
+function File:holding(key, fn)
+  if self.held[key] then return fn() end
+  local give_up = core.monotonic() + PUT_WAIT
+  while true do
+    local lock, err = self:lock(key, "put")
+    if lock then
+      local ok, a, b = pcall(fn)
+      lock:close()
+      if not ok then error(a, 0) end
+      return a, b
+    end
+    if err.kind ~= "busy" or core.monotonic() > give_up then return nil, err end
+    core.sleep(0.01)
+  end
+end
+
+--- Writes the record if its version is still the one given (nil: if there is none).
+---@return integer|nil version
+---@return crdbcloud.error|nil
+function File:put(key, rec, version)
+  local path = self:path(key, ".rec")
+  return self:holding(key, function()
+    local old, found = self:get(key)
+    if not old and found then return nil, found end
+    if (old and found or nil) ~= version then return nil, store.conflict(key) end
+    local meta, secrets = record.split(rec)
+    meta.version = (version or 0) + 1
+    local json, why = cjson.encode(meta)
+    if not json then return nil, store.failed("record " .. key, why, { outcome = "not_sent" }) end
+    local ok
+    ok, why = core.write_file(path, core.record_encode(json, secrets))
+    if not ok then
+      return nil, store.failed("writing record " .. key, why, {
+        hint = "nothing is sent before a record is durable",
+      })
+    end
+    return meta.version
+  end)
+end
+
+--- Removes the record if its version is still the one given.
+function File:remove(key, version)
+  local path = self:path(key, ".rec")
+  return self:holding(key, function()
+    local old, found = self:get(key)
+    if not old and found then return nil, found end
+    if (old and found or nil) ~= version then return nil, store.conflict(key) end
+    local ok, why = core.remove_file(path)
+    if not ok then return nil, store.failed("removing record " .. key, why) end
+    return true
+  end)
+end
+
+--- All keys that begin with prefix ("" or "CLUSTER/" or more), sorted.
+---@return string[]|nil
+---@return crdbcloud.error|nil
+function File:list(prefix)
+  local keys = {}
+  local clusters, why, code = core.list_dir(self.dir)
+  if not clusters then return nil, store.failed("store " .. self.url, why, { reason = code }) end
+  for _, directory in ipairs(clusters) do
+    local cluster = name_part(directory)
+    local head = prefix:match("^[^/]*/") or prefix
+    if (cluster .. "/"):sub(1, #head) == head then
+      for _, file in ipairs(core.list_dir(self.dir .. "/" .. directory) or {}) do
+        local user = file:match("^([^.].*)%.rec$")
+        local key = user and cluster .. "/" .. name_part(user)
+        if key and key:sub(1, #prefix) == prefix then keys[#keys + 1] = key end
+      end
+    end
+  end
+  table.sort(keys)
+  return keys
+end
+
+-- A crash between writing a temporary file and renaming it leaves it behind.
+-- Whoever holds the key may remove it: nobody else writes there.
+local function sweep(path)
+  local directory, name = path:match("^(.*)/([^/]+)$")
+  local head = "." .. name .. ".tmp."
+  for _, file in ipairs(core.list_dir(directory) or {}) do
+    if file:sub(1, #head) == head then core.remove_file(directory .. "/" .. file) end
+  end
+end
+
+--- Takes the key until `lock:close()`. note says who holds it, for the error of others.
+---@return table|nil lock
+---@return crdbcloud.error|nil err kind "busy" when another run holds it
+function File:lock(key, note)
+  local cluster = split_key(key)
+  local st, why = make_directory(self.dir .. "/" .. file_part(cluster))
+  if not st then return nil, store.failed("store " .. self.url, why, { outcome = "not_sent" }) end
+  local handle, code, holder
+  handle, why, code, holder = core.lock(self:path(key, ".lock"), note or "")
+  if not handle then
+    if code == "busy" then
+      return nil, errors.new {
+        kind = "busy",
+        message = ("%s is being worked on by run %s"):format(key, holder ~= "" and holder or "unknown"),
+        hint = "wait for that run, or look at it with `crdbcloud rotate status`",
+      }
+    end
+    return nil, store.failed("locking " .. key, why, { outcome = "not_sent" })
+  end
+  sweep(self:path(key, ".rec"))
+  self.held[key] = true
+  local lock = {}
+  function lock.close()
+    if self.held[key] and handle then
+      self.held[key] = nil
+      handle:close()
+      handle = nil
+    end
+  end
+  return lock
+end
+
+function File.close() end
+
+return M
