@@ -7,7 +7,7 @@ cache = false
 read_globals = {
   "jit", "unpack",
   table = { fields = { "unpack" } },
-  math = { fields = { "type" } },
+  math = { fields = { "tointeger", "type" } },
   package = { fields = { "searchpath", "searchers" } },
 }
 files["spec/**/*_spec.lua"] = { std = "min+busted" }
