@@ -6,6 +6,7 @@
  * the first time live: the metatables are found in the registry and filled anew.
  */
 #include "lua_compat.h"
+#include "lua_password_measure.h"
 #include "lua_secret.h"
 
 #ifndef CRDB_VERSION
@@ -18,6 +19,7 @@ int luaopen_crdbcloud_core(lua_State *L) {
     crdb_open_secret(L);
     lua_newtable(L);
     luaL_setfuncs(L, crdb_secret_functions, 0);
+    luaL_setfuncs(L, crdb_password_measure_functions, 0);
     lua_pushliteral(L, CRDB_VERSION);
     lua_setfield(L, -2, "version");
     return 1;

@@ -1,0 +1,160 @@
+--- Passwords: made at random, or checked when a person chose them.
+
+local errors = require "crdbcloud.errors"
+local options = require "crdbcloud.options"
+
+local M = {}
+
+--- Character classes for `generate{classes = {...}}`.
+M.LOWER = "abcdefghijklmnopqrstuvwxyz"
+M.UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+M.DIGITS = "0123456789"
+
+-- Bytes; what the service takes.
+M.SHORTEST, M.LONGEST = 12, 500
+
+-- 32 of 62 characters are 190 bits, and none of them needs escaping in a URL, a
+-- shell, YAML, JSON or an SQL literal.
+local DEFAULT_LENGTH = 32
+local BASE62 = M.LOWER .. M.UPPER .. M.DIGITS
+
+-- Guessable pieces that a password may not be made of; see csrc/password_measure.h
+-- for what a piece costs. "Password-2024!" costs 4; twelve random characters cost over 15.
+local TOO_CHEAP = 5
+
+local function core()
+  return require "crdbcloud.core"
+end
+
+local function refused(operation, message, hint, reason)
+  return nil, errors.new {
+    kind = "invalid_argument", operation = operation, message = message, hint = hint, reason = reason,
+    outcome = "not_sent",
+  }
+end
+
+-- Printable ASCII without space, each character once.
+local function check_characters(value, name, level)
+  if type(value) ~= "string" or #value < 2 then
+    errors.raise(errors.up(level), "%s must be a string of at least 2 characters, got %s", name, errors.shown(value))
+  end
+  local odd = value:match "[^\33-\126]"
+  if odd then
+    errors.raise(errors.up(level), "%s must hold printable ASCII characters other than space, got byte 0x%02x", name,
+      odd:byte())
+  end
+  local seen = {}
+  for c in value:gmatch "." do
+    if seen[c] then errors.raise(errors.up(level), '%s holds "%s" twice', name, c) end
+    seen[c] = true
+  end
+  return value
+end
+
+local function check_classes(value, name, level)
+  if type(value) ~= "table" then
+    errors.raise(errors.up(level), "%s must be a list of strings, got %s", name, errors.shown(value))
+  end
+  local copy = {}
+  for i, class in ipairs(value) do
+    if type(class) ~= "string" or class == "" then
+      errors.raise(errors.up(level), "%s[%d] must be a string of characters, got %s", name, i, errors.shown(class))
+    end
+    copy[i] = class
+  end
+  for key in pairs(value) do
+    if copy[key] == nil then
+      errors.raise(errors.up(level), "%s must be a list of strings, got the key %s", name, tostring(key))
+    end
+  end
+  return copy
+end
+
+local function check_length(value, name, level)
+  if not options.is_integer(value) or value < M.SHORTEST or value > M.LONGEST then
+    errors.raise(errors.up(level), "%s must be a whole number from %d to %d, got %s", name, M.SHORTEST, M.LONGEST,
+      errors.shown(value))
+  end
+  return value
+end
+
+local GENERATE = { length = check_length, alphabet = check_characters, classes = check_classes }
+
+--- Makes a password with the kernel's random numbers; it never becomes a Lua string.
+---@param opts {length: integer?, alphabet: string?, classes: string[]?}|nil length in bytes, default 32; alphabet
+---  default letters and digits (the first character is a letter); classes: at least one character of each string
+---@return crdbcloud.secret|nil
+---@return crdbcloud.error|nil err kind "invalid_argument": the classes cannot be met
+function M.generate(opts)
+  local o = options.check(GENERATE, opts, "password.generate")
+  local secret, message = core().password(o.length or DEFAULT_LENGTH, o.alphabet or BASE62, o.classes)
+  if secret then return secret end
+  return refused("password.generate", message, "drop a class, or make the password longer", "impossible")
+end
+
+-- Words that would be easy to guess for this user, beside the common ones.
+local function words_for(user, extra)
+  local words = {}
+  local function add(word)
+    word = word:lower()
+    if #word >= 3 then words[#words + 1] = word end
+  end
+  for _, word in ipairs(require "crdbcloud.common_passwords") do words[#words + 1] = word end
+  for _, name in ipairs(extra or {}) do
+    add(name)
+    for part in name:gmatch "[^-_.%s]+" do add(part) end
+  end
+  if user then
+    add(user)
+    add(user:reverse())
+    for part in user:gmatch "[^-_.]+" do add(part) end
+  end
+  return words
+end
+
+local function same(password, text)
+  if type(password) == "string" then return password == text end
+  return password:equals(text)
+end
+
+local CHECK = { user = "text", words = "table" }
+local MAKE_ONE = "use crdbcloud.password.generate()"
+
+--- Checks a password that somebody chose: 12 to 500 bytes, not the user's name, not a common one, not a hash form.
+--- A secret is judged in C and does not become a Lua string.
+---@param password string|crdbcloud.secret
+---@param opts {user: string?, words: string[]?}|nil words: more that are easy to guess, such as the cluster's name
+---@return true|nil
+---@return crdbcloud.error|nil err kind "invalid_argument"; never shows the password
+function M.check(password, opts)
+  local o = options.check(CHECK, opts, "password.check")
+  if type(password) ~= "string" and not (type(password) == "userdata" and core().is_secret(password)) then
+    errors.raise(nil, "password must be a string or a secret, got %s",
+      type(password) == "number" and "a number" or errors.shown(password))
+  end
+  local function bad(reason, message)
+    return refused("password.check", message, MAKE_ONE, reason)
+  end
+  local length = #password
+  if length == 0 then return bad("empty", "password is empty") end
+  if length < M.SHORTEST then
+    return bad("short", ("password is %d bytes long; at least %d are needed"):format(length, M.SHORTEST))
+  elseif length > M.LONGEST then
+    return bad("long", ("password is %d bytes long; at most %d are allowed"):format(length, M.LONGEST))
+  end
+  local traits = core().password_traits(password, words_for(o.user, o.words))
+  if not traits.utf8 then return bad("utf8", "password is not valid UTF-8") end
+  if traits.control then
+    return bad("control", "password holds a control character, such as a newline at its end")
+  end
+  if traits.hash then
+    return bad("hash", "password has the form of a stored hash, and the database would take it for one")
+  end
+  if o.user and same(password, o.user) then return bad("name", "password is the user's name") end
+  if traits.cost <= TOO_CHEAP then
+    return bad("common", "password is made of common words, names, years or sequences and is easy to guess")
+  end
+  return true
+end
+
+return M
