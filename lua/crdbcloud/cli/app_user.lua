@@ -1,0 +1,108 @@
+--- `crdbcloud app-user create`: a user with limited access that was never handed out as an admin.
+
+local confirm = require "crdbcloud.cli.confirm"
+local lists = require "crdbcloud.cli.lists"
+local password = require "crdbcloud.cli.password"
+local session = require "crdbcloud.cli.session"
+
+local M = {}
+
+-- The access that the options describe, or that a file holds.
+local function access_of(args)
+  if args.access then
+    if args.database or args.table or args.privilege or args.preset then
+      return session.usage "--access stands for --database, --schema, --table, --privilege and --preset; give one or the other"
+    end
+    local file, why = io.open(args.access, "rb")
+    if not file then return session.usage("--access: " .. why) end
+    local text = file:read(1048576) or ""
+    file:close()
+    local ok, access = pcall(require "cjson".decode, text)
+    if not ok or type(access) ~= "table" then
+      return session.usage(("--access: %s holds no JSON object or list"):format(args.access))
+    end
+    return access
+  end
+  if not args.database then
+    if args.role then return {} end
+    return session.usage("no access was named", "--database D with --preset P or --privilege P --table T, or --access FILE.json")
+  end
+  if args.preset and args.privilege then return session.usage "--preset and --privilege exclude each other" end
+  if not args.preset and not args.privilege then
+    return session.usage("--database says where, not what", "add --preset readonly|readwrite|ddl or --privilege SELECT,INSERT")
+  end
+  local tables = lists.split(args.table)
+  if tables and #tables == 1 and tables[1] == "*" then tables = "*" end
+  return {
+    database = args.database,
+    schema = args.schema,
+    tables = tables or "*",
+    privileges = lists.split(args.privilege),
+    preset = args.preset,
+    sequences = args.sequences,
+    future = args.future,
+  }
+end
+
+local function create(run, args)
+  local access, err = access_of(args)
+  if not access then return nil, err end
+  local secret
+  secret, err = password.read(run)
+  if err then return nil, err end
+  local labels
+  labels, err = lists.pairs(args.label, "--label")
+  if err then return nil, err end
+  local cluster
+  cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  run:guard()
+  local report
+  report, err = cluster:create_app_user {
+    name = args.name,
+    access = access,
+    roles = lists.split(args.role),
+    owner = args.owner,
+    description = args.description,
+    labels = labels,
+    sinks = args.sink,
+    password = secret,
+    adopt = args.adopt,
+    dry_run = args.dry_run,
+    reason = args.reason,
+    on_progress = run:progress(),
+  }
+  if not report then return nil, err end
+  run:close()
+  run.out:report(report)
+  return true
+end
+
+function M.register(parser)
+  local group = parser:command "app-user":summary "Create application users with limited access."
+  group:command_target "subcommand"
+  local command = group:command "create":action(function(args) args.run = create end)
+    :description "Creates a user that may do what is named and nothing else. The same again changes nothing; half-done work is finished."
+  command:argument "name"
+  command:option "--owner":argname "WHO":description "Who answers for it, such as a mail address."
+  command:option "--description":argname "TEXT"
+  command:option "--label":argname "K=V":count "*":description "Kept in the record."
+  command:option "--database":argname "D"
+  command:option "--schema":argname "S":description "Default public."
+  command:option "--preset":choices { "readonly", "readwrite", "ddl" }
+  command:option "--privilege":argname "P[,P…]":count "*":description "SELECT, INSERT, UPDATE, DELETE, …"
+  command:option "--table":argname "T[,T…]":count "*":description "Default all tables."
+  command:flag "--sequences":description "Sequences too; with all tables the default."
+  command:flag "--future":description "Tables to come too; with all tables the default."
+  command:option "--access":argname "FILE.json":description "The access as JSON, instead of the options above."
+  command:option "--role":argname "R[,R…]":count "*":description "Roles it becomes a member of."
+  command:option "--sink":argname "KIND:PATH":count "*":convert(lists.sink)
+    :description "Where the credential is published, such as pgpass:/home/app/.pgpass."
+  command:flag "--adopt":description "Take over a user of that name that is there already: demoted, new password."
+  command:flag "--dry-run":description "Print what would be done; nothing is sent."
+  command:option "--reason":argname "TEXT":description "Kept in the record."
+  password.options(command)
+  confirm.options(command)
+end
+
+return M

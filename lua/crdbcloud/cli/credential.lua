@@ -1,0 +1,104 @@
+--- `crdbcloud credential show|export|import`.
+
+local lists = require "crdbcloud.cli.lists"
+local password = require "crdbcloud.cli.password"
+local session = require "crdbcloud.cli.session"
+local sinks = require "crdbcloud.sinks"
+
+local M = {}
+
+local COLUMNS = { "user", "password", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name" }
+
+local function show(run, args)
+  local cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  local credential
+  credential, err = cluster:credential(args.user)
+  if not credential then return nil, err end
+  if args.url then
+    if not args.reveal then
+      return session.usage("the URL holds the password", "add --reveal to print it, or publish it: crdbcloud credential export")
+    end
+    io.stdout:write(credential:url():reveal(), "\n")
+    return true
+  end
+  local row = {}
+  for _, column in ipairs(COLUMNS) do row[column] = credential[column] end
+  row.password = args.reveal and credential.password:reveal() or tostring(credential.password)
+  run.out:record(COLUMNS, row)
+  return true
+end
+
+local function export(run, args)
+  local cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  local credential
+  credential, err = cluster:credential(args.user)
+  if not credential then return nil, err end
+  local opened = sinks.open(sinks.parse(args.sink, "--sink"), credential.user, credential.cluster or run.cluster_name)
+  for _, sink in ipairs(opened) do
+    local ok, why = sink:check(credential)
+    if not ok then return nil, why end
+  end
+  local rows = {}
+  for i, sink in ipairs(opened) do
+    local ok, why = sink:publish(credential)
+    if not ok then return nil, why end
+    rows[i] = { user = credential.user, sink = sink.name, epoch = credential.epoch }
+  end
+  run.out:rows({ "user", "sink", "epoch" }, rows)
+  return true
+end
+
+-- "2026-01-31" or "2026-01-31T12:00:00Z" as seconds, UTC.
+local function time_of(text)
+  local y, m, d, rest = text:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$"
+  local hour, minute, second = 0, 0, 0
+  if y and rest ~= "" then
+    hour, minute, second = rest:match "^[T ](%d%d):(%d%d):(%d%d)Z?$"
+    if not hour then y = nil end
+  end
+  if not y then return nil, ("'%s' is no date such as 2026-01-31 or 2026-01-31T12:00:00Z"):format(text) end
+  local t = { year = tonumber(y), month = tonumber(m), day = tonumber(d), hour = tonumber(hour), min = tonumber(minute), sec = tonumber(second) }
+  local local_time = os.time(t)
+  local utc = os.date("!*t", local_time)
+  utc.isdst = nil
+  return local_time + os.difftime(local_time, os.time(utc))
+end
+
+local function import(run, args)
+  local secret, err = password.read(run, ("Password of %s: "):format(args.user))
+  if not secret then return nil, err end
+  local cluster
+  cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  local report
+  report, err = cluster:import_credential { user = args.user, password = secret, set_at = args.set_at }
+  if not report then return nil, err end
+  run.out:report(report)
+  return true
+end
+
+local function on(run) return function(args) args.run = run end end
+
+function M.register(parser)
+  local group = parser:command "credential":summary "Show, export and import credentials of the store."
+  group:command_target "subcommand"
+
+  local show_command = group:command "show":action(on(show)):description "Shows where and how a user connects."
+  show_command:argument "user"
+  show_command:flag "--reveal":description "Print the password too."
+  show_command:flag "--url":description "As a connection URL; needs --reveal."
+
+  local export_command = group:command "export":action(on(export)):description "Writes a credential to sinks."
+  export_command:argument "user"
+  export_command:option "--sink":argname "KIND:PATH":count "+":convert(lists.sink):description "Such as json:/run/app/db.json."
+
+  local import_command = group:command "import":action(on(import))
+    :description "Takes a password into the store that is in use already; it is proved by a login and not changed."
+  import_command:argument "user"
+  import_command:option "--set-at":argname "DATE":convert(time_of):description "When it was set; UTC."
+  password.options(import_command)
+end
+
+return M

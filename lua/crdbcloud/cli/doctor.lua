@@ -1,0 +1,105 @@
+--- `crdbcloud doctor`: looks at everything that the other commands need and says what is wrong with it.
+
+local core = require "crdbcloud.core"
+local durations = require "crdbcloud.durations"
+
+local M = {}
+
+local COLUMNS = { "check", "status", "detail" }
+
+-- Runs the checks one by one; what could not be looked at is "?", never "ok".
+local Findings = {}
+Findings.__index = Findings
+
+function Findings:add(check, status, detail)
+  self[#self + 1] = { check = check, status = status, detail = detail }
+  return status == "ok"
+end
+
+function Findings:failed(check, err)
+  self.error = self.error or err
+  return self:add(check, "failed", tostring(err))
+end
+
+local function check_server(found, cloud, name)
+  local started = core.monotonic()
+  local clusters, err = cloud:all_clusters()
+  if not clusters then return found:failed("server", err) end
+  found:add("server", "ok", ("%s answered in %s, %d clusters visible"):format(cloud.config.base_url,
+    durations.format(core.monotonic() - started), #clusters))
+  if not name or name == "" then return found:add("cluster", "?", "none named: --cluster or CRDBCLOUD_CLUSTER") end
+  local cluster
+  cluster, err = cloud:find_cluster(name)
+  if not cluster then return found:failed("cluster", err) end
+  local state = tostring(cluster.state)
+  return found:add("cluster", state:find "CREATED" and "ok" or "warning", ("%s, %s, %s"):format(cluster.name, cluster.id, state))
+end
+
+local function check_users(found, cluster)
+  local users, err = cluster:all_sql_users()
+  if not users then return found:failed("sql users", err) end
+  return found:add("sql users", "ok", ("the key may list them: %d"):format(#users))
+end
+
+local function check_sql(found, run)
+  local url = run.args.sql or os.getenv "CRDBCLOUD_SQL"
+  if not url or url == "" then return found:add("sql", "?", "none named: --sql or CRDBCLOUD_SQL; needed by app-user create") end
+  if not pcall(require, "crdbcloud.pq") then
+    return found:add("sql", "failed", "crdbcloud.pq was not built: libpq-dev was missing")
+  end
+  local sql, err = require "crdbcloud.sql".connect(url, { ca_file = run.args.ca_file or os.getenv "CRDBCLOUD_CA_FILE" })
+  if not sql then return found:failed("sql", err) end
+  local dialect = sql:dialect()
+  local user = sql:user()
+  local rights
+  rights, err = require "crdbcloud.privileges".inspect(sql, user)
+  sql:close()
+  if not rights then return found:failed("sql", err) end
+  if not rights.admin then
+    return found:add("sql", "warning", ("%s as %s, which is no admin: it cannot revoke admin from others"):format(dialect, user))
+  end
+  return found:add("sql", "ok", ("%s as %s, an admin"):format(dialect, user))
+end
+
+local function check_store(found, run)
+  local url = run.args.store or os.getenv "CRDBCLOUD_STORE"
+  if not url or url == "" then return found:add("store", "?", "none named: --store or CRDBCLOUD_STORE; needed by what writes") end
+  local store, err = require "crdbcloud.store".open(url)
+  if not store then return found:failed("store", err) end
+  local keys
+  keys, err = store:list ""
+  local warnings = store.warnings and store:warnings() or {}
+  store:close()
+  if not keys then return found:failed("store", err) end
+  if #warnings > 0 then return found:add("store", "warning", table.concat(warnings, "; ")) end
+  return found:add("store", "ok", ("%s, %d records"):format(url, #keys))
+end
+
+local function doctor(run, args)
+  local found = setmetatable({}, Findings)
+  found:add("program", "ok", ("crdbcloud %s on %s"):format(require "crdbcloud.version", rawget(_G, "jit") and jit.version or _VERSION))
+  local name = args.cluster or os.getenv "CRDBCLOUD_CLUSTER"
+  local cloud, err = run:cloud()
+  if not cloud then
+    found:failed("api key", err)
+  else
+    found:add("api key", "ok", cloud:account())
+    if check_server(found, cloud, name) and name and name ~= "" then check_users(found, (run:cluster())) end
+  end
+  check_sql(found, run)
+  check_store(found, run)
+  run.out:rows(COLUMNS, found)
+  if found.error then return found.error.exit end
+  for _, row in ipairs(found) do
+    if row.status == "failed" then return 1 end
+  end
+  return true
+end
+
+function M.register(parser)
+  parser:command "doctor":summary "Check key, server, cluster, SQL connection and store."
+    :description "Checks what the other commands need. Exit 0 when nothing failed."
+    :action(function(args) args.run = doctor end)
+end
+
+return M

@@ -1,0 +1,106 @@
+--- The `crdbcloud` command: reads the arguments, runs one command and turns
+-- what became of it into an exit code. Results go to stdout, all else to stderr.
+
+local argparse = require "argparse"
+local errors = require "crdbcloud.errors"
+local output = require "crdbcloud.cli.output"
+local refuse = require "crdbcloud.cli.refuse"
+local session = require "crdbcloud.cli.session"
+
+local M = {}
+
+local INTERNAL = 70
+
+-- One file per group of commands; each adds its commands to the parser.
+local GROUPS = { "whoami", "doctor", "cluster", "user", "app_user", "rotate", "credential", "completion" }
+
+local EPILOG = [[
+The API key comes from COCKROACH_API_KEY or COCKROACH_API_KEY_FILE, never from an argument. Also read:
+COCKROACH_SERVER, CRDBCLOUD_CA_FILE, CRDBCLOUD_CLUSTER, CRDBCLOUD_STORE, CRDBCLOUD_SQL.
+Exit codes: 0 done, 1 failed and nothing changed, 2 usage, 3 partly done, 4 not allowed, 5 unknown, 6 changed but
+not published, 7 another run holds the lock, 130 and 143 interrupted. After 3, 5 and 6: crdbcloud rotate resume.]]
+
+local function build_parser()
+  local parser = argparse("crdbcloud", "SQL users of CockroachDB Cloud clusters.", EPILOG)
+  parser:command_target "command"
+  parser:usage_max_width(100):help_max_width(100)
+  parser:option "--cluster":argname "C":description "Cluster, by name or id."
+  parser:option "-o --output":argname "FORMAT":choices(output.FORMATS):default "table"
+    :description "table, json, jsonl or csv."
+  parser:option "--server":argname "URL":description "API server."
+  parser:option "--api-key-file":argname "FILE":description "File that holds the API key, mode 0600."
+  parser:option "--ca-file":argname "FILE":description "Certificate authority of API and SQL."
+  parser:option "--store":argname "URL":description "Where credentials are kept, such as file:/var/lib/crdbcloud."
+  parser:option "--sql":argname "URL":description "SQL connection of the cluster, without a password."
+  parser:option "--timeout":argname "TIME":description "Limit of one request, such as 30s."
+    :convert(session.limit)
+  parser:flag "-q --quiet":description "No progress."
+  parser:flag "--no-input":description "Never ask; what would be asked is refused."
+  parser:flag "--version":description "Print the version."
+    :action(function()
+      io.stdout:write("crdbcloud ", require "crdbcloud.version", "\n")
+      os.exit(0)
+    end)
+  for _, name in ipairs(GROUPS) do require("crdbcloud.cli." .. name).register(parser) end
+  return parser
+end
+
+local function say_error(args, err)
+  local machine = args and (args.output == "json" or args.output == "jsonl")
+  io.stderr:write(machine and err:json() or output.mark("error: ", 31) .. tostring(err), "\n")
+end
+
+-- An error that came back. A report in it is the result of what was done, so it is printed as one.
+local function failed(run, err)
+  if err.report then run.out:report(err.report) end
+  say_error(run.args, err)
+  local signal = run:interrupted()
+  if err.kind == "cancelled" and signal then return 128 + signal end
+  return err.exit
+end
+
+local function main(argv)
+  local reason = refuse.reason(argv)
+  if reason then
+    io.stderr:write("crdbcloud: ", reason, "\n")
+    return 2
+  end
+  local parser = build_parser()
+  local ok, args = parser:pparse(argv)
+  if not ok then
+    io.stderr:write("crdbcloud: ", tostring(args), "\nSee: crdbcloud --help\n")
+    return 2
+  end
+  local run = session.new(args, parser)
+  local code, err = args.run(run, args)
+  run:close()
+  if code == nil then return failed(run, err) end
+  return code == true and 0 or code
+end
+
+-- Keeps an error object as it is and gives anything else its place in the code.
+local function locate(e)
+  if errors.is(e) then return e end
+  return debug.traceback(tostring(e), 2)
+end
+
+--- Runs the command.
+---@param argv string[] the arguments, without the program
+---@return integer exit code
+function M.run(argv)
+  local ok, result = xpcall(main, locate, argv)
+  if ok then
+    if io.stdout:flush() then return result end
+    io.stderr:write("crdbcloud: cannot write the result\n")
+    return result == 0 and 1 or result
+  end
+  -- An iterator raises the error object that a call would have returned.
+  if errors.is(result) then
+    say_error(nil, result)
+    return result.exit
+  end
+  io.stderr:write("crdbcloud: internal error, so the state is unknown: run `crdbcloud rotate resume`\n", result, "\n")
+  return INTERNAL
+end
+
+return M

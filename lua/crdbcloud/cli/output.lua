@@ -1,0 +1,151 @@
+--- Prints results as a table, JSON, JSON lines or CSV, on stdout.
+
+local core = require "crdbcloud.core"
+local layout = require "crdbcloud.report".layout
+
+local M = {}
+
+M.FORMATS = { "table", "json", "jsonl", "csv" }
+
+local Output = {}
+Output.__index = Output
+
+function M.new(format)
+  return setmetatable({ format = format, file = io.stdout }, Output)
+end
+
+--- Text in a colour, on a terminal that wants one.
+function M.mark(text, colour)
+  if os.getenv "NO_COLOR" or os.getenv "TERM" == "dumb" or not core.is_terminal(2) then return text end
+  return ("\27[%dm%s\27[0m"):format(colour, text)
+end
+
+-- One line of a terminal; control characters of a foreign text could say anything there.
+local function cell(value)
+  if value == nil then return "-" end
+  if value == true then return "yes" end
+  if value == false then return "no" end
+  if type(value) == "number" and value == math.floor(value) then return ("%d"):format(value) end
+  if type(value) == "table" then return table.concat(value, ",") end
+  return (tostring(value):gsub("[%c\127]", "?"))
+end
+
+-- Columns that a terminal shows for text: UTF-8 continuation bytes add none.
+local function width(text)
+  return #text:gsub("[\128-\191]", "")
+end
+
+local function fit(line, limit)
+  if not limit or width(line) <= limit then return line end
+  local kept, count = {}, 0
+  for char in line:gmatch "[%z\1-\127\194-\244][\128-\191]*" do
+    count = count + 1
+    if count == limit then break end
+    kept[count] = char
+  end
+  return table.concat(kept) .. ">"
+end
+
+local function print_table(file, columns, rows)
+  local head, lines = {}, {}
+  for c, column in ipairs(columns) do head[c] = column:upper():gsub("_", " ") end
+  for r, row in ipairs(rows) do
+    lines[r] = {}
+    for c, column in ipairs(columns) do lines[r][c] = cell(row[column]) end
+  end
+  local limit = core.is_terminal(1) and core.terminal_width(1) or nil
+  for line in (layout(head, lines) .. "\n"):gmatch "(.-)\n" do file:write(fit(line, limit), "\n") end
+end
+
+local function encode(value)
+  local cjson = require "cjson"
+  if value == nil then return "null" end
+  if type(value) == "table" and #value == 0 and next(value) == nil then return "[]" end
+  return cjson.encode(value)
+end
+
+-- cjson writes keys in any order; a person and a diff want one.
+local function object(columns, row)
+  local parts = {}
+  for c, column in ipairs(columns) do parts[c] = encode(column) .. ":" .. encode(row[column]) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+local function csv_field(value)
+  local text = value == nil and "" or type(value) == "table" and table.concat(value, ",") or cell(value)
+  if text:find '[,"\r\n]' then text = '"' .. text:gsub('"', '""') .. '"' end
+  return text
+end
+
+local function print_csv(file, columns, rows)
+  file:write(table.concat(columns, ","), "\r\n")
+  for _, row in ipairs(rows) do
+    local fields = {}
+    for c, column in ipairs(columns) do fields[c] = csv_field(row[column]) end
+    file:write(table.concat(fields, ","), "\r\n")
+  end
+end
+
+--- Prints an array of rows.
+---@param columns string[] field names, in order
+---@param rows table[]
+function Output:rows(columns, rows)
+  if self.format == "table" then return print_table(self.file, columns, rows) end
+  if self.format == "csv" then return print_csv(self.file, columns, rows) end
+  local lines = {}
+  for r, row in ipairs(rows) do lines[r] = object(columns, row) end
+  if self.format == "json" then
+    self.file:write("[", table.concat(lines, ","), "]\n")
+  else
+    for _, line in ipairs(lines) do self.file:write(line, "\n") end
+  end
+end
+
+--- Prints one thing with named fields.
+function Output:record(columns, row)
+  if self.format == "csv" then return print_csv(self.file, columns, { row }) end
+  if self.format ~= "table" then return self.file:write(object(columns, row), "\n") end
+  local longest = 0
+  for _, column in ipairs(columns) do longest = math.max(longest, #column) end
+  for _, column in ipairs(columns) do
+    if row[column] ~= nil then
+      self.file:write(column:gsub("_", " "), (" "):rep(longest - #column + 2), cell(row[column]), "\n")
+    end
+  end
+end
+
+-- Of a report's rows, in this order if they are there.
+local ROW_ORDER = { "user", "action", "result", "state", "epoch", "verified", "sinks", "note", "kind", "error" }
+
+local function columns_of(rows)
+  local present, columns = {}, {}
+  for _, row in ipairs(rows) do
+    for name in pairs(row) do present[name] = true end
+  end
+  for _, name in ipairs(ROW_ORDER) do
+    if present[name] then
+      columns[#columns + 1] = name
+      present[name] = nil
+    end
+  end
+  local rest = {}
+  for name in pairs(present) do rest[#rest + 1] = name end
+  table.sort(rest)
+  for _, name in ipairs(rest) do columns[#columns + 1] = name end
+  return columns
+end
+
+--- Prints the report or plan of a workflow; its rows alone as JSON lines or CSV.
+function Output:report(report)
+  local rows = report.rows
+  if (self.format == "jsonl" or self.format == "csv") and type(rows) == "table" then
+    return self:rows(columns_of(rows), rows)
+  end
+  if self.format == "table" then
+    self.file:write((tostring(report):gsub("\n*$", "\n")))
+  else
+    self.file:write(report:json(), "\n")
+  end
+end
+
+return M

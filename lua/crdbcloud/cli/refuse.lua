@@ -1,0 +1,61 @@
+--- Secrets in arguments are recognised to be refused: every user of the machine
+-- can read them in the process list, and the shell keeps them in its history.
+
+local M = {}
+
+-- Options that people try; none of them exists.
+local OPTIONS = {
+  ["--password"] = "--password-file FILE, --password-stdin, or the prompt that comes without either",
+  ["--api-key"] = "--api-key-file FILE, COCKROACH_API_KEY or COCKROACH_API_KEY_FILE",
+  ["--jwt"] = "COCKROACH_API_JWT",
+  ["--api-jwt"] = "COCKROACH_API_JWT",
+}
+OPTIONS["--passwd"], OPTIONS["--pass"], OPTIONS["--pw"] = OPTIONS["--password"], OPTIONS["--password"], OPTIONS["--password"]
+OPTIONS["--apikey"], OPTIONS["--key"], OPTIONS["--token"] = OPTIONS["--api-key"], OPTIONS["--api-key"], OPTIONS["--api-key"]
+
+--- True when a connection string holds a password: user:password@ in a URL, a
+--- parameter of it, or password= among key=value pairs.
+---@param text string
+---@return boolean
+function M.has_password(text)
+  local authority = text:match "^%a[%w+.-]*://([^/?#]*)"
+  if authority then
+    local userinfo = authority:match "^(.*)@"
+    if userinfo and userinfo:find(":.") then return true end
+  end
+  local lower = text:lower()
+  return lower:find("%f[%w]password%s*=%s*[^%s&]") ~= nil or lower:find("%f[%w]sslpassword%s*=%s*[^%s&]") ~= nil
+end
+
+local function of_word(word, following)
+  local name, value = word:match "^(%-%-[%w-]+)=(.*)$"
+  name = name or word
+  if OPTIONS[name] then
+    return ("%s: a secret is never taken from an argument, which every user of this machine can read; use %s"):format(
+      name, OPTIONS[name])
+  end
+  if name == "--sql" or name == "--store" or name == "--server" then
+    value = value or following
+    if value and M.has_password(value) then
+      return name .. ": a URL with a password in it is not taken from an argument, which every user of this machine can read; "
+        .. (name == "--sql" and "use ~/.pgpass, PGPASSFILE or CRDBCLOUD_SQL" or "use the environment")
+    end
+  end
+  if word:find "CCDB1_%w+_%w+" then
+    return "an API key is never taken from an argument, which every user of this machine can read; use " .. OPTIONS["--api-key"]
+  end
+  return nil
+end
+
+--- Why these arguments are refused, or nil. The text repeats no value.
+---@param argv string[]
+---@return string|nil
+function M.reason(argv)
+  for i, word in ipairs(argv) do
+    local reason = of_word(word, argv[i + 1])
+    if reason then return reason end
+  end
+  return nil
+end
+
+return M

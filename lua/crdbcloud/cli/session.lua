@@ -1,0 +1,110 @@
+--- What one run of the command holds: its arguments, output, and the API account,
+-- cluster and progress, each made when first asked for.
+
+local core = require "crdbcloud.core"
+local durations = require "crdbcloud.durations"
+local errors = require "crdbcloud.errors"
+local output = require "crdbcloud.cli.output"
+
+local M = {}
+
+local Session = {}
+Session.__index = Session
+
+---@param args table parsed arguments
+---@param parser table
+function M.new(args, parser)
+  return setmetatable({ args = args, parser = parser, out = output.new(args.output) }, Session)
+end
+
+--- The error of arguments that cannot be meant; exit code 2.
+---@return nil
+---@return crdbcloud.error
+function M.usage(message, hint)
+  return nil, errors.new { kind = "invalid_argument", message = message, hint = hint, outcome = "not_sent", exit = 2 }
+end
+
+--- For argparse: a time limit as seconds.
+function M.limit(text)
+  local seconds, expected = durations.read(text)
+  if not seconds then return nil, "--timeout " .. expected end
+  return seconds
+end
+
+--- For argparse: checks a duration and passes it on as written.
+function M.duration(text)
+  local seconds, expected = durations.read(text)
+  if not seconds then return nil, ("'%s' %s"):format(text, expected) end
+  return text
+end
+
+--- For argparse: a count from 1.
+function M.count(text)
+  local n = text:match "^%d+$" and tonumber(text)
+  if not n or n < 1 or n > 2 ^ 31 then return nil, ("'%s' is no whole number from 1"):format(text) end
+  return n
+end
+
+--- The API account.
+---@return table|nil
+---@return crdbcloud.error|nil
+function Session:cloud()
+  if not self.opened_cloud then
+    local args = self.args
+    local cloud, err = require "crdbcloud".new {
+      base_url = args.server, api_key_file = args.api_key_file, ca_file = args.ca_file, timeout = args.timeout,
+    }
+    if not cloud then return nil, err end
+    self.opened_cloud = cloud
+  end
+  return self.opened_cloud
+end
+
+--- The cluster of --cluster or CRDBCLOUD_CLUSTER.
+---@return table|nil
+---@return crdbcloud.error|nil
+function Session:cluster()
+  if not self.opened_cluster then
+    local args = self.args
+    local name = args.cluster or os.getenv "CRDBCLOUD_CLUSTER"
+    if not name or name == "" then return M.usage("no cluster was named", "give --cluster NAME or set CRDBCLOUD_CLUSTER") end
+    local cloud, err = self:cloud()
+    if not cloud then return nil, err end
+    self.opened_cluster, err = cloud:cluster(name, { store = args.store, sql = args.sql, sql_ca_file = args.ca_file })
+    if not self.opened_cluster then return nil, err end
+    self.cluster_name = name
+  end
+  return self.opened_cluster
+end
+
+--- Says something to the person at the terminal.
+function Session:say(text)
+  if not self.args.quiet then io.stderr:write(text, "\n") end
+end
+
+--- For commands that change something: signals only count from here on, so that
+--- the user in hand is finished before we leave.
+function Session:guard()
+  core.interrupts(true)
+  self.guarded = true
+end
+
+--- The signal that asked us to stop, or nil.
+function Session:interrupted()
+  return self.guarded and (core.interrupted()) or nil
+end
+
+--- The function for on_progress.
+function Session:progress()
+  self.shown = self.shown or require "crdbcloud.cli.progress".new(self)
+  return self.shown.event
+end
+
+--- Gives back what was opened; the result is printed after it.
+function Session:close()
+  if self.shown then self.shown:finish() end
+  if self.opened_cluster and self.opened_cluster.close then self.opened_cluster:close() end
+  if self.opened_cloud and self.opened_cloud.close then self.opened_cloud:close() end
+end
+
+return M

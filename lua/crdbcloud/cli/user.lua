@@ -1,0 +1,105 @@
+--- `crdbcloud user list|create|passwd|delete`: SQL users as the API knows them.
+
+local confirm = require "crdbcloud.cli.confirm"
+local names = require "crdbcloud.names"
+local password = require "crdbcloud.cli.password"
+local session = require "crdbcloud.cli.session"
+
+local M = {}
+
+-- What no workflow touches by itself.
+local function kind_of(name)
+  local folded = names.fold(name)
+  return names.is_protected(folded) and "protected" or names.is_sso(folded) and "sso" or "ordinary"
+end
+
+local function list(run)
+  local cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  local users
+  users, err = cluster:all_sql_users()
+  if not users then return nil, err end
+  local rows = {}
+  for i, user in ipairs(users) do rows[i] = { name = user.name, kind = kind_of(user.name) } end
+  run.out:rows({ "name", "kind" }, rows)
+  return true
+end
+
+local function create(run, args)
+  if not args.admin then
+    return session.usage("a user made by the API is an admin of the whole cluster",
+      "for a limited one: crdbcloud app-user create " .. args.name .. " …; for an admin add --admin")
+  end
+  local folded, err = names.check(args.name)
+  if not folded then return nil, err end
+  local secret
+  secret, err = password.read(run, ("Password of the new admin %s: "):format(folded))
+  if not secret then return nil, err end
+  local cluster
+  cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  local ok
+  ok, err = confirm.yes(run, ("Create %s as an admin of cluster %s?"):format(folded, run.cluster_name))
+  if not ok then return nil, err end
+  local user
+  user, err = cluster:create_sql_user(folded, secret)
+  if not user then return nil, err end
+  run.out:record({ "name", "admin" }, { name = user.name, admin = true })
+  return true
+end
+
+local function passwd(run, args)
+  local secret, err = password.read(run)
+  if err then return nil, err end
+  local cluster
+  cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  local ok
+  ok, err = confirm.yes(run, ("Change the password of %s on cluster %s?"):format(args.name, run.cluster_name))
+  if not ok then return nil, err end
+  run:guard()
+  local report
+  report, err = cluster:rotate_password { user = args.name, password = secret, on_progress = run:progress() }
+  if not report then return nil, err end
+  run:close()
+  run.out:report(report)
+  return true
+end
+
+local function delete(run, args)
+  local cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  local ok
+  ok, err = confirm.yes(run, ("Delete the user %s of cluster %s?"):format(args.name, run.cluster_name))
+  if not ok then return nil, err end
+  local user
+  user, err = cluster:delete_sql_user(args.name)
+  if not user then return nil, err end
+  run.out:record({ "name", "deleted" }, { name = user.name, deleted = true })
+  return true
+end
+
+local function on(run) return function(args) args.run = run end end
+
+function M.register(parser)
+  local group = parser:command "user":summary "List, create and delete SQL users, change a password."
+  group:command_target "subcommand"
+  group:command "list":description "Lists the SQL users of the cluster.":action(on(list))
+
+  local create_command = group:command "create":action(on(create))
+    :description "Creates a SQL user. The API makes every user an admin, so --admin must say so; for a limited one see app-user create."
+  create_command:argument "name"
+  create_command:flag "--admin":description "Yes, an admin of the whole cluster."
+  confirm.options(password.options(create_command))
+
+  local passwd_command = group:command "passwd":action(on(passwd))
+    :description "Changes a password through the store: the new one is generated, unless one is given, and is durable before it is sent."
+  passwd_command:argument "name"
+  confirm.options(password.options(passwd_command))
+
+  local delete_command = group:command "delete":description "Deletes a SQL user.":action(on(delete))
+  delete_command:argument "name"
+  confirm.options(delete_command)
+end
+
+return M
