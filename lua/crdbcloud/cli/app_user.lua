@@ -65,7 +65,7 @@ local function create(run, args)
     owner = args.owner,
     description = args.description,
     labels = labels,
-    sinks = args.sink,
+    sinks = #args.sink > 0 and args.sink or nil,
     password = secret,
     adopt = args.adopt,
     dry_run = args.dry_run,

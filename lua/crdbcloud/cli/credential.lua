@@ -9,11 +9,23 @@ local M = {}
 
 local COLUMNS = { "user", "password", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name" }
 
-local function show(run, args)
-  local cluster, err = run:cluster()
-  if not cluster then return nil, err end
+-- From the store alone: no API key, and no network, is needed to read it.
+local function credential_of(args)
+  local store = args.store or os.getenv "CRDBCLOUD_STORE"
+  if not store or store == "" then return nil, require "crdbcloud.store".not_named "credential" end
+  local cluster = args.cluster or os.getenv "CRDBCLOUD_CLUSTER"
+  local source, err = require "crdbcloud.credentials".open {
+    source = store, user = args.user, cluster = cluster ~= "" and cluster or nil,
+  }
+  if not source then return nil, err end
   local credential
-  credential, err = cluster:credential(args.user)
+  credential, err = source:get()
+  source:close()
+  return credential, err
+end
+
+local function show(run, args)
+  local credential, err = credential_of(args)
   if not credential then return nil, err end
   if args.url then
     if not args.reveal then
@@ -30,12 +42,9 @@ local function show(run, args)
 end
 
 local function export(run, args)
-  local cluster, err = run:cluster()
-  if not cluster then return nil, err end
-  local credential
-  credential, err = cluster:credential(args.user)
+  local credential, err = credential_of(args)
   if not credential then return nil, err end
-  local opened = sinks.open(sinks.parse(args.sink, "--sink"), credential.user, credential.cluster or run.cluster_name)
+  local opened = sinks.open(sinks.parse(args.sink, "--sink"), credential.user, credential.cluster or credential.cluster_id)
   for _, sink in ipairs(opened) do
     local ok, why = sink:check(credential)
     if not ok then return nil, why end

@@ -15,10 +15,16 @@ local INTERNAL = 70
 local GROUPS = { "whoami", "doctor", "cluster", "user", "app_user", "rotate", "credential", "completion" }
 
 local EPILOG = [[
-The API key comes from COCKROACH_API_KEY or COCKROACH_API_KEY_FILE, never from an argument. Also read:
-COCKROACH_SERVER, CRDBCLOUD_CA_FILE, CRDBCLOUD_CLUSTER, CRDBCLOUD_STORE, CRDBCLOUD_SQL.
-Exit codes: 0 done, 1 failed and nothing changed, 2 usage, 3 partly done, 4 not allowed, 5 unknown, 6 changed but
-not published, 7 another run holds the lock, 130 and 143 interrupted. After 3, 5 and 6: crdbcloud rotate resume.]]
+The API key comes from COCKROACH_API_KEY or COCKROACH_API_KEY_FILE, never from an argument.
+Also read: COCKROACH_SERVER, CRDBCLOUD_CA_FILE, CRDBCLOUD_CLUSTER, CRDBCLOUD_STORE, CRDBCLOUD_SQL.
+
+Exit codes:
+   0 done                          5 unknown: a change was not answered
+   1 failed, nothing changed       6 changed but not published
+   2 usage, or not confirmed       7 another run holds the lock
+   3 partly done                  70 internal error
+   4 not allowed, nothing changed  130, 143 interrupted
+After 3, 5, 6, 70 and an interruption: crdbcloud rotate resume]]
 
 local function build_parser()
   local parser = argparse("crdbcloud", "SQL users of CockroachDB Cloud clusters.", EPILOG)
@@ -68,7 +74,7 @@ local function main(argv)
   local parser = build_parser()
   local ok, args = parser:pparse(argv)
   if not ok then
-    io.stderr:write("crdbcloud: ", tostring(args), "\nSee: crdbcloud --help\n")
+    io.stderr:write("crdbcloud: ", (tostring(args):gsub("\n", ". ")), "\nSee: crdbcloud --help\n")
     return 2
   end
   local run = session.new(args, parser)

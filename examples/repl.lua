@@ -1,0 +1,17 @@
+-- A prompt with the cluster of the environment at hand.
+-- Usage: lua5.4 -i examples/repl.lua
+--   > cluster:all_sql_users()
+--   > cluster:plan_rotation { users = "all" }
+--   > cluster:rotation_status()
+
+local crdbcloud = require "crdbcloud"
+
+local cloud = assert(crdbcloud.new())
+local cluster = assert(cloud:cluster())
+
+-- What is typed at the prompt sees globals only.
+for name, value in pairs { crdbcloud = crdbcloud, cloud = cloud, cluster = cluster } do rawset(_G, name, value) end
+
+print(cloud)
+print(cluster)
+print "crdbcloud, cloud and cluster are at hand; every result prints itself, and secrets do not."

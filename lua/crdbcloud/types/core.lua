@@ -1,0 +1,255 @@
+---@meta crdbcloud.core
+-- Declarations of the C module crdbcloud.core, for editors and the surface check; never loaded.
+-- What fails in operation returns nil, a message and a code: an errno name such as "ENOENT", or
+-- the word given at the function. Misuse raises. Durations are seconds, sizes are bytes.
+
+---@class crdbcloud.core
+---@field version string
+local core = {}
+
+---@class crdbcloud.secret: userdata bytes that are wiped; prints as <secret 32 bytes>
+local secret = {}
+
+--- The only way out: a Lua string, which cannot be wiped.
+---@return string
+function secret:reveal() end
+
+--- Compares in constant time.
+---@param other string|crdbcloud.secret
+---@return boolean
+function secret:equals(other) end
+
+---@param form "json"|"uri"|"pgpass"|"base64"|"hex" json: escaped, without quotes
+---@return crdbcloud.secret
+function secret:encode(form) end
+
+--- Wipes this reference's bytes if it is the last; closing twice is allowed.
+function secret:close() end
+
+---@param bytes string
+---@return crdbcloud.secret
+function core.secret(bytes) end
+
+---@param parts (string|crdbcloud.secret)[]
+---@return crdbcloud.secret
+function core.secret_join(parts) end
+
+--- One trailing newline is dropped; a file that others can read is refused.
+---@param path string
+---@return crdbcloud.secret|nil
+---@return string? message
+---@return string? code "mode" or an errno name
+function core.secret_from_file(path) end
+
+---@param name string of an environment variable
+---@return crdbcloud.secret|nil
+---@return string? message
+---@return string? code
+function core.secret_from_env(name) end
+
+--- Asks on the terminal without echo.
+---@param text string
+---@return crdbcloud.secret|nil
+---@return string? message
+---@return string? code
+function core.secret_prompt(text) end
+
+---@return boolean
+function core.is_secret(v) end
+
+---@param length integer? default 32
+---@param alphabet string? 2 to 256 distinct bytes; default letters and digits
+---@param classes string[]? at least one character of each
+---@return crdbcloud.secret|nil
+---@return string? message
+function core.password(length, alphabet, classes) end
+
+---@param bytes integer
+---@return string hex twice as long; for ids, not for secrets
+function core.random_hex(bytes) end
+
+--- Lower case and NFC, as CockroachDB folds names.
+---@param name string
+---@return string|nil folded
+---@return string? reason "utf8"
+function core.fold_name(name) end
+
+---@param folded string
+---@return nil|"empty"|"long"|"start"|"character" problem
+---@return integer? byte_offset
+function core.name_problem(folded) end
+
+---@return number seconds that only go forward
+function core.monotonic() end
+---@return number seconds that also count while the machine sleeps
+function core.boottime() end
+---@return number seconds since 1970
+function core.time() end
+
+---@param seconds number
+---@return boolean slept false: a signal that core.interrupts counts came
+function core.sleep(seconds) end
+
+--- SIGINT and SIGTERM only count from here on, or are as before; for commands.
+---@param on boolean
+function core.interrupts(on) end
+
+---@return integer|nil signal
+---@return integer? count
+function core.interrupted() end
+
+--- Waits for a turn of the account's budget, which all threads of the process share.
+---@param account string
+---@param rate number per second; 0: no wait
+---@param max_wait number seconds; a longer wait takes no turn
+---@return number|nil waited
+---@return number? needed
+function core.pace(account, rate, max_wait) end
+
+--- No turn before now + seconds.
+---@param account string
+---@param seconds number
+function core.pace_hold(account, seconds) end
+
+---@class crdbcloud.lock: userdata
+local lock = {}
+
+--- Gives the lock back; closing twice is allowed.
+function lock:close() end
+
+---@param path string of the lock file, which stays
+---@param note string for whoever finds it held
+---@return crdbcloud.lock|nil
+---@return string? message
+---@return string? code "busy" or an errno name
+---@return string? note of the holder, when busy
+function core.lock(path, note) end
+
+---@param path string
+---@param opts { max: integer?, private: boolean? }? private: owner's alone
+---@return crdbcloud.secret|nil
+---@return string? message
+---@return string? code "mode", "owner", "type", "symlink", "large" or an errno name
+function core.read_file(path, opts) end
+
+--- Replaces a file atomically and durably.
+---@param path string
+---@param bytes string|crdbcloud.secret
+---@param opts { mode: integer? }? default 384 (0600)
+---@return true|nil
+---@return string? message
+---@return string? code
+function core.write_file(path, bytes, opts) end
+
+---@param path string
+---@return true|nil
+---@return string? message
+---@return string? code
+function core.remove_file(path) end
+
+---@param path string
+---@return string[]|nil names sorted
+---@return string? message
+---@return string? code
+function core.list_dir(path) end
+
+--- Makes a directory with mode 0700, parents too.
+---@param path string
+---@return true|nil
+---@return string? message
+---@return string? code
+function core.make_dir(path) end
+
+---@param path string
+---@return { type: string, mode: integer, uid: integer, size: integer, mtime: integer, fs: string }|nil
+---@return string? message
+---@return string? code
+function core.stat(path) end
+
+---@return integer
+function core.euid() end
+---@return integer
+function core.pid() end
+---@return string
+function core.hostname() end
+---@param fd integer
+---@return boolean
+function core.is_terminal(fd) end
+---@param fd integer
+---@return integer|nil columns
+function core.terminal_width(fd) end
+
+--- A record file: metadata as JSON, passwords beside it, a checksum at the end.
+---@param meta string JSON
+---@param secrets table<string, crdbcloud.secret> names [a-z_]{1,32}
+---@return crdbcloud.secret
+function core.record_encode(meta, secrets) end
+
+---@param bytes crdbcloud.secret
+---@return string|nil meta
+---@return table<string, crdbcloud.secret>|string secrets or message
+---@return "torn"|"foreign"|"newer"|"sealed"? code
+function core.record_decode(bytes) end
+
+--- One line of a password file replaced or added; all others stay byte for byte.
+---@param file crdbcloud.secret|nil its content
+---@param line { host: string, port: string, database: string, user: string }
+---@param password crdbcloud.secret
+---@return crdbcloud.secret
+function core.pgpass_update(file, line, password) end
+
+--- Takes string members of a JSON object out as secrets.
+---@param document crdbcloud.secret
+---@param keys string[]
+---@return string|nil rest the document with null in their place
+---@return table<string, crdbcloud.secret>|string secrets or message
+function core.json_take(document, keys) end
+
+---@class crdbcloud.core.result one exchange; never raised, never nil
+---@field outcome "applied"|"rejected"|"not_sent"|"unknown"
+---@field kind string? of crdbcloud.kind
+---@field reason string? finer than kind
+---@field status integer 0: no answer
+---@field code integer? gRPC
+---@field message string? redacted
+---@field body string? redacted
+---@field content_type string?
+---@field retry_after number? seconds
+---@field curl integer CURLcode
+---@field elapsed number seconds
+---@field sent boolean
+---@field http string? "1.1" or "2"
+---@field new_connection boolean
+
+---@class crdbcloud.client: userdata one connection to the API; one exchange per call
+local client = {}
+
+---@param options table base_url, api_key, vanity_name, username, api_version, connect_timeout, timeout, ca_file, ca_path, proxy, user_agent, max_body
+---@return crdbcloud.client
+function core.client(options) end
+
+---@return crdbcloud.core.result
+function client:list_sql_users(cluster_id, options) end
+--- The API makes every user an admin.
+---@return crdbcloud.core.result
+function client:create_sql_user(cluster_id, name, password, options) end
+---@return crdbcloud.core.result
+function client:delete_sql_user(cluster_id, name, options) end
+---@return crdbcloud.core.result
+function client:update_sql_user_password(cluster_id, name, password, options) end
+---@return crdbcloud.core.result
+function client:list_clusters(options) end
+---@return crdbcloud.core.result
+function client:get_cluster(cluster_id, options) end
+---@return crdbcloud.core.result
+function client:get_connection_string(cluster_id, options) end
+---@return crdbcloud.core.result
+function client:list_databases(cluster_id, options) end
+---@return crdbcloud.core.result
+function client:list_audit_logs(options) end
+---@return crdbcloud.core.result
+function client:request(method, path, options) end
+--- Wipes the key; closing twice is allowed.
+function client:close() end
+
+return core
