@@ -7,7 +7,9 @@
  */
 #include "lua_compat.h"
 #include "lua_password_measure.h"
+#include "lua_scratch.h"
 #include "lua_secret.h"
+#include "lua_system.h"
 
 #ifndef CRDB_VERSION
 #error "CRDB_VERSION must be given by the build: it stands in lua/crdbcloud/version.lua"
@@ -16,9 +18,14 @@
 CRDB_EXPORT int luaopen_crdbcloud_core(lua_State *L);
 
 int luaopen_crdbcloud_core(lua_State *L) {
+    crdb_open_scratch(L);
     crdb_open_secret(L);
+    crdb_open_lock(L);
     lua_newtable(L);
     luaL_setfuncs(L, crdb_secret_functions, 0);
+    luaL_setfuncs(L, crdb_system_functions, 0);
+    luaL_setfuncs(L, crdb_file_functions, 0);
+    luaL_setfuncs(L, crdb_document_functions, 0);
     luaL_setfuncs(L, crdb_password_measure_functions, 0);
     lua_pushliteral(L, CRDB_VERSION);
     lua_setfield(L, -2, "version");

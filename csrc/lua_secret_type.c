@@ -1,30 +1,17 @@
 /*
- * lua_secret_type.c - methods of secrets and the functions that make them.
+ * lua_secret_type.c - the methods of secrets.
  *
  * Only crdbcloud.core has this file; crdbcloud.pq shares the type through
- * lua_secret.c. In every function the userdata comes first, so that no secret
- * is without an owner when Lua raises.
+ * lua_secret.c.
  */
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "buffer.h"
 #include "encode.h"
 #include "lua_check.h"
+#include "lua_scratch.h"
 #include "lua_secret.h"
-
-static int no_memory(lua_State *L) {
-    return luaL_error(L, "out of memory");
-}
-
-/* Moves the buffer into the slot as a secret and frees it; false: out of memory. */
-static bool fill_slot(struct crdb_secret **slot, struct crdb_buffer *b) {
-    if (!b->failed)
-        *slot = crdb_secret_copy(b->data, b->length);
-    crdb_buffer_free(b);
-    return *slot != NULL;
-}
 
 /* secret:reveal() -> string */
 static int reveal(lua_State *L) {
@@ -40,8 +27,7 @@ static int equals(lua_State *L) {
     struct crdb_secret *s = crdb_check_secret(L, 1);
     size_t len;
     const char *other = crdb_check_bytes(L, 2, "equals", &len);
-    lua_pushboolean(
-        L, crdb_secret_equal(crdb_secret_bytes(s), crdb_secret_length(s), other, len));
+    lua_pushboolean(L, crdb_secret_equal(crdb_secret_bytes(s), crdb_secret_length(s), other, len));
     return 1;
 }
 
@@ -60,7 +46,7 @@ static const struct {
     const char *name;
     bool (*append)(struct crdb_buffer *, const void *, size_t);
 } forms[] = {
-    {"json", crdb_buffer_json},     {"uri", crdb_buffer_uri},     {"pgpass", crdb_encode_pgpass},
+    {"json", crdb_buffer_json},     {"uri", crdb_buffer_uri}, {"pgpass", crdb_encode_pgpass},
     {"base64", crdb_encode_base64}, {"hex", crdb_encode_hex},
 };
 
@@ -83,7 +69,8 @@ static int encode(lua_State *L) {
     struct crdb_secret **slot = crdb_push_secret_slot(L);
     struct crdb_buffer b = {0};
     forms[i].append(&b, bytes, len);
-    return fill_slot(slot, &b) ? 1 : no_memory(L);
+    crdb_scratch_to_secret(L, slot, &b);
+    return 1;
 }
 
 /* secret:close(), __gc, __close: lets go of the bytes; a second time does nothing. */
@@ -114,88 +101,14 @@ static int concat(lua_State *L) {
                          "or write secret:reveal() where it must become a string");
 }
 
-/* core.secret(string) -> secret */
-static int from_string(lua_State *L) {
-    crdb_check_count(L, 1);
-    size_t len;
-    const char *bytes = crdb_check_string(L, 1, "secret", &len);
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
-    *slot = crdb_secret_copy(bytes, len);
-    return *slot ? 1 : no_memory(L);
-}
-
-/* core.secret_join{string | secret, ...} -> secret */
-static int join(lua_State *L) {
-    crdb_check_count(L, 1);
-    if (!lua_istable(L, 1))
-        return crdb_raise_type(L, 1, "secret_join", "a list of strings and secrets");
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
-    size_t count = crdb_rawlen(L, 1), total = 0;
-    /* Two passes: all that can raise comes before there is memory to lose. */
-    for (size_t i = 1; i <= count; i++) {
-        size_t len;
-        lua_rawgeti(L, 1, (int)i);
-        crdb_check_bytes(L, -1, "secret_join", &len);
-        total += len;
-        lua_pop(L, 1);
-    }
-    *slot = crdb_secret_new(total);
-    if (!*slot)
-        return no_memory(L);
-    unsigned char *to = crdb_secret_bytes(*slot);
-    for (size_t i = 1; i <= count; i++) {
-        size_t len;
-        lua_rawgeti(L, 1, (int)i);
-        const char *bytes = crdb_check_bytes(L, -1, "secret_join", &len);
-        if (len)
-            memcpy(to, bytes, len);
-        to += len;
-        lua_pop(L, 1);
-    }
-    return 1;
-}
-
-/* core.secret_from_env(name) -> secret | nil, message, "unset" | "empty" */
-static int from_env(lua_State *L) {
-    crdb_check_count(L, 1);
-    size_t len;
-    const char *name = crdb_check_line(L, 1, "name", &len);
-    if (len == 0 || strchr(name, '='))
-        return luaL_error(L, "name: expected the name of an environment variable, got '%s'", name);
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
-    const char *value = getenv(name);
-    if (!value || !*value) {
-        lua_pushnil(L);
-        lua_pushfstring(L, "environment variable %s is %s", name, value ? "empty" : "not set");
-        lua_pushstring(L, value ? "empty" : "unset");
-        return 3;
-    }
-    *slot = crdb_secret_copy(value, strlen(value));
-    return *slot ? 1 : no_memory(L);
-}
-
-/* core.is_secret(value) -> boolean; true for a closed one as well */
-static int is_secret(lua_State *L) {
-    crdb_check_count(L, 1);
-    lua_pushboolean(L, luaL_testudata(L, 1, CRDB_SECRET_TYPE) != NULL);
-    return 1;
-}
-
-const luaL_Reg crdb_secret_functions[] = {
-    {"secret", from_string},
-    {"secret_join", join},
-    {"secret_from_env", from_env},
-    {"is_secret", is_secret},
-    {NULL, NULL},
-};
-
 static const luaL_Reg methods[] = {
     {"reveal", reveal}, {"equals", equals}, {"encode", encode}, {"close", release}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
-    {"__eq", same},       {"__len", length},  {"__tostring", to_string}, {"__concat", concat},
-    {"__close", release}, {"__gc", release}, {NULL, NULL},
+    {"__eq", same},       {"__len", length},    {"__tostring", to_string},
+    {"__concat", concat}, {"__close", release}, {"__gc", release},
+    {NULL, NULL},
 };
 
 void crdb_open_secret(lua_State *L) {

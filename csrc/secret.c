@@ -43,7 +43,7 @@ struct region {
     unsigned char *base;
     size_t bytes;
     pid_t pid;
-    int size;                     /* index of the slot size; SIZES: one secret has it all */
+    int size; /* index of the slot size; SIZES: one secret has it all */
     unsigned used, slots;
     uint64_t free_map[MAP_WORDS]; /* a set bit is a free slot */
 };

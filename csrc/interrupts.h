@@ -1,0 +1,26 @@
+/*
+ * interrupts.h - SIGINT and SIGTERM that only count, for the command line.
+ *
+ * A write that is under way must be finished and recorded before the program
+ * ends, so the handlers do nothing but count and the program looks. Signal
+ * handlers belong to the process: a library user who never calls
+ * crdb_interrupts keeps his own.
+ */
+#ifndef CRDB_INTERRUPTS_H
+#define CRDB_INTERRUPTS_H
+
+#include <stdbool.h>
+
+/* Installs the handlers and sets the count to 0, or puts back those found then.
+ * Doing either twice changes nothing. Not for two threads at a time. */
+bool crdb_interrupts(bool on);
+
+bool crdb_interrupts_on(void);
+
+/* How many came since they were switched on. */
+unsigned crdb_interrupt_count(void);
+
+/* The number of the last one, 0 for none. */
+int crdb_interrupt_signal(void);
+
+#endif
