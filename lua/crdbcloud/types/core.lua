@@ -64,6 +64,12 @@ function core.is_secret(v) end
 ---@return string? message
 function core.password(length, alphabet, classes) end
 
+--- What a password is made of, measured without making it a Lua string; cost grows with what a guess takes.
+---@param password string|crdbcloud.secret
+---@param words string[] that count as little where they occur
+---@return { length: integer, utf8: boolean, control: boolean, hash: boolean, cost: integer }
+function core.password_traits(password, words) end
+
 ---@param bytes integer
 ---@return string hex twice as long; for ids, not for secrets
 function core.random_hex(bytes) end
