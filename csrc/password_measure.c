@@ -149,9 +149,16 @@ static bool is_year(const unsigned char *text, size_t left) {
            ((text[0] == '1' && text[1] == '9') || (text[0] == '2' && text[1] == '0'));
 }
 
-/* yyyymmdd or ddmmyyyy, roughly: eight digits with a year at one end. */
+/* A day and a month, in either order. */
+static bool is_day(const unsigned char *text) {
+    int a = (text[0] - '0') * 10 + (text[1] - '0'), b = (text[2] - '0') * 10 + (text[3] - '0');
+    return a >= 1 && b >= 1 && a <= 31 && b <= 31 && (a <= 12 || b <= 12);
+}
+
+/* yyyymmdd, ddmmyyyy or mmddyyyy. */
 static bool is_date(const unsigned char *text, size_t left) {
-    return digits(text, left, 8) && (is_year(text, left) || is_year(text + 4, left - 4));
+    return digits(text, left, 8) && ((is_year(text, left) && is_day(text + 4)) ||
+                                     (is_year(text + 4, left - 4) && is_day(text)));
 }
 
 static void lower_to(unsigned *cost, unsigned value) {

@@ -51,7 +51,8 @@ local function sorted_names(allowed)
   return table.concat(names, ", ")
 end
 
-local function is_secret(v)
+--- True for a secret.
+function M.is_secret(v)
   return type(v) == "userdata" and require("crdbcloud.core").is_secret(v)
 end
 
@@ -70,7 +71,7 @@ local TYPES = {
   boolean = { function(v) return type(v) == "boolean" end, "true or false" },
   table = { function(v) return type(v) == "table" end, "a table" },
   ["function"] = { function(v) return type(v) == "function" end, "a function" },
-  secret = { is_secret, "a secret" },
+  secret = { M.is_secret, "a secret" },
 }
 
 --- Checks one value by a rule of M.check and returns the value to use; raises otherwise.

@@ -1,0 +1,191 @@
+--- One API call with its retries: pace, send, decide, wait, until the answer is definite or the deadline is near.
+
+local errors = require "crdbcloud.errors"
+local durations = require "crdbcloud.durations"
+local explain = require "crdbcloud.cloud.explain"
+local retry = require "crdbcloud.retry"
+
+local M = {}
+
+-- Seconds; less than this is not worth an exchange.
+local LEAST = 0.01
+
+---@class crdbcloud.call
+---@field operation string
+---@field effect crdbcloud.effect
+---@field send fun(client: userdata, timeout: number): table one exchange
+---@field accept fun(body: string|nil): table|nil, crdbcloud.error|nil reads the body of a 2xx answer
+---@field cluster_id string|nil
+---@field name string|nil the SQL user
+---@field method string|nil of a generic request
+---@field path string|nil of a generic request
+
+local function core()
+  return require "crdbcloud.core"
+end
+
+local function event_of(call, fields)
+  fields.operation, fields.cluster_id, fields.user = call.operation, call.cluster_id, call.name
+  fields.method, fields.path = call.method, call.path
+  return fields
+end
+
+local function jitter()
+  return tonumber(core().random_hex(4), 16) / 2 ^ 32
+end
+
+-- The key's file or function may have been updated since it was read. True when
+-- there is another key now.
+local function read_key_again(cloud, call)
+  if not cloud._key.again then return false end
+  local changed, err = cloud:_reconnect()
+  cloud:event(event_of(call, {
+    event = "key", message = changed and "read again after a 401: it has changed"
+      or err and tostring(err) or "read again after a 401: it is the same",
+  }))
+  return changed == true
+end
+
+-- What stands for a result when nothing was sent.
+local function unsent(kind, reason, retry_after)
+  return { outcome = "not_sent", kind = kind, status = 0, reason = reason, retry_after = retry_after }
+end
+
+-- One paced exchange that ends by the deadline (monotonic seconds).
+local function exchange(cloud, call, state)
+  local left = state.deadline - core().monotonic()
+  if left < LEAST then return unsent("timeout", "deadline") end
+  local waited, needed = core().pace(cloud:account(), cloud.config.rate, left)
+  if not waited then return unsent("rate_limited", "budget", needed) end
+  left = state.deadline - core().monotonic()
+  if left < LEAST then return unsent("timeout", "deadline") end
+  state.attempt = state.attempt + 1
+  state.timeout = math.min(state.limit, left)
+  local result = call.send(cloud:_open_client(), state.timeout)
+  if result.reason == "rate_limited" then
+    core().pace_hold(cloud:account(), math.min(result.retry_after or 1, retry.LONGEST_WAIT))
+  end
+  cloud:event(event_of(call, {
+    event = "answer", attempt = state.attempt, status = result.status, code = result.code, outcome = result.outcome,
+    kind = result.outcome ~= "applied" and explain.kind(result) or nil, reason = result.reason,
+    retry_after = result.retry_after, elapsed = result.elapsed, http = result.http,
+    new_connection = result.new_connection,
+  }))
+  return result
+end
+
+-- The same, with one more try under another key after a 401. The refused
+-- exchange did nothing, so sending again is safe for every operation.
+local function exchange_with_key(cloud, call, state)
+  local result = exchange(cloud, call, state)
+  if result.status == 401 and not state.key_read then
+    state.key_read = true
+    if read_key_again(cloud, call) then result = exchange(cloud, call, state) end
+  end
+  return result
+end
+
+-- A refusal that, after an unanswered send of this same call, says that the send
+-- was carried out: what we wanted gone is gone; the password is the one we sent.
+local function settles_unknown(call, result)
+  if call.effect == "delete" and result.status == 404 then return true end
+  return call.operation == "update_sql_user_password" and result.reason == "must_differ"
+end
+
+local function failure(cloud, call, result, state, context)
+  call.server, call.key_from = cloud.config.base_url, cloud._key.from
+  context.attempts, context.unknown_before = state.attempt, state.unknown
+  context.timeout, context.deadline = durations.format(state.timeout), durations.format(state.seconds)
+  return explain.error(call, result, context)
+end
+
+-- What an applied exchange gives back; an answer to a read that cannot be read is
+-- an error, a change has happened all the same.
+local function accept(call, result, state)
+  local value, err = call.accept(result.body)
+  if value then return value end
+  if call.effect ~= "read" then return { name = call.name } end
+  err.attempts, err.status = state.attempt, result.status
+  return nil, err
+end
+
+-- Whether a 404 means the cluster or the user: one look at the cluster.
+local function missing(cloud, call, state)
+  if not call.cluster_id or call.operation == "get_cluster" then return call.cluster_id and "cluster" or nil end
+  local look = {
+    operation = "get_cluster", effect = "read", cluster_id = call.cluster_id,
+    send = function(client, timeout) return client:get_cluster(call.cluster_id, { timeout = timeout }) end,
+  }
+  local result = exchange(cloud, look, { attempt = 0, deadline = state.deadline, limit = state.limit })
+  if result.outcome == "applied" then
+    if call.name and call.effect ~= "create" then return "user" end
+    local answers = require "crdbcloud.cloud.answers"
+    local cluster = answers.decode(result.body, "get_cluster")
+    return "cluster_state", cluster and type(cluster.state) == "string" and cluster.state or "?"
+  elseif result.status == 404 then
+    return "cluster"
+  end
+end
+
+local function new_state(cloud, limits)
+  local limit = limits.timeout or cloud.config.timeout
+  local seconds = limits.deadline or cloud.config.deadline
+  return {
+    attempt = 0, unknown = false, key_read = false, limit = limit, seconds = seconds, timeout = limit,
+    deadline = core().monotonic() + seconds,
+  }
+end
+
+--- Runs a call to its end by the rules of crdbcloud.retry.
+---@param cloud crdbcloud.cloud
+---@param call crdbcloud.call
+---@param limits {timeout: number?, deadline: number?, until_time: number?}|nil seconds; until_time is monotonic and wins
+---@return table|nil value
+---@return crdbcloud.error|nil err
+function M.run(cloud, call, limits)
+  limits = limits or {}
+  local state = new_state(cloud, limits)
+  if limits.until_time then state.deadline = limits.until_time end
+  while true do
+    local result = exchange_with_key(cloud, call, state)
+    if result.outcome == "applied" then return accept(call, result, state) end
+    if state.unknown and settles_unknown(call, result) then return { name = call.name } end
+    local decision = retry.decide {
+      effect = call.effect, outcome = result.outcome, reason = result.reason, status = result.status,
+      attempt = math.max(1, state.attempt), max_attempts = cloud.config.max_attempts,
+      retry_after = result.retry_after, remaining = state.deadline - core().monotonic(), jitter = jitter(),
+    }
+    if not decision.retry then
+      local context = {}
+      if result.status == 404 and not state.unknown then context.missing, context.state = missing(cloud, call, state) end
+      return nil, failure(cloud, call, result, state, context)
+    end
+    if result.outcome == "unknown" and call.effect ~= "read" then state.unknown = true end
+    cloud:event(event_of(call, {
+      event = "retry", attempt = state.attempt, wait = decision.wait, why = decision.why, kind = explain.kind(result),
+    }))
+    if not core().sleep(decision.wait) then
+      if state.unknown then return nil, failure(cloud, call, result, state, {}) end
+      return nil, errors.new {
+        kind = "cancelled", operation = call.operation, message = "interrupted", attempts = state.attempt,
+        outcome = call.effect ~= "read" and result.outcome or nil,
+      }
+    end
+  end
+end
+
+--- Exactly one exchange, but for a second one under another key after a 401.
+---@param cloud crdbcloud.cloud
+---@param call crdbcloud.call
+---@param limits {timeout: number?, until_time: number?}
+---@return table|nil value
+---@return crdbcloud.error|nil err
+function M.once(cloud, call, limits)
+  local state = new_state(cloud, limits)
+  if limits.until_time then state.deadline = limits.until_time end
+  local result = exchange_with_key(cloud, call, state)
+  if result.outcome == "applied" then return accept(call, result, state) end
+  return nil, failure(cloud, call, result, state, {})
+end
+
+return M

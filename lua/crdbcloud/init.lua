@@ -1,0 +1,49 @@
+--- crdbcloud: SQL users of CockroachDB Cloud clusters, managed safely from Lua.
+--
+--   local crdbcloud = require "crdbcloud"
+--   local cloud = assert(crdbcloud.new())          -- key and server from the environment
+--   for user in cloud:sql_users(cluster_id) do print(user.name) end
+--
+-- Nothing happens by `require`: each part is loaded when its field is first used.
+
+---@class crdbcloud
+---@field new fun(options: table|nil): crdbcloud.cloud|nil, crdbcloud.error|nil
+---@field secret crdbcloud.secrets
+---@field password table generate, check
+---@field names table check, fold, note
+---@field errors table
+---@field privileges table
+---@field sql table
+---@field store table
+---@field credentials fun(options: table): table|nil, crdbcloud.error|nil
+---@field main fun(fn: function, ...: any)
+---@field core table the C module: one exchange per call
+---@field version string
+
+-- field -> module, and what of the module the field is (nil: the module itself)
+local PARTS = {
+  new = { "cloud", "new" },
+  secret = { "secrets" },
+  password = { "passwords" },
+  names = { "names" },
+  errors = { "errors" },
+  privileges = { "privileges" },
+  sql = { "sql" },
+  store = { "store" },
+  credentials = { "credentials", "open" },
+  main = { "main", "run" },
+  core = { "core" },
+  version = { "version" },
+}
+
+return setmetatable({}, {
+  __name = "crdbcloud",
+  __index = function(self, field)
+    local part = PARTS[field]
+    if not part then return nil end
+    local value = require("crdbcloud." .. part[1])
+    if part[2] then value = value[part[2]] end
+    rawset(self, field, value)
+    return value
+  end,
+})
