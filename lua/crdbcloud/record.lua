@@ -15,6 +15,9 @@ M.SCHEMA = 1
 --- Seconds after which an unanswered request can no longer be applied.
 M.SETTLE = 120
 
+--- What a cluster's id looks like, as a pattern.
+M.CLUSTER_ID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
+
 --- The passwords of a record by the name under which they are stored.
 local HOLDERS = { "bootstrap", "current", "previous", "staged" }
 
@@ -30,7 +33,7 @@ M.moves = {
   -- rotation
   idle = { "idle", "staged" },
   staged = { "intent", "idle", "granted" }, -- without INTENT a stage may be discarded
-  intent = { "intent", "applied", "staged" }, -- staged again: a refused password, next epoch
+  intent = { "intent", "applied", "staged", "idle", "granted" }, -- the last three: the password was refused
   applied = { "applied", "intent", "verified", "promoted", "demoted" },
   verified = { "verified", "promoted", "demoted" },
   promoted = { "promoted", "idle" },
@@ -216,7 +219,10 @@ function M.candidates(rec)
   end
   add(rec.current, "current")
   if rec.staged and rec.state ~= "staged" then add(rec.staged, "staged") end
-  for i = #(rec.candidates or {}), 1, -1 do add(rec.candidates[i], "candidate") end
+  for i = #(rec.candidates or {}), 1, -1 do
+    -- withheld: was an admin's for a moment; kept as evidence, given to nobody
+    if not rec.candidates[i].withheld then add(rec.candidates[i], "candidate") end
+  end
   add(rec.previous, "previous")
   return list
 end

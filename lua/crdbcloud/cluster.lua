@@ -1,0 +1,281 @@
+--- One cluster: the user calls of the API without their first argument, and the
+--- workflows. Making a handle does no I/O; cluster, store and SQL connection are
+--- found when they are first needed.
+
+local errors = require "crdbcloud.errors"
+local names = require "crdbcloud.names"
+local options = require "crdbcloud.options"
+local record = require "crdbcloud.record"
+local sinks = require "crdbcloud.sinks"
+local store = require "crdbcloud.store"
+
+local M = {}
+
+---@class crdbcloud.cluster
+---@field cloud table
+---@field name_or_id string
+local Cluster = { __name = "crdbcloud.cluster" }
+Cluster.__index = Cluster
+
+local OPTIONS = {
+  store = "text|table", sql = "text|table|secret|function", sql_ca_file = "text", sinks = true,
+}
+
+local function from_environment(name)
+  local value = os.getenv(name)
+  return value ~= "" and value or nil
+end
+
+--- Makes a handle; `cloud:cluster(...)` calls this.
+---@param cloud table
+---@param name_or_id? string default CRDBCLOUD_CLUSTER
+---@param opts? table { store, sql, sql_ca_file, sinks }, default CRDBCLOUD_STORE, CRDBCLOUD_SQL, CRDBCLOUD_CA_FILE
+---@return crdbcloud.cluster|nil
+---@return crdbcloud.error|nil
+function M.new(cloud, name_or_id, opts)
+  if type(name_or_id) == "table" and opts == nil then name_or_id, opts = nil, name_or_id end
+  if name_or_id ~= nil and (type(name_or_id) ~= "string" or name_or_id == "") then
+    errors.raise("caller", "cloud:cluster: expected the name or id of a cluster, got %s", errors.shown(name_or_id))
+  end
+  opts = options.check(OPTIONS, opts, "cloud:cluster", "caller")
+  name_or_id = name_or_id or from_environment "CRDBCLOUD_CLUSTER"
+  if not name_or_id then
+    return nil, errors.new {
+      kind = "invalid_argument", outcome = "not_sent", message = "no cluster was named",
+      hint = 'cloud:cluster "NAME", or: export CRDBCLOUD_CLUSTER=NAME',
+    }
+  end
+  return setmetatable({
+    cloud = cloud,
+    name_or_id = name_or_id,
+    store_spec = opts.store or from_environment "CRDBCLOUD_STORE",
+    sql_spec = opts.sql or from_environment "CRDBCLOUD_SQL",
+    sql_ca_file = opts.sql_ca_file or cloud.config.ca_file or from_environment "CRDBCLOUD_CA_FILE",
+    sinks = sinks.parse(opts.sinks, "cloud:cluster: sinks", "caller"),
+  }, Cluster)
+end
+
+function Cluster:__tostring()
+  local parts = { "crdbcloud.cluster " .. self.name_or_id }
+  if type(self.store_spec) == "string" then parts[#parts + 1] = "store " .. self.store_spec:match("^%a[%w+.-]*:") end
+  return table.concat(parts, ", ")
+end
+
+--- The cluster as the API knows it; asked once.
+---@return table|nil cluster { id, name, ... }
+---@return crdbcloud.error|nil
+function Cluster:resolve()
+  if not self.info then
+    local info, err = self.cloud:find_cluster(self.name_or_id)
+    if not info then return nil, err end
+    self.info = info
+  end
+  return self.info
+end
+
+--- The cluster's id, without a request where that is possible.
+---@return string|nil
+---@return crdbcloud.error|nil
+function Cluster:id()
+  if self.info then return self.info.id end
+  if self.name_or_id:match(record.CLUSTER_ID) then return self.name_or_id end
+  local info, err = self:resolve()
+  return info and info.id, err
+end
+
+--- The store, opened at first use.
+---@param operation string for the error when none was named
+---@return table|nil
+---@return crdbcloud.error|nil
+function Cluster:open_store(operation)
+  if self.store then return self.store end
+  if not self.store_spec then return nil, store.not_named(operation) end
+  if type(self.store_spec) == "table" then
+    self.store = self.store_spec
+    return self.store
+  end
+  local opened, err = store.open(self.store_spec)
+  if not opened then return nil, err end
+  self.store = opened
+  return opened
+end
+
+--- The SQL connection, opened at first use.
+---@param operation string
+---@return table|nil
+---@return crdbcloud.error|nil
+function Cluster:open_sql(operation)
+  if self.sql then return self.sql end
+  if not self.sql_spec then
+    return nil, errors.new {
+      kind = "invalid_argument", operation = operation, outcome = "not_sent",
+      message = "no SQL connection was named, and access is granted by SQL",
+      hint = 'pass sql = "postgresql://ADMIN@HOST:26257/defaultdb?sslmode=verify-full", or set CRDBCLOUD_SQL',
+    }
+  end
+  local opened, err = require("crdbcloud.sql").open(self.sql_spec, { ca_file = self.sql_ca_file })
+  if not opened then return nil, err end
+  self.sql = opened
+  return opened
+end
+
+--- True when a SQL connection was named, whether or not it works.
+function Cluster:has_sql()
+  return self.sql ~= nil or self.sql_spec ~= nil
+end
+
+--- The account that the SQL connection uses, folded; never rotated unless named.
+---@return string|nil
+function Cluster:sql_account()
+  if self.sql then return self.sql:user() end
+  local spec, user = self.sql_spec, nil
+  if type(spec) == "string" then
+    user = spec:match("^postgres[a-z]*://([^:@/]+)[^/]*@")
+    user = user and user:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+  elseif type(spec) == "table" then
+    user = type(spec.user) == "string" and spec.user or nil
+  end
+  return user and names.fold(user)
+end
+
+--- Where a login is tried: the host of the SQL connection, which we know to be
+--- reachable from here. Nil when there is none.
+function Cluster:probe_target()
+  if not self:has_sql() then return nil end
+  local sql = self:open_sql("verify")
+  local info = sql and sql.info and sql:info()
+  if not info or not info.host then return nil end
+  return {
+    host = info.host, port = info.port, database = info.dbname, sslmode = info.sslmode,
+    sslrootcert = info.sslrootcert or self.sql_ca_file,
+  }
+end
+
+--- The SQL address of the cluster as the API gives it, else that of the SQL connection.
+---@return table|nil { host, port, database, sslmode }
+---@return crdbcloud.error|nil
+function Cluster:address()
+  if self.known_address then return self.known_address end
+  local id, err = self:id()
+  if not id then return nil, err end
+  local answer
+  answer, err = self.cloud:get_connection_string(id, { os = "LINUX" })
+  local params = answer and answer.params
+  if type(params) == "table" and type(params.Host) == "string" then
+    self.known_address = {
+      host = params.Host, port = tonumber(params.Port) or 26257, database = params.Database or "defaultdb",
+      sslmode = "verify-full",
+    }
+    return self.known_address
+  end
+  local target = self:probe_target()
+  if not target then return nil, err end
+  self.known_address = {
+    host = target.host, port = tonumber(target.port), database = target.database,
+    sslmode = target.sslmode or "verify-full",
+  }
+  return self.known_address
+end
+
+-- The API calls of cloud, with this cluster's id in front.
+for _, call in ipairs {
+  "list_sql_users", "create_sql_user", "list_databases", "get_cluster", "get_connection_string",
+  "all_sql_users", "all_databases",
+} do
+  Cluster[call] = function(self, ...)
+    local id, err = self:id()
+    if not id then return nil, err end
+    return self.cloud[call](self.cloud, id, ...)
+  end
+end
+
+-- Iterators have no place for an error but to raise it.
+for _, call in ipairs { "sql_users", "databases" } do
+  Cluster[call] = function(self, ...)
+    local id, err = self:id()
+    if not id then error(err, 2) end
+    return self.cloud[call](self.cloud, id, ...)
+  end
+end
+
+-- A password or user changed behind its record would leave a wrong one in the store.
+local function guarded(call, workflow)
+  Cluster[call] = function(self, name, ...)
+    local id, err = self:id()
+    if not id then return nil, err end
+    if self.store_spec then
+      local folded
+      folded, err = names.check(name)
+      if not folded then return nil, err end
+      local kept
+      kept, err = self:open_store(call)
+      if not kept then return nil, err end
+      local rec
+      rec, err = kept:get(record.key(id, folded))
+      if not rec and errors.is(err) then return nil, err end
+      if rec then
+        return nil, errors.new {
+          kind = "conflict", operation = call, outcome = "not_sent",
+          message = ("%s has a record in the store, which this would make wrong"):format(folded),
+          hint = workflow .. " does it and keeps the record right; cloud:" .. call .. " is the raw call",
+        }
+      end
+    end
+    return self.cloud[call](self.cloud, id, name, ...)
+  end
+end
+guarded("update_sql_user_password", "cluster:rotate_password{ user = NAME }")
+guarded("delete_sql_user", "cluster:remove_app_user{ user = NAME }")
+
+-- One file each; loaded when first called.
+local WORKFLOWS = {
+  create_app_user = "create_app_user",
+  rotate_passwords = "rotate", rotate_password = "rotate", plan_rotation = "rotate",
+  resume = "resume", rotation_status = "resume",
+  import_credential = "import_credential",
+}
+for method, file in pairs(WORKFLOWS) do
+  Cluster[method] = function(self, opts)
+    if getmetatable(self) ~= Cluster then
+      errors.raise(2, "cluster:%s{...} is called with a colon, not with a dot", method)
+    end
+    return require("crdbcloud.workflows." .. file)[method](self, opts)
+  end
+end
+
+--- The credential of a user from the store; no request.
+---@param user string
+---@return crdbcloud.credential|nil
+---@return crdbcloud.error|nil
+function Cluster:credential(user)
+  if type(user) == "table" then user = user.user end
+  local folded, err = names.check(user)
+  if not folded then return nil, err end
+  local kept
+  kept, err = self:open_store("credential")
+  if not kept then return nil, err end
+  local credentials = require "crdbcloud.credentials"
+  -- Reading works with the API down: the records know the cluster's name.
+  local known = self.info and self.info.id or self.name_or_id
+  return credentials.from_store(kept, folded, known)
+end
+
+--- Connects as a user with the first of its passwords that works.
+---@param user string
+---@param connect fun(credential: crdbcloud.credential): any
+---@param opts? { deadline: string }
+function Cluster:connect_with(user, connect, opts)
+  return require("crdbcloud.credentials").connect_with(function() return self:credential(user) end, connect, opts)
+end
+
+--- Closes the SQL connection and the store.
+function Cluster:close()
+  for _, field in ipairs { "sql", "store" } do
+    local thing = self[field]
+    self[field] = nil
+    if thing and thing ~= self.sql_spec and thing ~= self.store_spec and thing.close then thing:close() end
+  end
+end
+Cluster.__close = Cluster.close
+
+return M

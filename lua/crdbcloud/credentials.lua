@@ -1,0 +1,231 @@
+--- Credentials for programs that only connect: no API key, no network but the source.
+--
+--   local credentials = assert(crdbcloud.credentials{ source = "file:/var/lib/crdbcloud", user = "payment_service" })
+--   local conn = assert(credentials:connect_with(function(c) return connect(c.host, c.user, c.password) end))
+
+local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
+local names = require "crdbcloud.names"
+local options = require "crdbcloud.options"
+local record = require "crdbcloud.record"
+
+local M = {}
+
+---@class crdbcloud.credential
+---@field user string
+---@field password userdata a secret
+---@field host string
+---@field port integer
+---@field database string|nil
+---@field sslmode string
+---@field epoch integer counts the passwords of this user
+---@field set_at integer|nil seconds since 1970
+---@field pool_name string differs after each rotation, so that old connections drain
+---@field candidates { epoch: integer, password: userdata, source: string }[]
+local Credential = { __name = "crdbcloud.credential" }
+Credential.__index = Credential
+
+function Credential:__tostring()
+  return ("crdbcloud.credential %s@%s:%s epoch %d"):format(self.user, self.host or "?", tostring(self.port or "?"), self.epoch)
+end
+
+--- A connection URL with the password inside, as a secret.
+---@return userdata
+function Credential:url()
+  if not self.host then error("credential of " .. self.user .. ": the cluster's SQL address is not known", 2) end
+  local user = core.secret(self.user):encode("uri")
+  local host = self.host:find(":", 1, true) and "[" .. self.host .. "]" or self.host
+  return core.secret_join {
+    "postgresql://", user, ":", self.password:encode("uri"), "@", host,
+    (":%d/"):format(self.port or 26257), core.secret(self.database or "defaultdb"):encode("uri"),
+    "?sslmode=", self.sslmode or "verify-full",
+  }
+end
+
+--- Makes the credential of a record.
+---@param rec table
+---@param holder table|nil whose password it carries; default the current one
+---@param address table|nil
+---@return crdbcloud.credential
+function M.make(rec, holder, address)
+  holder = holder or rec.current
+  address = address or {}
+  local access = rec.access and rec.access[1]
+  return setmetatable({
+    user = rec.user,
+    password = holder.password,
+    cluster_id = rec.cluster_id,
+    cluster = rec.cluster_name,
+    host = address.host,
+    port = address.port,
+    database = access and access.database or address.database,
+    sslmode = address.sslmode or "verify-full",
+    epoch = holder.epoch,
+    set_at = holder.set_at,
+    pool_name = ("%s/%s/%d"):format(rec.cluster_id, rec.user, holder.epoch),
+    candidates = record.candidates(rec),
+  }, Credential)
+end
+
+--- The error of a user whose record holds nothing to log in with yet.
+---@return crdbcloud.error
+function M.unavailable(user, rec)
+  if not rec then
+    return errors.new {
+      kind = "not_found", message = ("the store holds no credential of %s"):format(user),
+      hint = "crdbcloud credential import, create_app_user, or rotate_password puts one there",
+    }
+  end
+  return errors.new {
+    kind = "pending", exit = 3, message = ("the credential of %s is not ready (%s)"):format(user, rec.state),
+    hint = "run `crdbcloud rotate resume`",
+  }
+end
+
+local Source = { __name = "crdbcloud.credentials" }
+Source.__index = Source
+
+function Source:__tostring()
+  return ("crdbcloud.credentials %s from %s"):format(self.user, self.source)
+end
+
+-- The record of the user; a store may hold several clusters.
+local function find_record(kept, user, cluster)
+  if cluster and cluster:match(record.CLUSTER_ID) then return kept:get(record.key(cluster, user)) end
+  local keys, err = kept:list("")
+  if not keys then return nil, err end
+  local found
+  for _, key in ipairs(keys) do
+    if key:match("/([^/]+)$") == user then
+      local rec
+      rec, err = kept:get(key)
+      if not rec then return nil, err or M.unavailable(user) end
+      if not cluster or rec.cluster_id == cluster or rec.cluster_name == cluster then
+        if found then
+          return nil, errors.new {
+            kind = "conflict",
+            message = ("the store holds %s of two clusters (%s, %s)"):format(user,
+              found.cluster_name or found.cluster_id, rec.cluster_name or rec.cluster_id),
+            hint = "say which: cluster = NAME",
+          }
+        end
+        found = rec
+      end
+    end
+  end
+  return found
+end
+
+--- The credential of a user in a store.
+---@param kept table the store
+---@param user string folded name
+---@param cluster? string name or id; needed where the store holds the user of several
+---@return crdbcloud.credential|nil
+---@return crdbcloud.error|nil
+function M.from_store(kept, user, cluster)
+  local rec, err = find_record(kept, user, cluster)
+  if not rec and err then return nil, err end
+  local best = rec and record.candidates(rec)[1]
+  if not best then return nil, M.unavailable(user, rec) end
+  return M.make(rec, rec.current or best, rec.address)
+end
+
+--- The credential as it is now.
+---@return crdbcloud.credential|nil
+---@return crdbcloud.error|nil
+function Source:get()
+  if self.path then
+    local fields, why, code = require("crdbcloud.sinks.json").read(self.path)
+    if not fields then
+      return nil, errors.new {
+        kind = code == "ENOENT" and "not_found" or "store", message = ("%s: %s"):format(self.source, why),
+      }
+    end
+    if fields.user ~= self.user then
+      return nil, errors.new {
+        kind = "not_found", message = ("%s holds the credential of %s, not of %s"):format(self.path, fields.user, self.user),
+      }
+    end
+    fields.candidates = { { epoch = fields.epoch, password = fields.password, source = "current" } }
+    return setmetatable(fields, Credential)
+  end
+  return M.from_store(self.store, self.user, self.cluster)
+end
+
+local WRONG_STATE = { ["28P01"] = true, ["28000"] = true }
+
+--- True when a failed connection says "wrong password" in whatever form its library has.
+local function is_wrong_password(err)
+  if type(err) == "table" and err.sqlstate then return WRONG_STATE[err.sqlstate] == true end
+  local text = tostring(err)
+  return text:find("password authentication failed", 1, true) ~= nil
+    or text:find("28P01", 1, true) ~= nil
+end
+
+--- Connects with the first password that works: current, staged, previous; then
+--- reads the source again until the deadline. Only a wrong password moves on.
+---@generic T
+---@param get fun(): crdbcloud.credential|nil, crdbcloud.error|nil
+---@param connect fun(credential: crdbcloud.credential): T|nil, any
+---@param opts table|nil { deadline = "10s" }
+---@return T|nil conn
+---@return any err the connection's own last error, or ours
+function M.connect_with(get, connect, opts)
+  if type(connect) ~= "function" then
+    errors.raise(3, "connect_with: expected a function that takes a credential, got %s", errors.shown(connect))
+  end
+  opts = options.check({ deadline = "limit" }, opts, "connect_with", 3)
+  local give_up = core.monotonic() + (opts.deadline or 10)
+  local pause = 0.05
+  while true do
+    local credential, err = get()
+    if not credential and not err.retryable and err.kind ~= "pending" then return nil, err end
+    if credential then
+      for _, candidate in ipairs(credential.candidates) do
+        local try = {}
+        for k, v in pairs(credential) do try[k] = v end
+        try.password, try.epoch = candidate.password, candidate.epoch
+        local conn
+        conn, err = connect(setmetatable(try, Credential))
+        if conn then return conn end
+        if not is_wrong_password(err) then return nil, err end
+      end
+    end
+    if core.monotonic() + pause > give_up then return nil, err end
+    core.sleep(pause)
+    pause = math.min(pause * 2, 1)
+  end
+end
+
+--- As M.connect_with, from this source.
+function Source:connect_with(connect, opts)
+  return M.connect_with(function() return self:get() end, connect, opts)
+end
+
+function Source:close()
+  if self.store then self.store:close() end
+end
+Source.__close = Source.close
+
+local OPTIONS = { source = "text", user = "text", cluster = "text" }
+
+--- Opens a source of one user's credential.
+---@param opts { source: string, user: string, cluster?: string } source: a store's URL, or json:PATH written by a sink
+---@return table|nil
+---@return crdbcloud.error|nil
+function M.open(opts)
+  opts = options.check(OPTIONS, opts, "crdbcloud.credentials", 2)
+  if not opts.source then errors.raise(2, "crdbcloud.credentials: source is missing: a store's URL or json:PATH") end
+  if not opts.user then errors.raise(2, "crdbcloud.credentials: user is missing") end
+  local user, err = names.check(opts.user)
+  if not user then return nil, err end
+  local self = setmetatable({ source = opts.source, user = user, cluster = opts.cluster }, Source)
+  self.path = opts.source:match("^json:(.+)$")
+  if not self.path then
+    self.store, err = require("crdbcloud.store").open(opts.source)
+    if not self.store then return nil, err end
+  end
+  return self
+end
+
+return M

@@ -1,0 +1,90 @@
+--- Reports of workflows: plain data without secrets, printed as a table.
+
+local M = {}
+
+local Report = {}
+Report.__index = Report
+Report.__name = "crdbcloud.report"
+
+--- A report.
+---@param fields table operation, run_id, cluster, store, rows = { { user, result, ... } }, warnings
+---@return table
+function M.new(fields)
+  return setmetatable(fields, Report)
+end
+
+local function count(rows)
+  local n, order = {}, {}
+  for _, row in ipairs(rows) do
+    if not n[row.result] then
+      n[row.result] = 0
+      order[#order + 1] = row.result
+    end
+    n[row.result] = n[row.result] + 1
+  end
+  local parts = {}
+  for i, result in ipairs(order) do parts[i] = ("%d %s"):format(n[result], result) end
+  return #parts > 0 and table.concat(parts, ", ") or "nothing to do"
+end
+
+-- The display width of UTF-8 text: characters, not bytes.
+local function width(text)
+  return select(2, text:gsub("[^\128-\191]", ""))
+end
+
+--- Lays rows out as text under a heading of column names.
+---@param columns string[]
+---@param rows string[][]
+---@return string
+function M.layout(columns, rows)
+  local widths = {}
+  for i, name in ipairs(columns) do widths[i] = #name end
+  for _, row in ipairs(rows) do
+    for i = 1, #columns do widths[i] = math.max(widths[i], width(row[i] or "")) end
+  end
+  local lines = {}
+  local function add(row)
+    local cells = {}
+    for i = 1, #columns do
+      local cell = row[i] or ""
+      cells[i] = i == #columns and cell or cell .. (" "):rep(widths[i] - width(cell))
+    end
+    lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", ""))
+  end
+  add(columns)
+  for _, row in ipairs(rows) do add(row) end
+  return table.concat(lines, "\n")
+end
+
+local function sinks_text(row)
+  if not row.sinks or #row.sinks == 0 then return "none" end
+  return table.concat(row.sinks, " ")
+end
+
+function Report:__tostring()
+  local lines = {
+    ("%s%s on %s, run %s: %s"):format(self.operation, self.dry_run and " (dry run, nothing sent)" or "",
+      self.cluster, self.run_id, count(self.rows)),
+  }
+  if #self.rows > 0 then
+    local rows = {}
+    for i, row in ipairs(self.rows) do
+      rows[i] = {
+        row.user, row.result, row.epoch and ("%d"):format(row.epoch) or "-", row.verified or "-", sinks_text(row),
+        row.note or row.error or "",
+      }
+    end
+    lines[2] = M.layout({ "USER", "RESULT", "EPOCH", "LOGIN", "SINKS", "NOTE" }, rows)
+  end
+  lines[#lines + 1] = "store " .. self.store
+  for _, text in ipairs(self.warnings or {}) do lines[#lines + 1] = "warning: " .. text end
+  return table.concat(lines, "\n")
+end
+
+--- The report as JSON.
+---@return string
+function Report:json()
+  return require("crdbcloud.json").encode(self)
+end
+
+return M

@@ -1,0 +1,273 @@
+--- What one run of a workflow carries: its cluster, store, SQL connection,
+--- identity and progress; and how it holds one user's record.
+
+local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
+local record = require "crdbcloud.record"
+local sinks = require "crdbcloud.sinks"
+local store = require "crdbcloud.store"
+
+local M = {}
+
+local Context = {}
+Context.__index = Context
+
+local PROBE_TIMEOUT = 10 -- seconds for one login
+
+--- Starts a run. Nothing is sent except what finding the cluster takes.
+---@param cluster table the handle
+---@param operation string e.g. "rotate_passwords"
+---@param opts table checked options of the call
+---@return table|nil ctx
+---@return crdbcloud.error|nil
+function M.new(cluster, operation, opts)
+  local ctx = setmetatable({
+    cluster = cluster,
+    cloud = cluster.cloud,
+    operation = operation,
+    run_id = core.random_hex(8),
+    started = core.monotonic(),
+    by = ("%s:%d"):format(core.hostname(), core.pid()),
+    reason = opts.reason,
+    on_progress = opts.on_progress,
+    verify = opts.verify,
+    keep_previous = opts.keep_previous or 86400,
+    cancel_sessions = opts.cancel_sessions,
+    call_sinks = opts.sinks,
+    warnings = {},
+    created = {},
+  }, Context)
+  if ctx.verify == nil then ctx.verify = "auto" end
+  local err
+  ctx.store, err = cluster:open_store(operation)
+  if not ctx.store then return nil, err end
+  for _, text in ipairs(ctx.store.warnings and ctx.store:warnings() or {}) do ctx:warn(text) end
+  local info
+  info, err = cluster:resolve()
+  if not info then return nil, err end
+  ctx.id, ctx.name = info.id, info.name or info.id
+  return ctx
+end
+
+--- Keeps a warning for the report, once.
+function Context:warn(text)
+  for _, known in ipairs(self.warnings) do
+    if known == text then return end
+  end
+  self.warnings[#self.warnings + 1] = text
+end
+
+local Event = {}
+Event.__index = Event
+function Event:__tostring()
+  local place = self.index and ("[%d/%d] "):format(self.index, self.total) or ""
+  local who = self.user and self.user .. ": " or ""
+  return place .. who .. self.text
+end
+
+--- Tells the caller of the workflow what is being done. An error in the
+--- caller's function is reported once and changes nothing.
+---@param event table step, text, user, index, total, ...
+function Context:progress(event)
+  if not self.on_progress then return end
+  event.operation, event.run_id = self.operation, self.run_id
+  event.index, event.total = event.index or self.index, event.total or self.total
+  local ok, why = pcall(self.on_progress, setmetatable(event, Event))
+  if not ok and not self.progress_failed then
+    self.progress_failed = true
+    self:warn("on_progress raised an error: " .. tostring(why))
+  end
+end
+
+--- Wall-clock seconds.
+function Context.now()
+  return math.floor(core.time())
+end
+
+--- The number of the signal that asked us to stop, or nil.
+function Context.interrupted()
+  return (core.interrupted())
+end
+
+--- The SQL connection of this run; an error when none was named or it fails.
+---@return table|nil sql
+---@return crdbcloud.error|nil
+function Context:sql()
+  return self.cluster:open_sql(self.operation)
+end
+
+--- Where clients connect: from the record, the API, or the SQL connection.
+---@return table|nil address { host, port, database, sslmode }
+---@return crdbcloud.error|nil
+function Context:address()
+  if self.known_address == nil then
+    local address, err = self.cluster:address()
+    self.known_address = address or false
+    self.address_error = err
+  end
+  return self.known_address or nil, self.address_error
+end
+
+--- Tries to log in as user. One attempt.
+---@param rec table
+---@param password userdata
+---@return string verdict as of crdbcloud.sql.probe, or "network" when no address is known
+---@return crdbcloud.error|nil
+function Context:probe(rec, password)
+  local target = self.cluster:probe_target() or self:address()
+  if not target then return "network", self.address_error end
+  local access = rec.access and rec.access[1]
+  return require("crdbcloud.sql.probe").login {
+    host = target.host,
+    port = target.port,
+    dbname = access and access.database or target.database,
+    user = rec.user,
+    password = password,
+    sslmode = target.sslmode,
+    sslrootcert = target.sslrootcert,
+    timeout = PROBE_TIMEOUT,
+  }
+end
+
+--- The sinks of a user: the call's own, else the handle's and the record's.
+---@param rec table|nil
+---@param user string
+---@return table[]
+function Context:sinks_of(user, rec)
+  if self.call_sinks then return sinks.open(self.call_sinks, user, self.name) end
+  local specs, seen = {}, {}
+  for _, list in ipairs { self.cluster.sinks or {}, rec and rec.sinks or {} } do
+    for _, spec in ipairs(list) do
+      local id = spec.kind .. ":" .. spec.path
+      if not seen[id] then
+        seen[id] = true
+        specs[#specs + 1] = spec
+      end
+    end
+  end
+  return sinks.open(specs, user, self.name)
+end
+
+--- The credential that sinks and callers get: epoch, user and password as one value.
+---@param rec table
+---@param holder table current or staged
+---@return table
+function Context:credential(rec, holder)
+  return require("crdbcloud.credentials").make(rec, holder, rec.address or self:address())
+end
+
+--- Runs fn() under the lock of a run that works on many users of the cluster.
+---@return any
+---@return crdbcloud.error|nil err kind "busy" names the other run
+function Context:with_run(fn)
+  local lock, err = self.store:lock(self.id .. "/@run", self.run_id)
+  if not lock then
+    err.outcome = "not_sent"
+    return nil, err
+  end
+  local ok, a, b = pcall(fn)
+  lock:close()
+  if not ok then error(a, 0) end
+  return a, b
+end
+
+--- True when the cluster has the user now. Never asks about the past: whether a
+--- user exists decides what we do.
+---@return boolean|nil
+---@return crdbcloud.error|nil
+function Context:user_exists(user)
+  local names = require "crdbcloud.names"
+  local page
+  for _ = 1, 1000 do
+    local answer, err = self.cloud:list_sql_users(self.id, { page = page, limit = 500 })
+    if not answer then return nil, err end
+    for _, row in ipairs(answer.users) do
+      if names.fold(row.name) == user then return true end
+    end
+    page = answer.next_page
+    if not page then return false end
+  end
+  return nil, errors.new { kind = "protocol", message = "the list of users does not end" }
+end
+
+local Entry = {}
+Entry.__index = Entry
+
+--- Takes a user's lock and reads the record.
+---@param user string folded
+---@return table|nil entry { user, key, rec, version }; rec is nil when there is no record
+---@return crdbcloud.error|nil err kind "busy" when another run holds the user
+function Context:hold(user)
+  local key = record.key(self.id, user)
+  local lock, err = self.store:lock(key, self.run_id)
+  if not lock then return nil, err end
+  local rec, version = self.store:get(key)
+  if not rec and version then
+    lock:close()
+    return nil, version
+  end
+  return setmetatable({ ctx = self, user = user, key = key, rec = rec, version = version, lock = lock }, Entry)
+end
+
+--- Makes a changed record durable. Nothing is sent after this has failed.
+---@return true|nil
+---@return crdbcloud.error|nil
+function Entry:save(rec)
+  rec.run_id, rec.by, rec.updated_at = self.ctx.run_id, self.ctx.by, self.ctx.now()
+  rec.cluster_name = self.ctx.name
+  rec.address = rec.address or self.ctx:address()
+  local version, err = self.ctx.store:put(self.key, rec, self.version)
+  if not version then return nil, err end
+  self.rec, self.version = rec, version
+  return true
+end
+
+--- The same after the send: the change is real whether or not the store can be
+--- written, so the run goes on in memory and reports it at the end. The durable
+--- INTENT is enough for recovery.
+function Entry:keep(rec)
+  local ok, err = self:save(rec)
+  if not ok then
+    self.rec = rec
+    self.lost = self.lost or err
+  end
+end
+
+--- Removes the record.
+function Entry:forget()
+  if not self.version then
+    self.rec = nil
+    return true
+  end
+  local ok, err = self.ctx.store:remove(self.key, self.version)
+  if not ok then return nil, err end
+  self.rec, self.version = nil, nil
+  return true
+end
+
+function Entry:release()
+  self.lock:close()
+end
+
+--- Runs fn(entry) while holding the user; the lock is given back whatever happens.
+function Context:with(user, fn)
+  local entry, err = self:hold(user)
+  if not entry then return nil, err end
+  local ok, a, b = pcall(fn, entry)
+  entry:release()
+  if not ok then error(a, 0) end
+  return a, b
+end
+
+--- The error of a run that writes but was given no store.
+M.no_store = store.not_named
+
+--- The error of a user whose record is somewhere else in its life.
+---@return crdbcloud.error
+function M.pending(user, message, fields)
+  local e = { kind = "pending", message = user .. ": " .. message, outcome = "unknown" }
+  for k, v in pairs(fields or {}) do e[k] = v end
+  return errors.new(e)
+end
+
+return M

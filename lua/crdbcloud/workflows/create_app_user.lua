@@ -1,0 +1,253 @@
+--- `create_app_user`: a user with limited access whose password was never an admin's.
+
+local context = require "crdbcloud.workflows.context"
+local core = require "crdbcloud.core"
+local creation = require "crdbcloud.workflows.creation"
+local errors = require "crdbcloud.errors"
+local json = require "crdbcloud.json"
+local names = require "crdbcloud.names"
+local options = require "crdbcloud.options"
+local outcome = require "crdbcloud.workflows.outcome"
+local passwords = require "crdbcloud.passwords"
+local privileges = require "crdbcloud.privileges"
+local record = require "crdbcloud.record"
+local sinks = require "crdbcloud.sinks"
+
+local M = {}
+
+local function later(value, name, level)
+  errors.raise(level, "%s is not in this version (got %s)", name, errors.shown(value))
+end
+
+local function names_rule(value, name, level)
+  if type(value) == "string" then value = { value } end
+  if type(value) ~= "table" then errors.raise(level, "%s must be a list of names, got %s", name, errors.shown(value)) end
+  for i, item in ipairs(value) do
+    if type(item) ~= "string" or item == "" then
+      errors.raise(level, "%s[%d] must be a name, got %s", name, i, errors.shown(item))
+    end
+  end
+  return value
+end
+
+local function labels_rule(value, name, level)
+  if type(value) ~= "table" then errors.raise(level, "%s must be a table, got %s", name, errors.shown(value)) end
+  for k, v in pairs(value) do
+    if type(k) ~= "string" or type(v) ~= "string" then
+      errors.raise(level, "%s must map names to strings, got [%s] = %s", name, tostring(k), errors.shown(v))
+    end
+  end
+  return value
+end
+
+local OPTIONS = {
+  name = "string", access = "table", roles = names_rule, owner = "text", description = "text", labels = labels_rule,
+  sinks = function(value, name) return sinks.parse(value, name, 2) end,
+  password = "text|secret", adopt = "boolean", dry_run = "boolean", reason = "text", on_progress = "function",
+  verify = function(value, name, level)
+    if value == "auto" or value == "require" or value == false then return value end
+    errors.raise(level, '%s must be "auto", "require" or false, got %s', name, errors.shown(value))
+  end,
+  via = function(value, name, level)
+    if value == "api" then return value end
+    errors.raise(level, '%s must be "api" in this version, got %s', name, errors.shown(value))
+  end,
+  pair = later, ttl = later,
+}
+
+-- Lists compare by content, whatever their order.
+local function canonical(value)
+  if type(value) ~= "table" then return json.encode(value) end
+  local parts = {}
+  for k, v in pairs(value) do
+    parts[#parts + 1] = (type(k) == "number" and "" or tostring(k) .. "=") .. canonical(v)
+  end
+  table.sort(parts)
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+local function same_access(rec, wanted)
+  return canonical(rec.access or {}) == canonical(wanted.access or {})
+    and canonical(rec.roles or {}) == canonical(wanted.roles or {})
+end
+
+-- Everything that can be refused before anything is sent.
+local function check(opts)
+  if opts.name == nil then errors.raise("caller", "create_app_user: name is missing") end
+  if opts.access == nil and opts.roles == nil then
+    errors.raise("caller",
+      'create_app_user: access is missing, e.g. access = { database = "shop", tables = "*", preset = "readonly" }')
+  end
+  local user, err = names.check(opts.name)
+  if not user then return nil, err end
+  local access = {}
+  if opts.access then
+    access, err = privileges.normalize(opts.access)
+    if not access then return nil, err end
+  end
+  local password = opts.password
+  if password then
+    local ok
+    ok, err = passwords.check(password, { user = user })
+    if not ok then return nil, err end
+    if type(password) == "string" then password = core.secret(password) end
+  end
+  local roles = {}
+  for i, role in ipairs(opts.roles or {}) do
+    local folded
+    folded, err = names.check(role)
+    if not folded then return nil, err end
+    roles[i] = folded
+  end
+  return { user = user, access = access, roles = roles, password = password }
+end
+
+local function dry_row(ctx, wanted, sql, exists, rec, opts)
+  local row = { user = wanted.user, sinks = {}, epoch = rec and rec.epoch or nil }
+  for i, sink in ipairs(ctx:sinks_of(wanted.user, rec or { sinks = opts.sinks })) do row.sinks[i] = sink.name end
+  if rec then
+    row.result = record.is_creating(rec) and "finish" or "unchanged"
+  elseif exists and not opts.adopt then
+    row.result, row.note = "blocked", "a user of that name exists"
+  else
+    row.result, row.note = exists and "adopt" or "create", "throwaway password, demoted, granted, then its own password"
+  end
+  row.statements = privileges.plan(wanted.access, {
+    user = wanted.user, dialect = sql:dialect(), roles = wanted.roles, revoke_admin = true,
+  })
+  return row
+end
+
+-- Can every sink hold the credential? Asked before anything is sent.
+local function check_sinks(ctx, rec, password)
+  local sample = { epoch = rec.epoch + 1, password = password or core.secret("sample") }
+  for _, sink in ipairs(ctx:sinks_of(rec.user, rec)) do
+    local ok, err = sink:check(ctx:credential(rec, sample))
+    if not ok then
+      err.outcome = "not_sent"
+      return nil, err
+    end
+  end
+  return true
+end
+
+-- A user that has a record already: unchanged, to be finished, or other than asked for.
+local function known(ctx, entry, wanted)
+  local rec = entry.rec
+  if not same_access(rec, wanted) then
+    return nil, errors.new {
+      kind = "already_exists", outcome = "not_sent", operation = "create_app_user",
+      message = ("%s %s with other access or roles"):format(entry.user,
+        record.is_creating(rec) and "is being created" or "exists"),
+      hint = record.is_creating(rec) and "`crdbcloud rotate resume` finishes it as it was asked for"
+        or "cluster:set_access{ user = ... } changes what a user may do",
+    }
+  end
+  if record.is_creating(rec) then
+    local verdict, err = creation.finish(ctx, entry, wanted.password)
+    return verdict and { verified = verdict, note = "a half-done creation was finished" }, err
+  end
+  if record.is_open(rec) then
+    local verdict, err = require("crdbcloud.workflows.steps").finish(ctx, entry)
+    return verdict and { verified = verdict, note = "a half-done rotation was finished" }, err
+  end
+  if wanted.password and not (rec.current and rec.current.password:equals(wanted.password)) then
+    return nil, errors.new {
+      kind = "already_exists", outcome = "not_sent", operation = "create_app_user",
+      message = entry.user .. " exists with another password",
+      hint = "cluster:rotate_password{ user = ..., password = ... } changes it",
+    }
+  end
+  local exists, err = ctx:user_exists(entry.user)
+  if exists == nil then return nil, err end
+  if not exists then
+    return nil, errors.new {
+      kind = "conflict", outcome = "not_sent", operation = "create_app_user",
+      message = entry.user .. " has a record but is gone from the cluster; it was deleted elsewhere",
+      hint = "remove its record, then create it again",
+    }
+  end
+  return { result = "done", note = "unchanged", verified = rec.current.verified == true and "accepted" or nil }
+end
+
+local function create_held(ctx, entry, wanted, opts)
+  if entry.rec then return known(ctx, entry, wanted) end
+  local exists, err = ctx:user_exists(entry.user)
+  if exists == nil then return nil, err end
+  if exists and not opts.adopt then
+    return nil, errors.new {
+      kind = "already_exists", outcome = "not_sent", operation = "create_app_user",
+      message = ("a user %s exists and is not ours; nothing of it was changed"):format(entry.user),
+      hint = "choose another name, or adopt = true to take it over (it gets a new password and loses admin)",
+    }
+  end
+  if exists and entry.user == ctx.cluster:sql_account() then
+    return nil, errors.new {
+      kind = "invalid_argument", outcome = "not_sent", operation = "create_app_user",
+      message = entry.user .. " is the account of the SQL connection itself and is not demoted",
+    }
+  end
+  local rec = record.new {
+    cluster_id = ctx.id, cluster_name = ctx.name, user = entry.user, state = "planned", origin = "create_app_user",
+    creating = true, adopted = exists or nil, owner = opts.owner, description = opts.description, labels = opts.labels,
+    access = wanted.access, roles = wanted.roles, sinks = opts.sinks, created_at = ctx.now(),
+    bootstrap = creation.bootstrap(),
+  }
+  local ok
+  ok, err = check_sinks(ctx, rec, wanted.password)
+  if not ok then return nil, err end
+  ok, err = entry:save(exists and record.move(rec, "posted", { bootstrap = record.NONE }) or rec)
+  if not ok then return nil, err end
+  local verdict
+  verdict, err = creation.finish(ctx, entry, wanted.password)
+  return verdict and { verified = verdict, note = exists and "adopted" or "created" }, err
+end
+
+--- Creates a user with limited access. Calling it again with the same options
+--- changes nothing, or finishes what a crash left.
+---@param cluster table
+---@param opts table name, access and/or roles (required), owner, description, labels, sinks, password, adopt, verify,
+---  dry_run, reason, on_progress
+---@return table|nil report
+---@return crdbcloud.error|nil err err.outcome says whether the user exists; err.report
+function M.create_app_user(cluster, opts)
+  opts = options.check(OPTIONS, opts, "create_app_user", "caller")
+  local wanted, err = check(opts)
+  if not wanted then return nil, err end
+  local ctx
+  ctx, err = context.new(cluster, "create_app_user", opts)
+  if not ctx then return nil, err end
+  ctx.call_sinks, ctx.index, ctx.total = nil, 1, 1
+  local sql
+  sql, err = ctx:sql()
+  if not sql then
+    err.outcome = "not_sent"
+    return nil, err
+  end
+  err = privileges.refused(sql, wanted.access, wanted.roles)
+  if err then return nil, err end
+  if names.note(wanted.user) then ctx:warn(names.note(wanted.user)) end
+  if opts.dry_run then
+    local exists, list_err = ctx:user_exists(wanted.user)
+    if exists == nil then return nil, list_err end
+    local rec, version = ctx.store:get(record.key(ctx.id, wanted.user))
+    if not rec and version then return nil, version end
+    return outcome.finish(ctx, { dry_row(ctx, wanted, sql, exists, rec, opts) }, { dry_run = true }, true)
+  end
+  require("crdbcloud.workflows.resume").demote_first(ctx, wanted.user)
+  local shown = {}
+  local fields
+  fields, err = ctx:with(wanted.user, function(entry)
+    local done, why = create_held(ctx, entry, wanted, opts)
+    if entry.rec then
+      shown.epoch, shown.state, shown.sinks = entry.rec.epoch, entry.rec.state, {}
+      for i, sink in ipairs(ctx:sinks_of(entry.user, entry.rec)) do shown.sinks[i] = sink.name end
+    end
+    return done, why
+  end)
+  local row = outcome.row(wanted.user, fields, err, shown)
+  row.access, row.roles, row.owner = wanted.access, wanted.roles, opts.owner
+  return outcome.finish(ctx, { row })
+end
+
+return M

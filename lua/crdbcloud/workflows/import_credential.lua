@@ -1,0 +1,94 @@
+--- `import_credential`: takes a password that somebody knows into the store,
+--- once a login has proved it. Nothing is changed on the cluster.
+
+local context = require "crdbcloud.workflows.context"
+local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
+local names = require "crdbcloud.names"
+local options = require "crdbcloud.options"
+local outcome = require "crdbcloud.workflows.outcome"
+local record = require "crdbcloud.record"
+local sinks = require "crdbcloud.sinks"
+
+local M = {}
+
+-- Seconds since 1970, or a date such as 2026-05-01 or 2026-05-01T12:00:00Z (UTC).
+local function time_rule(value, name, level)
+  if options.is_integer(value) and value > 0 then return value end
+  if type(value) == "string" then
+    local y, m, d, rest = value:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$")
+    local h, mi, s = (rest or ""):match("^T(%d%d):(%d%d):(%d%d)Z$")
+    if y and (rest == "" or h) then
+      y, m, d = tonumber(y), tonumber(m), tonumber(d)
+      -- Days of the civil calendar, so that the local time zone does not matter.
+      local shifted = m <= 2 and y - 1 or y
+      local era = math.floor(shifted / 400)
+      local year = shifted - era * 400
+      local day = math.floor((153 * (m + (m > 2 and -3 or 9)) + 2) / 5) + d - 1
+      local days = era * 146097 + year * 365 + math.floor(year / 4) - math.floor(year / 100) + day - 719468
+      return days * 86400 + (tonumber(h) or 0) * 3600 + (tonumber(mi) or 0) * 60 + (tonumber(s) or 0)
+    end
+  end
+  errors.raise(level, '%s must be seconds since 1970 or a date such as "2026-05-01" (UTC), got %s', name, errors.shown(value))
+end
+
+local OPTIONS = {
+  user = "text", password = "text|secret", set_at = time_rule, owner = "text", description = "text",
+  sinks = function(value, name) return sinks.parse(value, name, 2) end,
+  reason = "text", on_progress = "function", dry_run = "boolean",
+}
+
+-- Logs in and writes the record of a held user that has none.
+local function import_held(ctx, entry, opts)
+  if entry.rec then
+    return nil, errors.new {
+      kind = "conflict", outcome = "not_sent", operation = "import_credential",
+      message = entry.user .. " has a record already", hint = "cluster:rotate_password changes its password",
+    }
+  end
+  local rec = record.new {
+    cluster_id = ctx.id, cluster_name = ctx.name, user = entry.user, state = "idle", origin = "import",
+    owner = opts.owner, description = opts.description, sinks = opts.sinks, created_at = ctx.now(), epoch = 1,
+    current = { epoch = 1, password = opts.password, set_at = opts.set_at, verified = true },
+  }
+  local verdict, err = ctx:probe(rec, opts.password)
+  if verdict ~= "accepted" then
+    return nil, errors.new {
+      kind = "sql", outcome = "rejected", operation = "import_credential", reason = verdict, cause = err,
+      message = ("%s: the password is not proved by a login (%s), so it is not taken"):format(entry.user,
+        (verdict:gsub("_", " "))),
+    }
+  end
+  if opts.dry_run then return { result = "import", verified = "accepted" } end
+  local ok, store_err = entry:save(rec)
+  if not ok then return nil, store_err end
+  return { verified = "accepted", note = "imported" }
+end
+
+--- Takes a known password into the store. It is proved by a login, not rotated.
+---@param cluster table
+---@param opts table user, password (required), set_at (seconds or date; unknown counts as due), owner, description, sinks
+---@return table|nil report
+---@return crdbcloud.error|nil
+function M.import_credential(cluster, opts)
+  opts = options.check(OPTIONS, opts, "import_credential", "caller")
+  if not opts.user then errors.raise("caller", "import_credential: user is missing") end
+  if not opts.password then errors.raise("caller", "import_credential: password is missing") end
+  local user, err = names.check(opts.user)
+  if not user then return nil, err end
+  if type(opts.password) == "string" then opts.password = core.secret(opts.password) end
+  local ctx
+  ctx, err = context.new(cluster, "import_credential", opts)
+  if not ctx then return nil, err end
+  ctx.call_sinks = nil
+  local shown = {}
+  local fields
+  fields, err = ctx:with(user, function(entry)
+    local done, why = import_held(ctx, entry, opts)
+    if entry.rec then shown.epoch, shown.state = entry.rec.epoch, entry.rec.state end
+    return done, why
+  end)
+  return outcome.finish(ctx, { outcome.row(user, fields, err, shown) }, { dry_run = opts.dry_run }, opts.dry_run and fields ~= nil)
+end
+
+return M

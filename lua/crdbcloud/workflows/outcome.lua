@@ -1,0 +1,98 @@
+--- From what became of each user to the report, the error and the exit code.
+
+local core = require "crdbcloud.core"
+local decide = require "crdbcloud.workflows.decide"
+local errors = require "crdbcloud.errors"
+local report = require "crdbcloud.report"
+
+local M = {}
+
+-- result of a row: done, skipped, untouched, failed (nothing changed), unknown
+-- (sent, not answered), unpublished (changed, not published), incomplete
+-- (changed and published, sessions left).
+local function result_of(err)
+  if err.outcome == "unknown" then return "unknown" end
+  if err.outcome == "applied" then return err.exit == 3 and "incomplete" or "unpublished" end
+  return "failed"
+end
+
+--- One row of a report.
+---@param user string
+---@param fields table|nil of a user that went well
+---@param err crdbcloud.error|nil of one that did not
+---@param shown table epoch, state, sinks
+---@return table
+function M.row(user, fields, err, shown)
+  local row = { user = user, sinks = shown.sinks or {}, epoch = shown.epoch, state = shown.state }
+  if fields then
+    row.result = "done"
+    for k, v in pairs(fields) do row[k] = v end
+  else
+    row.result = result_of(err)
+    row.error, row.kind, row.outcome, row.hint = err.message, err.kind, err.outcome, err.hint
+    row.exit = err.exit
+  end
+  return row
+end
+
+--- One line about a row, for progress.
+function M.text(row)
+  if row.result == "done" then
+    return "done" .. (row.verified and row.verified ~= "accepted" and " (login: " .. row.verified .. ")" or "")
+  end
+  return row.result .. (row.error and ": " .. row.error or row.note and ": " .. row.note or "")
+end
+
+local SUMMARY = {
+  [3] = "partly done", [4] = "not allowed", [5] = "some changes were sent and not answered",
+  [6] = "changed but not published", [7] = "another run holds the users", [130] = "interrupted", [143] = "terminated",
+}
+
+local HINT = {
+  [3] = "`crdbcloud rotate resume` finishes what is open",
+  [5] = "`crdbcloud rotate resume` settles it with the same passwords",
+  [6] = "`crdbcloud rotate resume` publishes it",
+  [130] = "state is kept; `crdbcloud rotate resume`",
+  [143] = "state is kept; `crdbcloud rotate resume`",
+}
+
+local function error_of(ctx, rows, code, full)
+  local first
+  for _, row in ipairs(rows) do
+    if row.error and (not first or row.exit == code and first.exit ~= code) then first = row end
+  end
+  first = first or {}
+  local kind = code >= 128 and "cancelled" or first.kind or "pending"
+  local one = #rows == 1 and first.error
+  return errors.new {
+    kind = kind, operation = ctx.operation, report = full, exit = code,
+    outcome = code == 5 and "unknown" or code == 6 and "applied" or code ~= 3 and code < 128 and first.outcome or nil,
+    message = one and first.error
+      or (SUMMARY[code] or "failed") .. (first.error and "; first: " .. first.error or ""),
+    hint = first.exit == code and first.hint or HINT[code] or first.hint,
+  }
+end
+
+--- Ends a run: its report, or the error that carries it.
+---@param ctx table
+---@param rows table[]
+---@param extra? table more fields of the report
+---@param planned? boolean rows are a plan, nothing was done
+---@return table|nil report
+---@return crdbcloud.error|nil
+function M.finish(ctx, rows, extra, planned)
+  local fields = {
+    operation = ctx.operation, run_id = ctx.run_id, cluster = ctx.name, cluster_id = ctx.id,
+    store = ctx.store.url or "given as an object", rows = rows, warnings = ctx.warnings,
+    seconds = core.monotonic() - ctx.started,
+  }
+  for k, v in pairs(extra or {}) do fields[k] = v end
+  local full = report.new(fields)
+  if planned then return full end
+  local code = decide.exit(rows, ctx.interrupted())
+  full.exit = code
+  if code == 0 then return full end
+  return nil, error_of(ctx, rows, code, full)
+end
+
+return M

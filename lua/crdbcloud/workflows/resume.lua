@@ -1,0 +1,198 @@
+--- Recovery: finishes whatever a crash or a lost answer left open, and tells
+--- what is open. Users that may still be admins come first.
+
+local context = require "crdbcloud.workflows.context"
+local creation = require "crdbcloud.workflows.creation"
+local durations = require "crdbcloud.durations"
+local options = require "crdbcloud.options"
+local outcome = require "crdbcloud.workflows.outcome"
+local record = require "crdbcloud.record"
+local report = require "crdbcloud.report"
+local steps = require "crdbcloud.workflows.steps"
+
+local M = {}
+
+-- A user in one of these states may be an admin.
+local MAYBE_ADMIN = { planned = true, posting = true, posted = true }
+
+local function maybe_admin(rec)
+  return rec ~= nil and (MAYBE_ADMIN[rec.state] or rec.demote) == true
+end
+
+-- All records of the cluster: { user, rec | err }.
+local function records(store, cluster_id)
+  local keys, err = store:list(cluster_id .. "/")
+  if not keys then return nil, err end
+  local list = {}
+  for _, key in ipairs(keys) do
+    local rec, version = store:get(key)
+    if rec or version then
+      list[#list + 1] = { user = key:match("/([^/]+)$"), rec = rec, err = not rec and version or nil }
+    end
+  end
+  return list
+end
+
+-- Finishes one held record. Returns the row's fields.
+local function finish_held(ctx, entry)
+  local rec = entry.rec
+  if not rec then return { result = "skipped", note = "finished by another run" } end
+  if record.is_creating(rec) then
+    local verdict, err = creation.finish(ctx, entry)
+    return verdict and { verified = verdict, note = "creation finished" }, err
+  end
+  if record.is_open(rec) then
+    local verdict, err = steps.finish(ctx, entry)
+    if not verdict then return nil, err end
+    local ok
+    ok, err = steps.retire(ctx, entry)
+    return ok and { verified = verdict, note = "rotation finished" }, err
+  end
+  local ok, err = steps.retire(ctx, entry)
+  return ok and { result = "skipped", note = "nothing open" }, err
+end
+
+local function finish_user(ctx, user)
+  local shown = {}
+  local fields, err = ctx:with(user, function(entry)
+    local done, why = finish_held(ctx, entry)
+    if entry.rec then shown.epoch, shown.state = entry.rec.epoch, entry.rec.state end
+    return done, why
+  end)
+  local row = outcome.row(user, fields, err, shown)
+  ctx:progress { step = "user", user = user, result = row.result, text = outcome.text(row), kind = row.kind }
+  return row
+end
+
+--- Before any other work of a run: each user whose creation was cut while it may
+--- be an admin is finished. What cannot be is a warning; the run goes on.
+---@param ctx table
+---@param except? string a user that the caller finishes itself
+function M.demote_first(ctx, except)
+  for _, item in ipairs(records(ctx.store, ctx.id) or {}) do
+    if maybe_admin(item.rec) and item.user ~= except then
+      local row = finish_user(ctx, item.user)
+      ctx:warn(("security: the creation of %s had been cut while it may have been an admin: %s"):format(
+        item.user, row.result == "done" and "finished now" or outcome.text(row)))
+    end
+  end
+end
+
+local OPTIONS = {
+  verify = true, keep_previous = "duration", sinks = true, dry_run = "boolean", reason = "text", on_progress = "function",
+}
+
+local function open_items(ctx, list)
+  local now, first, rest = ctx.now(), {}, {}
+  for _, item in ipairs(list) do
+    local rec = item.rec
+    local expired = rec and rec.previous and rec.previous.keep_until <= now
+    if item.err or record.is_open(rec) or expired then
+      local target = maybe_admin(rec) and first or rest
+      target[#target + 1] = item
+    end
+  end
+  for _, item in ipairs(rest) do first[#first + 1] = item end
+  return first
+end
+
+--- Finishes whatever a crash left, on this cluster.
+---@param cluster table
+---@param opts? table dry_run, on_progress, reason, verify, keep_previous
+---@return table|nil report
+---@return crdbcloud.error|nil
+function M.resume(cluster, opts)
+  opts = options.check(OPTIONS, opts, "resume", "caller")
+  opts.sinks = require("crdbcloud.sinks").parse(opts.sinks, "resume: sinks", 3)
+  local ctx, err = context.new(cluster, "resume", opts)
+  if not ctx then return nil, err end
+  local function work()
+    local list, list_err = records(ctx.store, ctx.id)
+    if not list then return nil, list_err end
+    local items, rows = open_items(ctx, list), {}
+    ctx.total = #items
+    for i, item in ipairs(items) do
+      ctx.index = i
+      if item.err then
+        rows[i] = outcome.row(item.user, nil, item.err, {})
+      elseif opts.dry_run then
+        rows[i] = { user = item.user, result = "finish", note = "state " .. item.rec.state, epoch = item.rec.epoch, sinks = {} }
+      elseif ctx.interrupted() or ctx.stop then
+        rows[i] = { user = item.user, result = "untouched", sinks = {}, note = ctx.stop and ctx.stop.message or "interrupted" }
+      else
+        rows[i] = finish_user(ctx, item.user)
+      end
+    end
+    return outcome.finish(ctx, rows, { dry_run = opts.dry_run }, opts.dry_run)
+  end
+  if opts.dry_run then return work() end
+  return ctx:with_run(work)
+end
+
+--- What the store says of every user of the cluster. No request is sent where
+--- the handle knows the cluster's id.
+---@param cluster table
+---@param opts? table none yet
+---@return table|nil report rows { user, state, open, epoch, set_at, age, flags, note }
+---@return crdbcloud.error|nil
+function M.rotation_status(cluster, opts)
+  options.check({}, opts, "rotation_status", "caller")
+  local store, err = cluster:open_store("rotation_status")
+  if not store then return nil, err end
+  local id
+  id, err = cluster:id()
+  if not id then return nil, err end
+  local list
+  list, err = records(store, id)
+  if not list then return nil, err end
+  local rows, now, open = {}, context.now(), 0
+  for i, item in ipairs(list) do
+    local rec = item.rec
+    if not rec then
+      rows[i] = { user = item.user, state = "refused", open = true, note = item.err.message }
+    else
+      local set_at = rec.current and rec.current.set_at
+      rows[i] = {
+        user = item.user, state = rec.state, open = record.is_open(rec), epoch = rec.epoch, set_at = set_at,
+        age = set_at and math.max(0, now - set_at) or nil, owner = rec.owner, flags = rec.flags, run_id = rec.run_id,
+        unanswered = record.unknown_sends(rec, rec.epoch) > 0 and record.is_open(rec) or nil,
+      }
+    end
+    if rows[i].open then open = open + 1 end
+  end
+  return M.status_report(rows, store, cluster, open)
+end
+
+local Status = {}
+Status.__index = Status
+
+function Status:__tostring()
+  local cells = {}
+  for i, row in ipairs(self.rows) do
+    local flags = {}
+    for name in pairs(row.flags or {}) do flags[#flags + 1] = name end
+    table.sort(flags)
+    cells[i] = {
+      row.user, row.state, row.epoch and ("%d"):format(row.epoch) or "-",
+      row.age and durations.format(row.age) or "-", row.owner or "-",
+      row.note or (row.open and "open" or "") .. (#flags > 0 and " " .. table.concat(flags, " ") or ""),
+    }
+  end
+  local head = ("%d users on %s, %d open"):format(#self.rows, self.cluster, self.open)
+  if #cells == 0 then return head .. "\nstore " .. self.store end
+  return head .. "\n" .. report.layout({ "USER", "STATE", "EPOCH", "AGE", "OWNER", "NOTE" }, cells) .. "\nstore " .. self.store
+end
+
+function Status:json()
+  return require("crdbcloud.json").encode(self)
+end
+
+function M.status_report(rows, store, cluster, open)
+  return setmetatable({
+    operation = "rotation_status", cluster = cluster.name_or_id, store = store.url or "given as an object",
+    rows = rows, open = open,
+  }, Status)
+end
+
+
+return M

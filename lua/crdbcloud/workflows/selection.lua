@@ -1,0 +1,194 @@
+--- Which users a rotation touches, and why the others are left alone.
+
+local core = require "crdbcloud.core"
+local durations = require "crdbcloud.durations"
+local errors = require "crdbcloud.errors"
+local names = require "crdbcloud.names"
+local record = require "crdbcloud.record"
+local sinks = require "crdbcloud.sinks"
+
+local M = {}
+
+M.POLICY_AGE = 90 * 86400 -- seconds; a value of this project, not a law
+
+--- Checks `users` of a call; raises on misuse.
+---@param users any
+---@param what string
+---@return string|string[]|function
+function M.check_users(users, what)
+  if users == nil then
+    errors.raise("caller", '%s: users is missing: a name, a list of names, "managed", "all", or a function', what)
+  end
+  if type(users) == "function" or users == "managed" or users == "all" then return users end
+  if type(users) == "string" then return { users } end
+  if type(users) ~= "table" then
+    errors.raise("caller", '%s: users must be a name, a list of names, "managed", "all", or a function, got %s',
+      what, errors.shown(users))
+  end
+  local list = {}
+  for i, name in ipairs(users) do
+    if type(name) ~= "string" then
+      errors.raise("caller", "%s: users[%d] must be a name, got %s", what, i, errors.shown(name))
+    end
+    list[i] = name
+  end
+  if #list == 0 or next(users, #list) ~= nil then
+    errors.raise("caller", "%s: users is an empty list or has fields that are no names", what)
+  end
+  return list
+end
+
+local function folded_set(list, what)
+  local set = {}
+  if type(list) == "string" then list = { list } end
+  for i, name in ipairs(list or {}) do
+    if type(name) ~= "string" then
+      errors.raise("caller", "%s: exclude[%d] must be a name, got %s", what, i, errors.shown(name))
+    end
+    set[names.fold(name)] = true
+  end
+  return set
+end
+
+--- Names given by the caller, folded and checked; nothing has been sent yet.
+local function named(users)
+  local list, seen = {}, {}
+  for _, name in ipairs(users) do
+    local folded, err = names.check(name)
+    if not folded then return nil, err end
+    if not seen[folded] then
+      seen[folded] = true
+      list[#list + 1] = folded
+    end
+  end
+  return list
+end
+
+--- Pure: what to do with one user.
+---@param o { user: string, rec: table|nil, named: boolean, excluded: boolean, own: boolean, listed: boolean,
+---   managed_only: boolean, max_age: number|nil, now: integer }
+---@return string action "rotate", "resume", "skip" or "blocked"
+---@return string reason
+function M.decide(o)
+  if o.excluded then return "skip", "excluded" end
+  if names.is_protected(o.user) then return "skip", "protected" end
+  if not o.named and names.is_sso(o.user) then return "skip", "signs in by SSO" end
+  if o.own and not o.named then return "skip", "used by the SQL connection itself" end
+  local rec = o.rec
+  if o.managed_only and not rec then return "skip", "has no record" end
+  if rec and record.is_creating(rec) then return "blocked", "is being created; `resume` finishes it" end
+  if not o.listed then return "blocked", "no such user on the cluster" end
+  if rec and rec.flags.gone then return "blocked", "was deleted and made again by somebody else" end
+  if rec and record.is_open(rec) then return "resume", "a rotation is half done" end
+  if o.max_age then
+    local set_at = rec and rec.current and rec.current.set_at
+    if set_at and o.now - set_at < o.max_age then
+      return "skip", ("changed %s ago"):format(durations.format(math.max(0, o.now - set_at)))
+    end
+    return "rotate", set_at and "due" or "age unknown, counts as due"
+  end
+  return "rotate", "asked for"
+end
+
+local function listed_users(ctx)
+  local list, err = ctx.cloud:all_sql_users(ctx.id)
+  if not list then return nil, err end
+  local order, set = {}, {}
+  for _, user in ipairs(list) do
+    local folded = names.fold(user.name)
+    if not set[folded] then
+      set[folded] = true
+      order[#order + 1] = folded
+    end
+  end
+  return order, set
+end
+
+-- The users to look at, in order; each may be left out by M.decide.
+local function candidates(ctx, users, listed)
+  if type(users) == "table" then return named(users) end
+  if users ~= "managed" then
+    local list = {}
+    for _, user in ipairs(listed) do
+      if users == "all" or users({ name = user }) then list[#list + 1] = user end
+    end
+    return list
+  end
+  local keys, err = ctx.store:list(ctx.id .. "/")
+  if not keys then return nil, err end
+  local list = {}
+  for i, key in ipairs(keys) do list[i] = key:match("/([^/]+)$") end
+  return list
+end
+
+local function is_admin(ctx, user)
+  local sql, err = ctx:sql()
+  if not sql then return nil, err end
+  local found
+  found, err = require("crdbcloud.privileges").inspect(sql, user)
+  if not found then return nil, err end
+  return found.admin == true
+end
+
+local function plan_row(ctx, user, o, opts)
+  local rec, version = ctx.store:get(record.key(ctx.id, user))
+  if not rec and version then
+    return { user = user, action = "blocked", reason = version.message, err = version, sinks = {} }
+  end
+  o.user, o.rec = user, rec
+  local action, reason = M.decide(o)
+  if opts.skip_admins and action == "rotate" then
+    local admin, err = is_admin(ctx, user)
+    if admin == nil then return nil, err end
+    if admin then action, reason = "skip", "is an admin" end
+  end
+  local row = {
+    user = user, action = action, reason = reason, managed = rec ~= nil, epoch = rec and rec.epoch or nil,
+    set_at = rec and rec.current and rec.current.set_at or nil, sinks = {},
+  }
+  row.opened = ctx:sinks_of(user, rec)
+  for i, sink in ipairs(row.opened) do row.sinks[i] = sink.name end
+  return row
+end
+
+--- The plan of a rotation: one row per user that was looked at, in the order of
+--- work, our own accounts last. Reads only.
+---@param ctx table
+---@param opts table checked options
+---@return table[]|nil rows { user, action, reason, managed, epoch, set_at, sinks }
+---@return crdbcloud.error|nil
+function M.plan(ctx, opts)
+  local excluded = folded_set(opts.exclude, ctx.operation)
+  if type(opts.users) == "table" then
+    local list, err = named(opts.users)
+    if not list then return nil, err end
+  end
+  local listed, on_cluster = listed_users(ctx)
+  if not listed then return nil, on_cluster end
+  local users, err = candidates(ctx, opts.users, listed)
+  if not users then return nil, err end
+  local own = ctx.cluster:sql_account()
+  local max_age = opts.max_age == "policy" and M.POLICY_AGE or opts.max_age
+  local rows, last, opened, unmanaged = {}, {}, {}, 0
+  for _, user in ipairs(users) do
+    local row, row_err = plan_row(ctx, user, {
+      named = type(opts.users) == "table", excluded = excluded[user] == true, own = user == own,
+      listed = on_cluster[user] == true, managed_only = opts.users == "managed",
+      max_age = max_age, now = math.floor(core.time()),
+    }, opts)
+    if not row then return nil, row_err end
+    if row.action == "rotate" or row.action == "resume" then
+      opened[user] = row.opened
+      if not row.managed then unmanaged = unmanaged + 1 end
+    end
+    row.opened = nil
+    local target = user == own and last or rows
+    target[#target + 1] = row
+  end
+  for _, row in ipairs(last) do rows[#rows + 1] = row end
+  local clash = sinks.clash(opened)
+  if clash then return nil, clash end
+  return rows, unmanaged
+end
+
+return M
