@@ -4,6 +4,7 @@
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
+local retry = require "crdbcloud.retry"
 local sinks = require "crdbcloud.sinks"
 local store = require "crdbcloud.store"
 
@@ -146,6 +147,39 @@ function Context:sinks_of(user, rec)
     end
   end
   return sinks.open(specs, user, self.name)
+end
+
+--- Asks each sink whether it can hold the credential, before anything is staged.
+---@return true|nil
+---@return crdbcloud.error|nil
+function Context:check_sinks(rec, password)
+  local sample = { epoch = rec.epoch + 1, password = password or core.secret("sample") }
+  for _, sink in ipairs(self:sinks_of(rec.user, rec)) do
+    local ok, err = sink:check(self:credential(rec, sample))
+    if not ok then
+      err.outcome = "not_sent"
+      return nil, err
+    end
+  end
+  return true
+end
+
+--- Waits before the same bytes are sent again. A POST counts as a PUT here: its
+--- caller looks at the list of users before it repeats one.
+---@return boolean false when another attempt would not help, or not in time
+function Context:wait_again(user, err, attempt, deadline)
+  local decision = retry.decide {
+    effect = "put", outcome = err.outcome, reason = err.reason, status = err.status, attempt = attempt,
+    max_attempts = self.cloud.config.max_attempts, retry_after = err.retry_after,
+    remaining = deadline - core.monotonic(), jitter = tonumber(core.random_hex(2), 16) / 65536,
+  }
+  if not decision.retry or self.interrupted() then return false end
+  self:progress {
+    step = "wait", user = user, wait = decision.wait,
+    text = ("%s; the same again in %.1f s"):format(err.message, decision.wait),
+  }
+  core.sleep(decision.wait)
+  return true
 end
 
 --- The credential that sinks and callers get: epoch, user and password as one value.

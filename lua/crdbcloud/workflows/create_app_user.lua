@@ -11,48 +11,20 @@ local outcome = require "crdbcloud.workflows.outcome"
 local passwords = require "crdbcloud.passwords"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
-local sinks = require "crdbcloud.sinks"
+local rules = require "crdbcloud.workflows.rules"
 
 local M = {}
 
-local function later(value, name, level)
-  errors.raise(level, "%s is not in this version (got %s)", name, errors.shown(value))
-end
-
-local function names_rule(value, name, level)
-  if type(value) == "string" then value = { value } end
-  if type(value) ~= "table" then errors.raise(level, "%s must be a list of names, got %s", name, errors.shown(value)) end
-  for i, item in ipairs(value) do
-    if type(item) ~= "string" or item == "" then
-      errors.raise(level, "%s[%d] must be a name, got %s", name, i, errors.shown(item))
-    end
-  end
-  return value
-end
-
-local function labels_rule(value, name, level)
-  if type(value) ~= "table" then errors.raise(level, "%s must be a table, got %s", name, errors.shown(value)) end
-  for k, v in pairs(value) do
-    if type(k) ~= "string" or type(v) ~= "string" then
-      errors.raise(level, "%s must map names to strings, got [%s] = %s", name, tostring(k), errors.shown(v))
-    end
-  end
-  return value
-end
-
 local OPTIONS = {
-  name = "string", access = "table", roles = names_rule, owner = "text", description = "text", labels = labels_rule,
-  sinks = function(value, name) return sinks.parse(value, name, 2) end,
+  name = "string", access = "table", roles = rules.names, owner = "text", description = "text", labels = rules.labels,
+  sinks = rules.sinks,
   password = "text|secret", adopt = "boolean", dry_run = "boolean", reason = "text", on_progress = "function",
-  verify = function(value, name, level)
-    if value == "auto" or value == "require" or value == false then return value end
-    errors.raise(level, '%s must be "auto", "require" or false, got %s', name, errors.shown(value))
-  end,
+  verify = rules.verify,
   via = function(value, name, level)
     if value == "api" then return value end
     errors.raise(level, '%s must be "api" in this version, got %s', name, errors.shown(value))
   end,
-  pair = later, ttl = later,
+  pair = rules.later, ttl = rules.later,
 }
 
 -- Lists compare by content, whatever their order.
@@ -118,19 +90,6 @@ local function dry_row(ctx, wanted, sql, exists, rec, opts)
   return row
 end
 
--- Can every sink hold the credential? Asked before anything is sent.
-local function check_sinks(ctx, rec, password)
-  local sample = { epoch = rec.epoch + 1, password = password or core.secret("sample") }
-  for _, sink in ipairs(ctx:sinks_of(rec.user, rec)) do
-    local ok, err = sink:check(ctx:credential(rec, sample))
-    if not ok then
-      err.outcome = "not_sent"
-      return nil, err
-    end
-  end
-  return true
-end
-
 -- A user that has a record already: unchanged, to be finished, or other than asked for.
 local function known(ctx, entry, wanted)
   local rec = entry.rec
@@ -194,7 +153,7 @@ local function create_held(ctx, entry, wanted, opts)
     bootstrap = creation.bootstrap(),
   }
   local ok
-  ok, err = check_sinks(ctx, rec, wanted.password)
+  ok, err = ctx:check_sinks(rec, wanted.password)
   if not ok then return nil, err end
   ok, err = entry:save(exists and record.move(rec, "posted", { bootstrap = record.NONE }) or rec)
   if not ok then return nil, err end

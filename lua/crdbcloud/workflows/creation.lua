@@ -10,7 +10,6 @@ local decide = require "crdbcloud.workflows.decide"
 local errors = require "crdbcloud.errors"
 local passwords = require "crdbcloud.passwords"
 local record = require "crdbcloud.record"
-local retry = require "crdbcloud.retry"
 local steps = require "crdbcloud.workflows.steps"
 
 local M = {}
@@ -74,22 +73,6 @@ local function post_once(ctx, entry, deadline)
   return value, err
 end
 
-local function wait_again(ctx, entry, err, attempt, deadline)
-  local decision = retry.decide {
-    -- After a look at the list, a POST of the same throwaway is as safe as a PUT.
-    effect = "put", outcome = err.outcome, reason = err.reason, status = err.status, attempt = attempt,
-    max_attempts = ctx.cloud.config.max_attempts, retry_after = err.retry_after,
-    remaining = deadline - core.monotonic(), jitter = tonumber(core.random_hex(2), 16) / 65536,
-  }
-  if not decision.retry or ctx.interrupted() then return false end
-  ctx:progress {
-    step = "wait", user = entry.user, wait = decision.wait,
-    text = ("%s; again in %.1f s"):format(err.message, decision.wait),
-  }
-  core.sleep(decision.wait)
-  return true
-end
-
 -- Ends a POST that was refused or never left: nothing was made, nothing is kept.
 local function give_up(entry, err)
   if record.unknown_sends(entry.rec, 0, POST) > 0 then
@@ -126,7 +109,7 @@ local function post(ctx, entry)
     if err.outcome == "rejected" and err.reason ~= "locked" and err.reason ~= "not_ready" then
       return give_up(entry, err)
     end
-    if not wait_again(ctx, entry, err, attempt, deadline) then
+    if not ctx:wait_again(entry.user, err, attempt, deadline) then
       if err.outcome ~= "unknown" then return give_up(entry, err) end
       local exists, list_err = ctx:user_exists(entry.user)
       if exists then return claim(ctx, entry, err) end

@@ -8,33 +8,13 @@ local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
 local record = require "crdbcloud.record"
-local sinks = require "crdbcloud.sinks"
+local rules = require "crdbcloud.workflows.rules"
 
 local M = {}
 
--- Seconds since 1970, or a date such as 2026-05-01 or 2026-05-01T12:00:00Z (UTC).
-local function time_rule(value, name, level)
-  if options.is_integer(value) and value > 0 then return value end
-  if type(value) == "string" then
-    local y, m, d, rest = value:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$")
-    local h, mi, s = (rest or ""):match("^T(%d%d):(%d%d):(%d%d)Z$")
-    if y and (rest == "" or h) then
-      y, m, d = tonumber(y), tonumber(m), tonumber(d)
-      -- Days of the civil calendar, so that the local time zone does not matter.
-      local shifted = m <= 2 and y - 1 or y
-      local era = math.floor(shifted / 400)
-      local year = shifted - era * 400
-      local day = math.floor((153 * (m + (m > 2 and -3 or 9)) + 2) / 5) + d - 1
-      local days = era * 146097 + year * 365 + math.floor(year / 4) - math.floor(year / 100) + day - 719468
-      return days * 86400 + (tonumber(h) or 0) * 3600 + (tonumber(mi) or 0) * 60 + (tonumber(s) or 0)
-    end
-  end
-  errors.raise(level, '%s must be seconds since 1970 or a date such as "2026-05-01" (UTC), got %s', name, errors.shown(value))
-end
-
 local OPTIONS = {
-  user = "text", password = "text|secret", set_at = time_rule, owner = "text", description = "text",
-  sinks = function(value, name) return sinks.parse(value, name, 2) end,
+  user = "text", password = "text|secret", set_at = rules.time, owner = "text", description = "text",
+  sinks = rules.sinks,
   reason = "text", on_progress = "function", dry_run = "boolean",
 }
 

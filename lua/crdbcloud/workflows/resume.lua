@@ -8,6 +8,7 @@ local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
 local record = require "crdbcloud.record"
 local report = require "crdbcloud.report"
+local rules = require "crdbcloud.workflows.rules"
 local steps = require "crdbcloud.workflows.steps"
 
 local M = {}
@@ -79,7 +80,7 @@ function M.demote_first(ctx, except)
 end
 
 local OPTIONS = {
-  verify = true, keep_previous = "duration", sinks = true, dry_run = "boolean", reason = "text", on_progress = "function",
+  verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, dry_run = "boolean", reason = "text", on_progress = "function",
 }
 
 local function open_items(ctx, list)
@@ -103,7 +104,6 @@ end
 ---@return crdbcloud.error|nil
 function M.resume(cluster, opts)
   opts = options.check(OPTIONS, opts, "resume", "caller")
-  opts.sinks = require("crdbcloud.sinks").parse(opts.sinks, "resume: sinks", 3)
   local ctx, err = context.new(cluster, "resume", opts)
   if not ctx then return nil, err end
   local function work()

@@ -10,50 +10,27 @@ local outcome = require "crdbcloud.workflows.outcome"
 local passwords = require "crdbcloud.passwords"
 local record = require "crdbcloud.record"
 local selection = require "crdbcloud.workflows.selection"
-local sinks = require "crdbcloud.sinks"
+local rules = require "crdbcloud.workflows.rules"
 local steps = require "crdbcloud.workflows.steps"
 
 local M = {}
 
 local MAX_FAILURES = 3 -- in a row, before a run stops
 
-local function verify_rule(value, name, level)
-  if value == "auto" or value == "require" or value == false then return value end
-  errors.raise(level, '%s must be "auto", "require" or false, got %s', name, errors.shown(value))
-end
-
-local function age_rule(value, name, level)
-  if value == "policy" then return value end
-  return options.value("duration", value, name, errors.up(level))
-end
-
-local function sinks_rule(value, name)
-  return sinks.parse(value, name, 2)
-end
-
-local function failures_rule(value, name, level)
-  if value == false then return value end
-  return options.value("count", value, name, errors.up(level))
-end
-
--- Part of the interface, not of this version: refused, never ignored.
-local function later(value, name, level)
-  errors.raise(level, "%s is not in this version (got %s)", name, errors.shown(value))
-end
-
 local COMMON = {
-  verify = verify_rule, keep_previous = "duration", cancel_sessions = "boolean", sinks = sinks_rule,
+  verify = rules.verify, keep_previous = "duration", cancel_sessions = "boolean", sinks = rules.sinks,
   dry_run = "boolean", reason = "text", on_progress = "function",
 }
 
-local function with_common(rules)
-  for name, rule in pairs(COMMON) do rules[name] = rule end
-  return rules
+local function with_common(own)
+  for name, rule in pairs(COMMON) do own[name] = rule end
+  return own
 end
 
 local MANY = with_common {
-  users = true, exclude = "table|text", max_age = age_rule, max_failures = failures_rule, skip_admins = "boolean",
-  parallel = "count", window = later, emergency = later, before = later, after = later, plan = later,
+  users = true, exclude = "table|text", max_age = rules.age, max_failures = rules.limit, skip_admins = "boolean",
+  parallel = "count", window = rules.later, emergency = rules.later, before = rules.later, after = rules.later,
+  plan = rules.later,
 }
 local ONE = with_common { user = "text", password = "text|secret" }
 
@@ -79,19 +56,6 @@ local function settling(entry)
     kind = "pending", reason = "settling", outcome = "not_sent", retry_after = wait, exit = 3,
     message = ("%s: an earlier change was not answered; the next may start in %d s"):format(entry.user, wait),
   }
-end
-
-local function check_sinks(ctx, entry, password)
-  local rec = entry.rec
-  local sample = { epoch = rec.epoch + 1, password = password or core.secret("sample") }
-  for _, sink in ipairs(ctx:sinks_of(rec.user, rec)) do
-    local ok, err = sink:check(ctx:credential(rec, sample))
-    if not ok then
-      err.outcome = "not_sent"
-      return nil, err
-    end
-  end
-  return true
 end
 
 -- A record for a user that has none: its present password stays unknown.
@@ -123,7 +87,7 @@ local function rotate_held(ctx, entry, wanted)
   if not ok then return nil, err end
   err = settling(entry)
   if err then return nil, err end
-  ok, err = check_sinks(ctx, entry, wanted.password)
+  ok, err = ctx:check_sinks(rec, wanted.password)
   if not ok then return nil, err end
   ok, err = steps.stage(ctx, entry, wanted.password)
   if not ok then return nil, err end

@@ -7,7 +7,6 @@ local decide = require "crdbcloud.workflows.decide"
 local errors = require "crdbcloud.errors"
 local passwords = require "crdbcloud.passwords"
 local record = require "crdbcloud.record"
-local retry = require "crdbcloud.retry"
 
 local M = {}
 
@@ -147,22 +146,6 @@ local function applied(entry, how)
   return true
 end
 
--- Waits before the same bytes are sent again; false when it is not worth it.
-local function wait_again(ctx, entry, err, attempt, deadline)
-  local decision = retry.decide {
-    effect = "put", outcome = err.outcome, reason = err.reason, status = err.status, attempt = attempt,
-    max_attempts = ctx.cloud.config.max_attempts, retry_after = err.retry_after,
-    remaining = deadline - core.monotonic(), jitter = tonumber(core.random_hex(2), 16) / 65536,
-  }
-  if not decision.retry or ctx.interrupted() then return false end
-  ctx:progress {
-    step = "wait", user = entry.user, wait = decision.wait,
-    text = ("%s; the same again in %.1f s"):format(err.message, decision.wait),
-  }
-  core.sleep(decision.wait)
-  return true
-end
-
 -- Ends a send that will get no definite answer from the API now.
 local function settle_by_login(ctx, entry, err)
   local unknown = record.unknown_sends(entry.rec, entry.rec.staged.epoch, PUT) > 0
@@ -196,7 +179,7 @@ function M.send(ctx, entry)
     elseif action == "stop_run" or action == "stop_cluster" then
       ctx.stop = err
       return settle_by_login(ctx, entry, err)
-    elseif action ~= "again" or not wait_again(ctx, entry, err, attempt, deadline) then
+    elseif action ~= "again" or not ctx:wait_again(entry.user, err, attempt, deadline) then
       return settle_by_login(ctx, entry, err)
     end
   end
