@@ -104,8 +104,8 @@ void crdb_pq_error_of_connection(struct crdb_pq_error *error, const char *text,
                                        "Broken pipe", NULL};
     static const char *const tls[] = {"SSL", "TLS", "certificate", NULL};
     static const char *const option[] = {"invalid connection option", "invalid port",
-                                         "invalid integer value", "value for connection option",
-                                         "invalid sslmode", "could not match", NULL};
+                                         "invalid integer value", "invalid sslmode",
+                                         "no password supplied", "could not match", NULL};
     memset(error, 0, sizeof *error);
     const char *state = find_sqlstate(text);
     if (state) {
@@ -116,12 +116,12 @@ void crdb_pq_error_of_connection(struct crdb_pq_error *error, const char *text,
                    count);
         return;
     }
-    if (mentions(text, lost))
+    if (mentions(text, option))
+        error->reason = CRDB_PQ_OPTION;
+    else if (mentions(text, lost))
         error->reason = CRDB_PQ_NETWORK;
     else if (mentions(text, tls))
         error->reason = CRDB_PQ_TLS;
-    else if (mentions(text, option))
-        error->reason = CRDB_PQ_OPTION;
     else
         error->reason = CRDB_PQ_NETWORK;
     copy_clean(error->message, sizeof error->message, text, strlen(text), hidden, count);

@@ -11,6 +11,7 @@ static const struct {
     const char *keyword, *value;
 } fixed[] = {
     {"passfile", "/dev/null/none"},
+    {"sslrootcert", "/dev/null/none"},
     {"sslcert", "/dev/null/none"},
     {"sslkey", "/dev/null/none"},
     {"sslcrl", "/dev/null/none"},

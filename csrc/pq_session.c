@@ -164,6 +164,10 @@ PGresult *crdb_pq_query(struct crdb_pq *session, const struct crdb_pq_statement 
                         double timeout, struct crdb_pq_error *error) {
     PGconn *connection = session->connection;
     int64_t deadline = deadline_in(timeout);
+    /* A connection that died while it lay idle is found out before anything is sent. */
+    struct pollfd idle = {.fd = PQsocket(connection), .events = POLLIN};
+    if (poll(&idle, 1, 0) > 0 && !PQconsumeInput(connection))
+        return lost(session, statement, false, error);
     if (!PQsendQueryParams(connection, statement->text, statement->count, NULL, statement->values,
                            NULL, NULL, 0))
         return lost(session, statement, false, error);

@@ -1,0 +1,34 @@
+--- The two dialects and what each can do. Found by asking the server, never by its address.
+
+local M = {}
+
+---@alias crdbcloud.dialect "cockroachdb"|"postgresql"
+
+---@class crdbcloud.dialect.traits
+---@field name crdbcloud.dialect
+---@field cross_database boolean one session can name objects of every database
+---@field name_limit integer? bytes; the server cuts longer names off without a word
+---@field folds_users boolean user names are folded even in quotes
+
+---@type table<string, crdbcloud.dialect.traits>
+M.traits = {
+  cockroachdb = { name = "cockroachdb", cross_database = true, folds_users = true },
+  postgresql = { name = "postgresql", cross_database = false, name_limit = 63, folds_users = false },
+}
+
+--- Reads the answer to `SELECT version()`.
+---@param version string "CockroachDB CCL v25.2.1 (...)", "PostgreSQL 15.4 on ..."
+---@return crdbcloud.dialect|nil
+function M.detect(version)
+  if type(version) ~= "string" then return nil end
+  if version:find("CockroachDB", 1, true) then return "cockroachdb" end
+  if version:find("^PostgreSQL") then return "postgresql" end
+  return nil
+end
+
+--- True for the name of a dialect.
+function M.is(name)
+  return M.traits[name] ~= nil
+end
+
+return M
