@@ -5,6 +5,7 @@
  * table. Opening again in the same Lua state is allowed, also while objects of
  * the first time live: the metatables are found in the registry and filled anew.
  */
+#include "lua_client.h"
 #include "lua_compat.h"
 #include "lua_password_measure.h"
 #include "lua_scratch.h"
@@ -21,9 +22,11 @@ int luaopen_crdbcloud_core(lua_State *L) {
     crdb_open_scratch(L);
     crdb_open_secret(L);
     crdb_open_lock(L);
+    crdb_open_client(L);
     lua_newtable(L);
     luaL_setfuncs(L, crdb_secret_functions, 0);
     luaL_setfuncs(L, crdb_system_functions, 0);
+    luaL_setfuncs(L, crdb_client_functions, 0);
     luaL_setfuncs(L, crdb_file_functions, 0);
     luaL_setfuncs(L, crdb_document_functions, 0);
     luaL_setfuncs(L, crdb_password_measure_functions, 0);

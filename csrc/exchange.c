@@ -1,0 +1,203 @@
+#include "exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "json_scan.h"
+#include "message.h"
+#include "names.h"
+#include "redact.h"
+
+/* ---- Reading the answer ---- */
+
+/* What a walk through the top-level members leaves behind. */
+struct reading {
+    struct crdb_exchange *x;
+    struct crdb_evidence *e;
+    bool has_message;
+};
+
+static long to_code(const struct crdb_json_member *m) {
+    char digits[8] = {0};
+    char *end;
+    if (m->value_length == 0 || m->value_length >= sizeof digits)
+        return -1;
+    memcpy(digits, m->value, m->value_length);
+    long code = strtol(digits, &end, 10);
+    return *end == '\0' && code >= 0 ? code : -1;
+}
+
+static bool same_folded(const struct crdb_buffer *a, const struct crdb_buffer *b) {
+    char *fa = NULL, *fb = NULL;
+    size_t na, nb;
+    bool same = crdb_fold_name(a->data, a->length, &fa, &na) == CRDB_FOLD_OK &&
+                crdb_fold_name(b->data, b->length, &fb, &nb) == CRDB_FOLD_OK && na == nb &&
+                memcmp(fa, fb, na) == 0;
+    free(fa);
+    free(fb);
+    return same;
+}
+
+/* The service folds names, so it may spell the user differently from the caller. */
+static bool is_user(struct crdb_exchange *x, const struct crdb_json_member *m) {
+    const struct crdb_buffer *name = &x->request.name;
+    if (m->value_length == name->length && memcmp(m->value, name->data, name->length) == 0)
+        return true;
+    crdb_buffer_reset(&x->scratch);
+    return crdb_json_decode(m->value, m->value_length, &x->scratch) &&
+           same_folded(&x->scratch, name);
+}
+
+static void read_member(void *context, const struct crdb_json_member *m) {
+    struct reading *r = context;
+    if (crdb_json_key_is(m, "name") && m->is_string && r->x->request.name.length > 0) {
+        r->e->has_name = true;
+        r->e->name_matches = is_user(r->x, m);
+    } else if (crdb_json_key_is(m, "code")) {
+        r->e->code = to_code(m);
+    } else if (crdb_json_key_is(m, "message") && m->is_string) {
+        crdb_buffer_reset(&r->x->message);
+        r->has_message = crdb_json_decode(m->value, m->value_length, &r->x->message);
+    }
+}
+
+/* ---- Keeping secrets out of it ---- */
+
+/* False: no memory; text is empty then. A 2xx cannot quote the key: the service
+ * has no cause to, and a listing is not worth searching for it. */
+static bool redact(const struct crdb_exchange *x, struct crdb_buffer *text, long status) {
+    const struct crdb_buffer *quote = &x->request.quote;
+    if (!crdb_redact(text, quote->data, quote->length))
+        return false;
+    return (status >= 200 && status < 300) ||
+           crdb_redact(text, crdb_secret_bytes(x->api_key), crdb_secret_length(x->api_key));
+}
+
+/* The message in lower case, for the table of texts. */
+static const char *lowered(struct crdb_exchange *x, const struct crdb_buffer *text) {
+    crdb_buffer_reset(&x->scratch);
+    if (!crdb_buffer_append(&x->scratch, text->data, text->length))
+        return "";
+    for (char *c = x->scratch.data; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c + 32);
+    return x->scratch.data;
+}
+
+/* ---- Putting it together ---- */
+
+/* A body that is not whole may end in the middle of a quoted password, where no
+ * search finds it; such a one is given only when there was no password. */
+static void keep_body(struct crdb_exchange *x, const struct crdb_evidence *e,
+                      struct crdb_result *result) {
+    if (e->curl != CURLE_OK || e->body_empty || (!e->body_whole && x->request.quote.length > 0))
+        return;
+    if (!redact(x, &x->response.body, e->status))
+        return;
+    result->body = x->response.body.data;
+    result->body_length = x->response.body.length;
+}
+
+static const char *transport_text(const struct crdb_exchange *x, CURLcode curl, char *text,
+                                  size_t size) {
+    const struct crdb_buffer *body = &x->response.body;
+    if (x->response.headers_too_large) {
+        snprintf(text, size, "the headers of the answer are larger than %d bytes",
+                 CRDB_HEADERS_MAX);
+        return text;
+    }
+    if (body->over_limit) {
+        snprintf(text, size, "the answer is larger than %zu bytes (max_body)", body->limit);
+        return text;
+    }
+    if (body->failed || x->response.retry_after.failed)
+        return "there is not enough memory for the answer";
+    return x->transfer.error[0] ? x->transfer.error : curl_easy_strerror(curl);
+}
+
+static void observe(struct crdb_exchange *x, const struct crdb_transfer_facts *f,
+                    struct reading *r) {
+    struct crdb_evidence *e = r->e;
+    const struct crdb_buffer *body = &x->response.body;
+    bool via_proxy = f->proxy_status != 0 || f->curl == CURLE_PROXY;
+    *e = (struct crdb_evidence){
+        .operation = x->request.operation,
+        .curl = f->curl,
+        .begun = f->begun,
+        .pretransfer_us = f->pretransfer_us,
+        .request_size = via_proxy && f->begun == 0 ? 0 : f->request_size,
+        .reused = f->reused,
+        .repeat_refused = f->repeat_refused,
+        .proxy = via_proxy && (f->curl == CURLE_PROXY || f->proxy_status >= 300),
+        .too_large = x->response.headers_too_large || body->over_limit,
+        .status = f->status,
+        .content = crdb_content_type(f->content_type),
+        .body_empty = body->length == 0,
+        .code = -1,
+        .message = "",
+    };
+    if (f->curl != CURLE_OK || e->body_empty || e->content == CRDB_CONTENT_HTML)
+        return;
+    /* Pages of a list are large and have nothing to look for at the top. */
+    bool look = f->status < 200 || f->status >= 300 || x->request.name.length > 0;
+    e->body_whole =
+        crdb_json_scan(body->data, body->length, look ? read_member : NULL, r) != CRDB_JSON_BROKEN;
+}
+
+void crdb_exchange_run(struct crdb_exchange *x, long timeout_ms, struct crdb_result *result) {
+    struct crdb_transfer_facts f;
+    struct crdb_evidence e;
+    struct reading r = {.x = x, .e = &e};
+    char text[128];
+    memset(result, 0, sizeof *result);
+    crdb_buffer_reset(&x->message);
+    if (crdb_request_ok(&x->request))
+        crdb_transfer_perform(&x->transfer, &x->request, &x->response, timeout_ms, &f);
+    else
+        crdb_transfer_refuse(&x->transfer, &x->response, CURLE_OUT_OF_MEMORY, &f);
+    observe(x, &f, &r);
+    if (r.has_message && x->message.length > 0 && redact(x, &x->message, f.status)) {
+        crdb_message_clean(&x->message);
+        e.message = lowered(x, &x->message);
+    }
+    result->outcome = crdb_outcome_decide(&e);
+    if (result->outcome.kind) {
+        /* A 2xx that is not what it should be is told in our words, not in its own. */
+        if (!*e.message || (f.status >= 200 && f.status < 300)) {
+            crdb_message_explain(&x->message, &e, &result->outcome,
+                                 transport_text(x, f.curl, text, sizeof text));
+            redact(x, &x->message, 0);
+        }
+        result->message = x->message.length ? x->message.data : "there is not enough memory";
+    }
+    keep_body(x, &e, result);
+    crdb_request_forget(&x->request);
+    result->curl = f.curl;
+    result->status = f.status;
+    result->code = e.code;
+    result->content_type = f.content_type;
+    result->http = f.http_version == CURL_HTTP_VERSION_2_0   ? "2"
+                   : f.http_version == CURL_HTTP_VERSION_1_1 ? "1.1"
+                   : f.http_version == CURL_HTTP_VERSION_1_0 ? "1.0"
+                                                             : NULL;
+    const struct crdb_buffer *wait = &x->response.retry_after;
+    result->retry_after = wait->length ? crdb_retry_after(wait->data, time(NULL)) : -1;
+    result->elapsed = (double)f.total_us / 1e6;
+    result->sent = e.begun > 0 || e.pretransfer_us > 0 || e.request_size > 0;
+    result->new_connection = f.connects > 0;
+}
+
+void crdb_exchange_close(struct crdb_exchange *x, bool in_child) {
+    if (in_child)
+        crdb_transfer_abandon(&x->transfer);
+    else
+        crdb_transfer_close(&x->transfer);
+    crdb_request_free(&x->request);
+    crdb_response_free(&x->response);
+    crdb_buffer_free(&x->message);
+    crdb_buffer_free(&x->scratch);
+    crdb_secret_release(x->api_key);
+    x->api_key = NULL;
+}
