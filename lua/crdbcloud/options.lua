@@ -36,11 +36,11 @@ function M.nearest(word, names)
   local plain = word:lower():gsub("[-%s]", "_")
   for _, name in ipairs(list) do
     local d = distance(plain, name)
-    -- "key" for "api_key", "ca" for "ca_file": contained whole counts as near.
-    if d > 2 and #plain > 1 and (name:find(plain, 1, true) or plain:find(name, 1, true)) then d = 2 end
+    -- "key" for "api_key", "ca" for "ca_file": contained whole counts as one slip.
+    if d > 1 and #plain > 1 and (name:find(plain, 1, true) or plain:find(name, 1, true)) then d = 1 end
     if not best_distance or d < best_distance then best, best_distance = name, d end
   end
-  if best and best_distance <= math.max(2, math.floor(math.max(#plain, #best) / 3)) then return best end
+  if best and best_distance <= math.max(1, math.floor(math.max(#plain, #best) / 3)) then return best end
   return nil
 end
 

@@ -17,6 +17,7 @@ local M = {}
 ---@field effect crdbcloud.effect? instead of operation
 ---@field outcome crdbcloud.outcome of the exchange that has ended
 ---@field reason string? token of the exchange
+---@field kind crdbcloud.kind? of the exchange
 ---@field status integer? HTTP status, 0 for none
 ---@field attempt integer exchanges made so far, from 1
 ---@field max_attempts integer
@@ -71,7 +72,7 @@ local function permission(s, effect)
   if outcome == "applied" then return nil, "done" end
   if outcome == "not_sent" then
     if reason == "rate_limited" then return "the rate limit refused it before it was carried out" end
-    if PASSING_NOT_SENT[reason] then return "it did not reach the service" end
+    if PASSING_NOT_SENT[reason] or s.kind == "network" then return "it did not reach the service" end
     return nil, "the cause does not pass by itself"
   end
   if outcome == "rejected" then

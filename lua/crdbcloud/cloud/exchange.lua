@@ -151,7 +151,7 @@ function M.run(cloud, call, limits)
     if result.outcome == "applied" then return accept(call, result, state) end
     if state.unknown and settles_unknown(call, result) then return { name = call.name } end
     local decision = retry.decide {
-      effect = call.effect, outcome = result.outcome, reason = result.reason, status = result.status,
+      effect = call.effect, outcome = result.outcome, reason = result.reason, kind = result.kind, status = result.status,
       attempt = math.max(1, state.attempt), max_attempts = cloud.config.max_attempts,
       retry_after = result.retry_after, remaining = state.deadline - core().monotonic(), jitter = jitter(),
     }
