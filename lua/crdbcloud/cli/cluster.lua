@@ -17,7 +17,7 @@ end
 local function show(run, args)
   local cloud, err = run:cloud()
   if not cloud then return nil, err end
-  local name = args.name or args.cluster or os.getenv "CRDBCLOUD_CLUSTER"
+  local name = args.name or args.cluster_name or os.getenv "CRDBCLOUD_CLUSTER"
   if not name or name == "" then
     return require "crdbcloud.cli.session".usage("no cluster was named", "crdbcloud cluster show NAME")
   end

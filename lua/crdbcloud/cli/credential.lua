@@ -13,7 +13,7 @@ local COLUMNS = { "user", "password", "host", "port", "database", "sslmode", "ep
 local function credential_of(args)
   local store = args.store or os.getenv "CRDBCLOUD_STORE"
   if not store or store == "" then return nil, require "crdbcloud.store".not_named "credential" end
-  local cluster = args.cluster or os.getenv "CRDBCLOUD_CLUSTER"
+  local cluster = args.cluster_name or os.getenv "CRDBCLOUD_CLUSTER"
   local source, err = require "crdbcloud.credentials".open {
     source = store, user = args.user, cluster = cluster ~= "" and cluster or nil,
   }

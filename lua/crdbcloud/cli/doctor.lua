@@ -78,7 +78,7 @@ end
 local function doctor(run, args)
   local found = setmetatable({}, Findings)
   found:add("program", "ok", ("crdbcloud %s on %s"):format(require "crdbcloud.version", rawget(_G, "jit") and jit.version or _VERSION))
-  local name = args.cluster or os.getenv "CRDBCLOUD_CLUSTER"
+  local name = args.cluster_name or os.getenv "CRDBCLOUD_CLUSTER"
   local cloud, err = run:cloud()
   if not cloud then
     found:failed("api key", err)

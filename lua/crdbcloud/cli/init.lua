@@ -30,7 +30,7 @@ local function build_parser()
   local parser = argparse("crdbcloud", "SQL users of CockroachDB Cloud clusters.", EPILOG)
   parser:command_target "command"
   parser:usage_max_width(100):help_max_width(100)
-  parser:option "--cluster":argname "C":description "Cluster, by name or id."
+  parser:option "--cluster":target "cluster_name":argname "C":description "Cluster, by name or id."
   parser:option "-o --output":argname "FORMAT":choices(output.FORMATS):default "table"
     :description "table, json, jsonl or csv."
   parser:option "--server":argname "URL":description "API server."

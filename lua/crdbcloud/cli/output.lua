@@ -1,6 +1,7 @@
 --- Prints results as a table, JSON, JSON lines or CSV, on stdout.
 
 local core = require "crdbcloud.core"
+local json = require "crdbcloud.json"
 local layout = require "crdbcloud.report".layout
 
 local M = {}
@@ -58,10 +59,10 @@ local function print_table(file, columns, rows)
 end
 
 local function encode(value)
-  local cjson = require "cjson"
   if value == nil then return "null" end
-  if type(value) == "table" and #value == 0 and next(value) == nil then return "[]" end
-  return cjson.encode(value)
+  if type(value) == "table" and next(value) == nil then return "[]" end
+  -- cjson writes / as \/, which is allowed and helps nobody.
+  return (json.encode(value):gsub("\\/", "/"))
 end
 
 -- cjson writes keys in any order; a person and a diff want one.

@@ -42,7 +42,7 @@ end
 -- The command that does what a plan shows.
 local function command_of(args, users)
   local words = { "crdbcloud" }
-  if args.cluster then words[#words + 1] = "--cluster " .. args.cluster end
+  if args.cluster_name then words[#words + 1] = "--cluster " .. args.cluster_name end
   words[#words + 1] = "rotate run"
   if type(users) == "table" then
     for _, user in ipairs(users) do words[#words + 1] = "--user " .. user end

@@ -66,7 +66,7 @@ end
 function Session:cluster()
   if not self.opened_cluster then
     local args = self.args
-    local name = args.cluster or os.getenv "CRDBCLOUD_CLUSTER"
+    local name = args.cluster_name or os.getenv "CRDBCLOUD_CLUSTER"
     if not name or name == "" then return M.usage("no cluster was named", "give --cluster NAME or set CRDBCLOUD_CLUSTER") end
     local cloud, err = self:cloud()
     if not cloud then return nil, err end

@@ -19,7 +19,7 @@ local function whoami(run, args)
   local clusters
   clusters, err = cloud:all_clusters()
   if not clusters then return nil, err end
-  local name = args.cluster or os.getenv "CRDBCLOUD_CLUSTER"
+  local name = args.cluster_name or os.getenv "CRDBCLOUD_CLUSTER"
   local id
   if name and name ~= "" then
     local cluster
