@@ -61,9 +61,11 @@ lc_messages = 'C'
 EOF
 }
 
-# Starts the server on $sql_port. Returns 1 when it does not come up.
+# Starts the server on $sql_port, with further options of its own. Returns 1 when it does not come up.
 postgres_start() {
-  (cd / && as_postgres "$1/pg_ctl" -D "$dir/pg/data" -w -t 60 -l "$dir/pg/log" -o "-p $sql_port" start) </dev/null >/dev/null 2>&1
+  local bin=$1
+  shift
+  (cd / && as_postgres "$bin/pg_ctl" -D "$dir/pg/data" -w -t 60 -l "$dir/pg/log" -o "-p $sql_port $*" start) </dev/null >/dev/null 2>&1
 }
 
 postgres_pid() { head -n 1 "$dir/pg/data/postmaster.pid" 2>/dev/null; }

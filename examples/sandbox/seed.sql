@@ -13,7 +13,6 @@ GRANT admin TO sandbox_admin WITH ADMIN OPTION;
 CREATE DATABASE defaultdb OWNER sandbox_admin TEMPLATE template0;
 CREATE DATABASE shop OWNER sandbox_admin TEMPLATE template0;
 CREATE DATABASE analytics OWNER sandbox_admin TEMPLATE template0;
-REVOKE CONNECT ON DATABASE shop, analytics FROM PUBLIC;
 GRANT ALL ON DATABASE defaultdb, shop, analytics TO admin WITH GRANT OPTION;
 
 -- What application users of an older day were given: reading, through a role.

@@ -62,7 +62,7 @@ function M.start(options)
     words[#words + 1] = assert(OPTIONS[name], "unknown option " .. tostring(name)) .. " " .. quote(value)
   end
   local fifo = checked("d=$(mktemp -d) && mkfifo $d/out && echo $d/out"):gsub("%s+$", "")
-  local guard = assert(io.popen(("exec >%s 2>&1; exec %s"):format(quote(fifo), CLEAN .. table.concat(words, " ")), "w"))
+  local guard = assert(io.popen(("exec >%s 2>&1; exec %ssetsid --wait %s"):format(quote(fifo), CLEAN, table.concat(words, " ")), "w"))
   local output = read_all(fifo)
   os.remove(fifo)
   os.remove((fifo:gsub("/out$", "")))
@@ -82,6 +82,7 @@ function M.start(options)
     dir = dir,
     env = env,
     url = env.COCKROACH_SERVER,
+    http_url = "http://127.0.0.1:" .. settings.http_port, -- the same service without TLS
     ca_file = env.CRDBCLOUD_CA_FILE,
     key_file = env.COCKROACH_API_KEY_FILE,
     keys = keys,

@@ -44,7 +44,7 @@ function M.list(request)
   local limit = DEFAULT_LIMIT
   if query.limit then
     limit = tonumber(query.limit:match("^%-?%d+$"))
-    if not limit or limit < 1 or limit > 1000 then return answer.invalid("limit must be between 1 and 1000") end
+    if not limit or limit < 1 then return answer.invalid("limit must be 1 or more") end
   end
   local from = query.starting_from
   if from and from ~= "" then

@@ -1,6 +1,7 @@
 -- Faults: what goes wrong with a request, by operation, user and number.
 
 local answer = require "api.answer"
+local json = require "api.json"
 local peer = require "api.peer"
 local routes = require "api.routes"
 local settings = require "api.settings"
@@ -70,9 +71,10 @@ function KINDS.late_apply(fault, _, operate)
 end
 
 --- Applied; the answer promises more bytes than come.
-function KINDS.half_body(fault, _, operate)
+function KINDS.half_body(fault, request, operate)
   local result = operate()
-  local text = require("api.json").encode(result.body)
+  request.entry.status = result.status
+  local text = json.encode(result.body)
   answer.send { status = result.status, body = text:sub(1, math.floor(#text / 2)), announce = #text }
   ngx.flush(true)
   return drop(fault)
@@ -81,7 +83,7 @@ end
 --- Applied; 200 and a whole body that is no JSON.
 function KINDS.broken_body(_, _, operate)
   local result = operate()
-  local text = require("api.json").encode(result.body)
+  local text = json.encode(result.body)
   return { status = result.status, body = text:sub(1, -3) }
 end
 
@@ -116,8 +118,9 @@ function KINDS.redirect(fault, _, operate)
 end
 
 --- Applied; the answer is larger than any client should take (bytes, 16 MiB by default).
-function KINDS.huge_body(fault, _, operate)
+function KINDS.huge_body(fault, request, operate)
   local result = operate()
+  request.entry.status = result.status
   ngx.status = result.status
   ngx.header["Content-Type"] = "application/json"
   ngx.print('{"name":"', ("x"):rep(1024))

@@ -7,6 +7,7 @@ local settings = require "api.settings"
 local M = {}
 
 local DEFAULT_LIMIT, MAX_LIMIT = 100, 500
+local MAX_SKEW = 5 -- seconds that a client's clock may be ahead
 
 local function sign(text)
   return ngx.encode_base64(ngx.hmac_sha1(settings.started.hash_key, "page:" .. text)):sub(1, 12)
@@ -78,7 +79,7 @@ function M.read(query, list)
   if as_of then
     as_of = M.parse_time(as_of)
     if not as_of then return nil, answer.invalid("pagination.as_of_time is not an RFC 3339 time") end
-    if as_of > ngx.now() + 60 then return nil, answer.invalid("pagination.as_of_time is in the future") end
+    if as_of > ngx.now() + MAX_SKEW then return nil, answer.invalid("pagination.as_of_time is in the future") end
   end
   local page = { list = list, order = order, as_of = as_of }
   local token = query["pagination.page"]

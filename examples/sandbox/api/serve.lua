@@ -101,7 +101,7 @@ end
 return function()
   local sent = headers()
   local entry = journal.open(sent)
-  local request = { number = entry.n, query = query_parameters() }
+  local request = { number = entry.n, entry = entry, query = query_parameters() }
   local result = admit(request, entry, sent)
   if settings.live.latency > 0 then ngx.sleep(settings.live.latency / 1000) end
   if not result then result = run(request, entry) end

@@ -25,7 +25,8 @@ local function in_thread(job)
   job.server = settings.started.sql_server
   local free = permits:wait(30)
   if not free then return "failed", "the SQL side is busy" end
-  local ran, word, value = ngx.run_worker_thread("sandbox", "api.sql_job", "run", job)
+  local ran, word, value = ngx.run_worker_thread( -- luacheck: ignore 143
+    "sandbox", "api.sql_job", "run", job)
   permits:post(1)
   if not ran then return "failed", tostring(word) end
   return word, value
