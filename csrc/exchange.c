@@ -1,67 +1,13 @@
 #include "exchange.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "answer.h"
 #include "json_scan.h"
 #include "message.h"
-#include "names.h"
 #include "redact.h"
-
-/* ---- Reading the answer ---- */
-
-/* What a walk through the top-level members leaves behind. */
-struct reading {
-    struct crdb_exchange *x;
-    struct crdb_evidence *e;
-    bool has_message;
-};
-
-static long to_code(const struct crdb_json_member *m) {
-    char digits[8] = {0};
-    char *end;
-    if (m->value_length == 0 || m->value_length >= sizeof digits)
-        return -1;
-    memcpy(digits, m->value, m->value_length);
-    long code = strtol(digits, &end, 10);
-    return *end == '\0' && code >= 0 ? code : -1;
-}
-
-static bool same_folded(const struct crdb_buffer *a, const struct crdb_buffer *b) {
-    char *fa = NULL, *fb = NULL;
-    size_t na, nb;
-    bool same = crdb_fold_name(a->data, a->length, &fa, &na) == CRDB_FOLD_OK &&
-                crdb_fold_name(b->data, b->length, &fb, &nb) == CRDB_FOLD_OK && na == nb &&
-                memcmp(fa, fb, na) == 0;
-    free(fa);
-    free(fb);
-    return same;
-}
-
-/* The service folds names, so it may spell the user differently from the caller. */
-static bool is_user(struct crdb_exchange *x, const struct crdb_json_member *m) {
-    const struct crdb_buffer *name = &x->request.name;
-    if (m->value_length == name->length && memcmp(m->value, name->data, name->length) == 0)
-        return true;
-    crdb_buffer_reset(&x->scratch);
-    return crdb_json_decode(m->value, m->value_length, &x->scratch) &&
-           same_folded(&x->scratch, name);
-}
-
-static void read_member(void *context, const struct crdb_json_member *m) {
-    struct reading *r = context;
-    if (crdb_json_key_is(m, "name") && m->is_string && r->x->request.name.length > 0) {
-        r->e->has_name = true;
-        r->e->name_matches = is_user(r->x, m);
-    } else if (crdb_json_key_is(m, "code")) {
-        r->e->code = to_code(m);
-    } else if (crdb_json_key_is(m, "message") && m->is_string) {
-        crdb_buffer_reset(&r->x->message);
-        r->has_message = crdb_json_decode(m->value, m->value_length, &r->x->message);
-    }
-}
 
 /* ---- Keeping secrets out of it ---- */
 
@@ -75,15 +21,17 @@ static bool redact(const struct crdb_exchange *x, struct crdb_buffer *text, long
            crdb_redact(text, crdb_secret_bytes(x->api_key), crdb_secret_length(x->api_key));
 }
 
-/* The message in lower case, for the table of texts. */
-static const char *lowered(struct crdb_exchange *x, const struct crdb_buffer *text) {
+/* The message in lower case for the table of texts, without the user's name: a user
+ * called "password_service" does not make an answer speak of the password. */
+static const char *recognisable(struct crdb_exchange *x, const struct crdb_buffer *text) {
+    const struct crdb_buffer *name = &x->request.name;
     crdb_buffer_reset(&x->scratch);
     if (!crdb_buffer_append(&x->scratch, text->data, text->length))
         return "";
     for (char *c = x->scratch.data; *c; c++)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c + 32);
-    return x->scratch.data;
+    return crdb_redact(&x->scratch, name->data, name->length) ? x->scratch.data : "";
 }
 
 /* ---- Putting it together ---- */
@@ -117,12 +65,10 @@ static const char *transport_text(const struct crdb_exchange *x, CURLcode curl, 
     return x->transfer.error[0] ? x->transfer.error : curl_easy_strerror(curl);
 }
 
-static void observe(struct crdb_exchange *x, const struct crdb_transfer_facts *f,
-                    struct reading *r) {
-    struct crdb_evidence *e = r->e;
+static struct crdb_evidence observe(struct crdb_exchange *x, const struct crdb_transfer_facts *f) {
     const struct crdb_buffer *body = &x->response.body;
     bool via_proxy = f->proxy_status != 0 || f->curl == CURLE_PROXY;
-    *e = (struct crdb_evidence){
+    struct crdb_evidence e = {
         .operation = x->request.operation,
         .curl = f->curl,
         .begun = f->begun,
@@ -130,6 +76,7 @@ static void observe(struct crdb_exchange *x, const struct crdb_transfer_facts *f
         .request_size = via_proxy && f->begun == 0 ? 0 : f->request_size,
         .reused = f->reused,
         .repeat_refused = f->repeat_refused,
+        .stream_refused = f->stream_refused,
         .proxy = via_proxy && (f->curl == CURLE_PROXY || f->proxy_status >= 300),
         .too_large = x->response.headers_too_large || body->over_limit,
         .status = f->status,
@@ -138,18 +85,27 @@ static void observe(struct crdb_exchange *x, const struct crdb_transfer_facts *f
         .code = -1,
         .message = "",
     };
-    if (f->curl != CURLE_OK || e->body_empty || e->content == CRDB_CONTENT_HTML)
-        return;
-    /* Pages of a list are large and have nothing to look for at the top. */
-    bool look = f->status < 200 || f->status >= 300 || x->request.name.length > 0;
-    e->body_whole =
-        crdb_json_scan(body->data, body->length, look ? read_member : NULL, r) != CRDB_JSON_BROKEN;
+    if (f->curl != CURLE_OK || e.body_empty || e.content == CRDB_CONTENT_HTML)
+        return e;
+    bool success = f->status >= 200 && f->status < 300;
+    if (success && x->request.name.length == 0) { /* a page of a list: only, is it whole? */
+        e.body_whole = crdb_json_scan(body->data, body->length, NULL, NULL) != CRDB_JSON_BROKEN;
+        return e;
+    }
+    struct crdb_answer a = crdb_answer_read(body, &x->request.name, &x->message);
+    e.body_whole = a.whole;
+    e.has_name = a.has_name;
+    e.name_matches = a.name_matches;
+    e.code = a.code;
+    if (!success && x->message.length > 0 && redact(x, &x->message, f->status)) {
+        crdb_message_clean(&x->message);
+        e.message = recognisable(x, &x->message);
+    }
+    return e;
 }
 
 void crdb_exchange_run(struct crdb_exchange *x, long timeout_ms, struct crdb_result *result) {
     struct crdb_transfer_facts f;
-    struct crdb_evidence e;
-    struct reading r = {.x = x, .e = &e};
     char text[128];
     memset(result, 0, sizeof *result);
     crdb_buffer_reset(&x->message);
@@ -157,15 +113,10 @@ void crdb_exchange_run(struct crdb_exchange *x, long timeout_ms, struct crdb_res
         crdb_transfer_perform(&x->transfer, &x->request, &x->response, timeout_ms, &f);
     else
         crdb_transfer_refuse(&x->transfer, &x->response, CURLE_OUT_OF_MEMORY, &f);
-    observe(x, &f, &r);
-    if (r.has_message && x->message.length > 0 && redact(x, &x->message, f.status)) {
-        crdb_message_clean(&x->message);
-        e.message = lowered(x, &x->message);
-    }
+    struct crdb_evidence e = observe(x, &f);
     result->outcome = crdb_outcome_decide(&e);
     if (result->outcome.kind) {
-        /* A 2xx that is not what it should be is told in our words, not in its own. */
-        if (!*e.message || (f.status >= 200 && f.status < 300)) {
+        if (!*e.message) {
             crdb_message_explain(&x->message, &e, &result->outcome,
                                  transport_text(x, f.curl, text, sizeof text));
             redact(x, &x->message, 0);

@@ -100,20 +100,19 @@ static const char *remark(const struct crdb_evidence *e, const struct crdb_outco
     return "";
 }
 
-static const char *transport_text(const struct crdb_evidence *e, const struct crdb_outcome *o,
-                                  const char *transport) {
-    if (strcmp(o->reason, "refused_stream") == 0)
+static const char *transport_text(const struct crdb_evidence *e, const char *transport) {
+    if (e->stream_refused)
         return "the server refused the request before processing it";
-    if (e->repeat_refused)
+    if (e->repeat_refused && e->reused)
         return "the server closed a kept connection without an answer";
-    return transport;
+    return e->repeat_refused ? "the server asked for HTTP/1.1 instead of an answer" : transport;
 }
 
 void crdb_message_explain(struct crdb_buffer *text, const struct crdb_evidence *e,
                           const struct crdb_outcome *o, const char *transport) {
     crdb_buffer_reset(text);
     if (e->curl != CURLE_OK) {
-        crdb_buffer_text(text, transport_text(e, o, transport));
+        crdb_buffer_text(text, transport_text(e, transport));
     } else {
         char status[32];
         const char *name = status_text(e->status);

@@ -88,13 +88,10 @@ static struct crdb_outcome without_answer(const struct crdb_evidence *e) {
     const char *outcome = nothing_left ? "not_sent" : "unknown";
     if (e->too_large)
         return make(outcome, "protocol", "too_large");
-    if (e->repeat_refused && e->reused)
-        return make(outcome, "network", "empty_reply");
-    /* On a connection of its own libcurl repeats a request only when the server turned the stream
-     * away: by REFUSED_STREAM, by GOAWAY with a lower last stream (both mean "not processed",
-     * RFC 9113 section 8.7), or by asking for HTTP/1.1 in its place. */
-    if (e->repeat_refused)
+    if (e->stream_refused)
         return make("not_sent", "network", "refused_stream");
+    if (e->repeat_refused)
+        return make(outcome, "network", e->reused ? "empty_reply" : "http2");
     if (e->proxy && nothing_left)
         return make(outcome, "network", "proxy");
     for (size_t i = 0; i < sizeof transport / sizeof *transport; i++)

@@ -59,7 +59,7 @@ static int refuse_rewind(void *context, curl_off_t offset, int origin) {
     struct crdb_transfer *t = context;
     if (t->sent == 0 && offset == 0 && origin == SEEK_SET)
         return CURL_SEEKFUNC_OK;
-    t->repeat_refused = true;
+    t->repeat_refused = t->rewind_refused = true;
     return CURL_SEEKFUNC_FAIL;
 }
 
@@ -237,6 +237,11 @@ static void gather(struct crdb_transfer *t, struct crdb_transfer_facts *f) {
     f->begun = t->begun;
     f->reused = t->reused;
     f->repeat_refused = t->repeat_refused;
+    /* On a connection of its own libcurl repeats a request only when the server turned it away: by
+     * REFUSED_STREAM or GOAWAY, which mean "not processed" (RFC 9113 section 8.7), or by asking
+     * for HTTP/1.1 in its place, which promises nothing; then the body is not asked for again. */
+    f->stream_refused =
+        t->repeat_refused && !t->reused && (t->rewind_refused || t->request->body.length == 0);
 }
 
 void crdb_transfer_refuse(struct crdb_transfer *t, struct crdb_response *response, CURLcode why,
@@ -256,7 +261,7 @@ void crdb_transfer_perform(struct crdb_transfer *t, const struct crdb_request *r
     t->sent = 0;
     t->begun = 0;
     t->connects = 0;
-    t->reused = t->repeat_refused = false;
+    t->reused = t->repeat_refused = t->rewind_refused = false;
     facts->curl = set_request(t, request, timeout_ms);
     if (facts->curl == CURLE_OK) {
         guard_pipe(&guard);

@@ -50,6 +50,7 @@ struct crdb_transfer {
     long connects;       /* connections made before the last of them */
     bool reused;         /* the last of them was started on a kept connection */
     bool repeat_refused; /* libcurl wanted to send the request again */
+    bool rewind_refused; /* and asked for its body again, which it had sent */
 };
 
 /* What happened, for outcome.h. */
@@ -57,10 +58,11 @@ struct crdb_transfer_facts {
     CURLcode curl;
     long status, http_version, connects, proxy_status;
     curl_off_t pretransfer_us, total_us;
-    long request_size; /* bytes of all request headers and bodies sent */
-    unsigned begun;    /* requests that were started on a connection */
-    bool reused;       /* the last of them was on a kept connection */
-    bool repeat_refused;
+    long request_size;        /* bytes of all request headers and bodies sent */
+    unsigned begun;           /* requests that were started on a connection */
+    bool reused;              /* the last of them was on a kept connection */
+    bool repeat_refused;      /* libcurl wanted to repeat a write and was not let */
+    bool stream_refused;      /* the server turned the request away unprocessed */
     const char *content_type; /* NULL for none; valid until the next exchange */
 };
 
