@@ -81,7 +81,9 @@ static bool put(struct peer *p, const void *from, size_t size) {
 /* Reads until head holds at least `size` bytes. */
 static bool fill(struct peer *p, size_t size) {
     while (p->length < size) {
-        ssize_t n = size <= sizeof p->head - 1 ? get(p, p->head + p->length, sizeof p->head - 1 - p->length) : 0;
+        ssize_t n = size <= sizeof p->head - 1
+                        ? get(p, p->head + p->length, sizeof p->head - 1 - p->length)
+                        : 0;
         if (n <= 0)
             return false;
         p->length += (size_t)n;
@@ -176,7 +178,8 @@ static bool serve_http1(struct peer *p) {
 enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6, GOAWAY = 7 };
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 
-static bool frame(struct peer *p, int type, int flags, unsigned stream, const void *payload, size_t n) {
+static bool frame(struct peer *p, int type, int flags, unsigned stream, const void *payload,
+                  size_t n) {
     unsigned char head[9] = {(unsigned char)(n >> 16), (unsigned char)(n >> 8), (unsigned char)n,
                              (unsigned char)type, (unsigned char)flags};
     for (int i = 0; i < 4; i++)
@@ -186,14 +189,18 @@ static bool frame(struct peer *p, int type, int flags, unsigned stream, const vo
 
 /* Answers one whole request on a stream; false ends the connection. */
 static bool answer_http2(struct peer *p, unsigned stream, size_t body) {
-    static const unsigned char ok[] = "\x88\x0f\x10\x10" "application/json"; /* :status 200, content-type */
+    static const unsigned char ok[] = "\x88\x0f\x10\x10"
+                                      "application/json"; /* :status 200, content-type */
     static const char json[] = "{\"name\":\"app\",\"users\":[]}";
     const char *action = take_action();
     record("request stream %u %zu\n", stream, body);
     if (strcmp(action, "ok") == 0)
         return frame(p, HEADERS, END_HEADERS, stream, ok, sizeof ok - 1) &&
                frame(p, DATA, END_STREAM, stream, json, sizeof json - 1);
-    unsigned char code[4] = {0, 0, 0, strcmp(action, "refuse") == 0 ? 7 : strcmp(action, "http11") == 0 ? 13 : 2};
+    unsigned char code[4] = {0, 0, 0,
+                             strcmp(action, "refuse") == 0   ? 7
+                             : strcmp(action, "http11") == 0 ? 13
+                                                             : 2};
     if (strcmp(action, "goaway") == 0) {
         unsigned char away[8] = {0};
         unsigned last = stream > 1 ? stream - 2 : 0;
@@ -289,8 +296,8 @@ int main(int argc, char **argv) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (action_count < 1 || bind(listener, (struct sockaddr *)&address, size) || listen(listener, 64) ||
-        getsockname(listener, (struct sockaddr *)&address, &size))
+    if (action_count < 1 || bind(listener, (struct sockaddr *)&address, size) ||
+        listen(listener, 64) || getsockname(listener, (struct sockaddr *)&address, &size))
         return 4;
     printf("%d %d\n", ntohs(address.sin_port), (int)getpid());
     fflush(stdout);
