@@ -1,0 +1,64 @@
+--- Ends a user's sessions: a changed password or a lost right does not.
+
+local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
+local quote = require "crdbcloud.sql.quote"
+local run = require "crdbcloud.privileges.run"
+
+local M = {}
+
+local LOOK_AGAIN = 0.05 -- seconds; ending a session takes the server a moment
+
+-- dialect -> statements that list the ids of a user's sessions but ours, and end them. %s: the user, as a literal.
+local WAYS = {
+  cockroachdb = {
+    own = "SHOW session_id",
+    list = "SELECT session_id AS id FROM [SHOW CLUSTER SESSIONS] WHERE user_name = %s AND session_id <> %s AND status <> 'CLOSED'",
+    cancel = "CANCEL SESSIONS IF EXISTS (SELECT session_id FROM [SHOW CLUSTER SESSIONS] WHERE user_name = %s AND session_id <> %s)",
+  },
+  postgresql = {
+    own = "SELECT pg_backend_pid()::text AS session_id",
+    list = "SELECT pid AS id FROM pg_catalog.pg_stat_activity WHERE usename = %s AND pid::text <> %s",
+    cancel = "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = %s AND pid::text <> %s",
+  },
+}
+
+--- Ends all sessions of the user but the one that asks, until none is left.
+---@param sql crdbcloud.sql
+---@param deadline number
+---@param user string folded
+---@return integer|nil count of sessions ended
+---@return crdbcloud.error|nil
+function M.cancel(sql, deadline, user)
+  local dialect, err = sql:dialect()
+  if not dialect then return nil, err end
+  local way, own = WAYS[dialect], nil
+  own, err = run.query(sql, deadline, way.own)
+  if not own then return nil, err end
+  local rows
+  local names = { quote.literal(user), quote.literal(own[1].session_id) }
+  local seen, count = {}, 0
+  while true do
+    rows, err = run.query(sql, deadline, way.list:format(names[1], names[2]))
+    if not rows then return nil, err end
+    if rows.n == 0 then return count end
+    for _, row in ipairs(rows) do
+      if not seen[row.id] then
+        seen[row.id] = true
+        count = count + 1
+      end
+    end
+    if core.monotonic() + LOOK_AGAIN > deadline then break end
+    local done
+    done, err = run.query(sql, deadline, way.cancel:format(names[1], names[2]))
+    if not done then return nil, err end
+    core.sleep(LOOK_AGAIN)
+  end
+  return nil, errors.new {
+    kind = "timeout", operation = "privileges.cancel_sessions", outcome = "unknown",
+    message = ("%d sessions of %s are left after the time limit"):format(rows.n, quote.identifier(user)),
+    hint = dialect == "cockroachdb" and way.cancel:format(names[1], "''") or nil,
+  }
+end
+
+return M
