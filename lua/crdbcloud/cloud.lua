@@ -56,22 +56,30 @@ local CLIENT = {
   "base_url", "vanity_name", "username", "api_version", "connect_timeout", "timeout", "ca_file", "proxy", "user_agent",
 }
 
--- Opens a C client. It raises for what cannot be a URL or a header; that is
--- the caller's mistake when it came as an option, else a fault of the surroundings.
-local function open_client(config, key, given)
+-- Opens a C client. What cannot be a URL or a header is the caller's mistake and
+-- raises when it came as an option; else it is a fault of the surroundings.
+local function open_client(config, key, from, given)
   local wanted = { api_key = key }
   for _, name in ipairs(CLIENT) do wanted[name] = config[name] end
-  local ok, client = pcall(require("crdbcloud.core").client, wanted)
-  if ok then return client end
-  local message = tostring(client):gsub("^[^\n]-:%d+: ", "")
-  for name in pairs(given or {}) do
-    if message:find(name, 1, true) then errors.raise(nil, "crdbcloud.new: %s", message) end
+  local ok, client, message = pcall(require("crdbcloud.core").client, wanted)
+  if ok and client then return client end
+  message = tostring(ok and message or client)
+  local field = message:match "^([%w_]+): "
+  if field == "api_key" then
+    if given and (given.api_key or given.api_jwt) and type(given.api_key) ~= "function" then
+      errors.raise(nil, "crdbcloud.new: %s", (message:gsub("^api_key", from)))
+    end
+    return nil, errors.new {
+      kind = "unauthenticated", message = ("the API key from %s cannot be one: %s"):format(from, message:sub(10)),
+      hint = "the file or variable must hold the key and nothing else", outcome = "not_sent", reason = "api_key",
+    }
   end
-  local hint
-  for name, variable in pairs(ENVIRONMENT) do
-    if message:find(name, 1, true) then hint = ("%s comes from %s"):format(name, variable) end
-  end
-  return nil, errors.new { kind = "invalid_argument", message = message, hint = hint, outcome = "not_sent" }
+  if not ok and field and given and given[field] ~= nil then errors.raise(nil, "crdbcloud.new: %s", message) end
+  local variable = field and (not given or given[field] == nil) and ENVIRONMENT[field]
+  return nil, errors.new {
+    kind = "invalid_argument", message = message, outcome = "not_sent",
+    hint = variable and ("%s comes from %s"):format(field, variable) or nil,
+  }
 end
 
 -- "https://host CCDB1_keyid": the client shows the part of the key that may be shown.
@@ -98,7 +106,7 @@ function M.new(opts)
   if not source then return nil, source_err end
   local key, key_err = source.read()
   if not key then return nil, key_err end
-  local client, client_err = open_client(config, key, given)
+  local client, client_err = open_client(config, key, source.from, given)
   if not client then return nil, client_err end
   config.api_key_file = nil
   config.account = config.account or identity(client)
@@ -213,7 +221,8 @@ end
 ---@return crdbcloud.error|nil err with outcome, reason, retry_after
 function Cloud:once(operation, args, limits)
   check_self(self, "cloud:once(operation, arguments, limits)")
-  local declared = calls.OPERATIONS[operation] or errors.raise(nil, "cloud:once: no operation %s", errors.shown(operation))
+  local declared = calls.OPERATIONS[operation]
+  if not declared then errors.raise(nil, "cloud:once: no operation %s", errors.shown(operation)) end
   local opts = {}
   for name in pairs(declared.options) do opts[name] = args[name] end
   limits = limits or {}
@@ -245,7 +254,7 @@ function Cloud:_reconnect()
   local key, err = self._key.read()
   if not key then return nil, err end
   if key:equals(self._secret) then return false end
-  local client, client_err = open_client(self.config, key)
+  local client, client_err = open_client(self.config, key, self._key.from)
   if not client then return nil, client_err end
   self._client:close()
   self._client, self._secret, self._identity = client, key, identity(client)

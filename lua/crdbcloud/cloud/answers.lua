@@ -32,6 +32,17 @@ local function without_null(value, null)
   return out
 end
 
+-- What comes back prints as JSON, which helps in a REPL.
+local Document = {
+  __name = "crdbcloud.document",
+  __tostring = function(document) return json().encode(document) or "crdbcloud.document" end,
+}
+
+--- Makes a decoded answer print as JSON; nothing else about it changes.
+function M.printed(document)
+  return setmetatable(document, Document)
+end
+
 local function broken(operation, what)
   return nil, errors.new {
     kind = "protocol", operation = operation, message = "the service's answer " .. what, retryable = false,
@@ -45,10 +56,10 @@ end
 ---@return table|nil
 ---@return crdbcloud.error|nil err kind "protocol"
 function M.decode(body, operation)
-  if body == nil or not body:find "%S" then return {} end
+  if body == nil or not body:find "%S" then return M.printed {} end
   local document = json().decode(body)
   if type(document) ~= "table" then return broken(operation, "is no JSON object") end
-  return without_null(document, json().null)
+  return M.printed(without_null(document, json().null))
 end
 
 --- The items of a page; an absent list is an empty one.

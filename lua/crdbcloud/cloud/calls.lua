@@ -95,7 +95,7 @@ local function page_of(operation, field, key)
     if not document then return nil, err end
     local items, items_err = answers.items(document, field, key, operation)
     if not items then return nil, items_err end
-    return { [field] = items, next_page = pages.next_token(document) }
+    return answers.printed { [field] = items, next_page = pages.next_token(document) }
   end
 end
 

@@ -1,5 +1,6 @@
 --- One API call with its retries: pace, send, decide, wait, until the answer is definite or the deadline is near.
 
+local answers = require "crdbcloud.cloud.answers"
 local errors = require "crdbcloud.errors"
 local durations = require "crdbcloud.durations"
 local explain = require "crdbcloud.cloud.explain"
@@ -104,7 +105,7 @@ end
 local function accept(call, result, state)
   local value, err = call.accept(result.body)
   if value then return value end
-  if call.effect ~= "read" then return { name = call.name } end
+  if call.effect ~= "read" then return answers.printed { name = call.name } end
   err.attempts, err.status = state.attempt, result.status
   return nil, err
 end
@@ -119,7 +120,6 @@ local function missing(cloud, call, state)
   local result = exchange(cloud, look, { attempt = 0, deadline = state.deadline, limit = state.limit })
   if result.outcome == "applied" then
     if call.name and call.effect ~= "create" then return "user" end
-    local answers = require "crdbcloud.cloud.answers"
     local cluster = answers.decode(result.body, "get_cluster")
     return "cluster_state", cluster and type(cluster.state) == "string" and cluster.state or "?"
   elseif result.status == 404 then
@@ -149,7 +149,7 @@ function M.run(cloud, call, limits)
   while true do
     local result = exchange_with_key(cloud, call, state)
     if result.outcome == "applied" then return accept(call, result, state) end
-    if state.unknown and settles_unknown(call, result) then return { name = call.name } end
+    if state.unknown and settles_unknown(call, result) then return answers.printed { name = call.name } end
     local decision = retry.decide {
       effect = call.effect, outcome = result.outcome, reason = result.reason, kind = result.kind, status = result.status,
       attempt = math.max(1, state.attempt), max_attempts = cloud.config.max_attempts,

@@ -26,7 +26,7 @@ end
 
 local function refused(kind, message, hint, reason)
   return nil, errors.new {
-    kind = kind, operation = "find_cluster", message = message, hint = hint, outcome = "not_sent", reason = reason,
+    kind = kind, operation = "find_cluster", message = message, hint = hint, reason = reason,
   }
 end
 
