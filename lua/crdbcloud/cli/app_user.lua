@@ -9,8 +9,9 @@ local M = {}
 
 -- The access that the options describe, or that a file holds.
 local function access_of(args)
+  local tables, privileges = lists.split(args.table), lists.split(args.privilege)
   if args.access then
-    if args.database or args.table or args.privilege or args.preset then
+    if args.database or tables or privileges or args.preset then
       return session.usage "--access stands for --database, --schema, --table, --privilege and --preset; give one or the other"
     end
     local file, why = io.open(args.access, "rb")
@@ -24,20 +25,19 @@ local function access_of(args)
     return access
   end
   if not args.database then
-    if args.role then return {} end
+    if #args.role > 0 then return {} end
     return session.usage("no access was named", "--database D with --preset P or --privilege P --table T, or --access FILE.json")
   end
-  if args.preset and args.privilege then return session.usage "--preset and --privilege exclude each other" end
-  if not args.preset and not args.privilege then
+  if args.preset and privileges then return session.usage "--preset and --privilege exclude each other" end
+  if not args.preset and not privileges then
     return session.usage("--database says where, not what", "add --preset readonly|readwrite|ddl or --privilege SELECT,INSERT")
   end
-  local tables = lists.split(args.table)
   if tables and #tables == 1 and tables[1] == "*" then tables = "*" end
   return {
     database = args.database,
     schema = args.schema,
     tables = tables or "*",
-    privileges = lists.split(args.privilege),
+    privileges = privileges,
     preset = args.preset,
     sequences = args.sequences,
     future = args.future,

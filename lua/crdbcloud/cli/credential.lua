@@ -2,6 +2,7 @@
 
 local lists = require "crdbcloud.cli.lists"
 local password = require "crdbcloud.cli.password"
+local rules = require "crdbcloud.workflows.rules"
 local session = require "crdbcloud.cli.session"
 local sinks = require "crdbcloud.sinks"
 
@@ -59,20 +60,11 @@ local function export(run, args)
   return true
 end
 
--- "2026-01-31" or "2026-01-31T12:00:00Z" as seconds, UTC.
+-- For argparse: a UTC date, or seconds since 1970.
 local function time_of(text)
-  local y, m, d, rest = text:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$"
-  local hour, minute, second = 0, 0, 0
-  if y and rest ~= "" then
-    hour, minute, second = rest:match "^[T ](%d%d):(%d%d):(%d%d)Z?$"
-    if not hour then y = nil end
-  end
-  if not y then return nil, ("'%s' is no date such as 2026-01-31 or 2026-01-31T12:00:00Z"):format(text) end
-  local t = { year = tonumber(y), month = tonumber(m), day = tonumber(d), hour = tonumber(hour), min = tonumber(minute), sec = tonumber(second) }
-  local local_time = os.time(t)
-  local utc = os.date("!*t", local_time)
-  utc.isdst = nil
-  return local_time + os.difftime(local_time, os.time(utc))
+  local ok, time = pcall(rules.time, tonumber(text) or text, "--set-at", 0)
+  if not ok then return nil, time end
+  return time
 end
 
 local function import(run, args)

@@ -65,18 +65,17 @@ local function failed(run, err)
   return err.exit
 end
 
+local function usage(text)
+  io.stderr:write("crdbcloud: ", (text:gsub("\n", ". ")), "\nSee: crdbcloud --help\n")
+  return 2
+end
+
 local function main(argv)
   local reason = refuse.reason(argv)
-  if reason then
-    io.stderr:write("crdbcloud: ", reason, "\n")
-    return 2
-  end
+  if reason then return usage(reason) end
   local parser = build_parser()
   local ok, args = parser:pparse(argv)
-  if not ok then
-    io.stderr:write("crdbcloud: ", (tostring(args):gsub("\n", ". ")), "\nSee: crdbcloud --help\n")
-    return 2
-  end
+  if not ok then return usage(tostring(args)) end
   local run = session.new(args, parser)
   local code, err = args.run(run, args)
   run:close()

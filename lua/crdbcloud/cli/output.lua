@@ -21,13 +21,24 @@ function M.mark(text, colour)
   return ("\27[%dm%s\27[0m"):format(colour, text)
 end
 
+-- A list by its items, a set by its names.
+local function list(value)
+  local items = {}
+  for i, item in ipairs(value) do items[i] = tostring(item) end
+  if #items == 0 then
+    for name in pairs(value) do items[#items + 1] = tostring(name) end
+    table.sort(items)
+  end
+  return table.concat(items, ",")
+end
+
 -- One line of a terminal; control characters of a foreign text could say anything there.
 local function cell(value)
   if value == nil then return "-" end
   if value == true then return "yes" end
   if value == false then return "no" end
   if type(value) == "number" and value == math.floor(value) then return ("%d"):format(value) end
-  if type(value) == "table" then return table.concat(value, ",") end
+  if type(value) == "table" then return list(value) end
   return (tostring(value):gsub("[%c\127]", "?"))
 end
 
@@ -58,22 +69,21 @@ local function print_table(file, columns, rows)
   for line in (layout(head, lines) .. "\n"):gmatch "(.-)\n" do file:write(fit(line, limit), "\n") end
 end
 
-local function encode(value)
+local function encode(value, name)
   if value == nil then return "null" end
-  if type(value) == "table" and next(value) == nil then return "[]" end
   -- cjson writes / as \/, which is allowed and helps nobody.
-  return (json.encode(value):gsub("\\/", "/"))
+  return (json.encode(value, name):gsub("\\/", "/"))
 end
 
 -- cjson writes keys in any order; a person and a diff want one.
 local function object(columns, row)
   local parts = {}
-  for c, column in ipairs(columns) do parts[c] = encode(column) .. ":" .. encode(row[column]) end
+  for c, column in ipairs(columns) do parts[c] = encode(column) .. ":" .. encode(row[column], column) end
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
 local function csv_field(value)
-  local text = value == nil and "" or type(value) == "table" and table.concat(value, ",") or cell(value)
+  local text = value == nil and "" or cell(value)
   if text:find '[,"\r\n]' then text = '"' .. text:gsub('"', '""') .. '"' end
   return text
 end
@@ -109,7 +119,7 @@ function Output:record(columns, row)
   local longest = 0
   for _, column in ipairs(columns) do longest = math.max(longest, #column) end
   for _, column in ipairs(columns) do
-    if row[column] ~= nil then
+    if row[column] ~= nil and row[column] ~= "" then
       self.file:write(column:gsub("_", " "), (" "):rep(longest - #column + 2), cell(row[column]), "\n")
     end
   end

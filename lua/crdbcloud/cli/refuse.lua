@@ -1,5 +1,5 @@
---- Secrets in arguments are recognised to be refused: every user of the machine
--- can read them in the process list, and the shell keeps them in its history.
+--- Arguments that are refused before they are parsed. Secrets are recognised for that: every user
+-- of the machine can read arguments in the process list, and the shell keeps them in its history.
 
 local M = {}
 
@@ -28,6 +28,7 @@ function M.has_password(text)
 end
 
 local function of_word(word, following)
+  if word == "" then return "an argument is empty" end
   local name, value = word:match "^(%-%-[%w-]+)=(.*)$"
   name = name or word
   if OPTIONS[name] then

@@ -10,6 +10,7 @@ local M = {}
 local function users_of(args, default)
   local given = {}
   if #args.user > 0 then given[#given + 1] = lists.split(args.user) end
+  if given[1] and #given[1] == 0 then return session.usage "--user holds no name" end
   if args.managed then given[#given + 1] = "managed" end
   if args.all then given[#given + 1] = "all" end
   if #given > 1 then return session.usage "--user, --managed and --all exclude each other" end
@@ -140,7 +141,7 @@ local function selection_options(command)
   command:flag "--managed":description "All users that have a record in the store."
   command:flag "--all":description "All but protected and sso_ users."
   command:option "--exclude":argname "U":count "*":description "But not this user."
-  command:flag "--due":description "Only passwords older than each record's policy."
+  command:flag "--due":description "Only passwords older than 90 days."
   command:option "--max-age":argname "AGE":convert(session.duration):description "Only passwords older than this, such as 90d."
   command:option "--sink":argname "KIND:PATH":count "*":convert(lists.sink)
     :description "Publish here instead of the recorded sinks."
@@ -151,7 +152,7 @@ function M.register(parser)
   local group = parser:command "rotate":summary "Rotate passwords."
     :description "Rotates passwords so that no crash loses one. Without a subcommand: the plan, as `rotate plan`."
     :require_command(false):action(function(args)
-      args.run = plan
+      args.run = args.run or plan -- after the subcommand's own
       args.user, args.exclude, args.sink = args.user or {}, args.exclude or {}, args.sink or {}
     end)
   group:command_target "subcommand"
