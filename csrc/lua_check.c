@@ -3,6 +3,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 int crdb_raise_type(lua_State *L, int idx, const char *what, const char *expected) {
@@ -10,15 +11,16 @@ int crdb_raise_type(lua_State *L, int idx, const char *what, const char *expecte
     return luaL_error(L, "%s: expected %s, got %s", what, expected, got);
 }
 
-/* lua_Number through lua_pushfstring would print seven digits or "1e+15" differently on the
- * two interpreters; %f goes through each one's own format, which is what its user expects. */
+/* The same words on both interpreters, which print numbers differently. */
 static int raise_range(lua_State *L, const char *what, const char *kind, double lo, double hi,
                        double got) {
+    char low[32], high[32], came[32];
+    snprintf(low, sizeof low, "%.15g", lo);
+    snprintf(high, sizeof high, "%.15g", hi);
+    snprintf(came, sizeof came, "%.15g", got);
     if (hi >= DBL_MAX)
-        return luaL_error(L, "%s: expected %s of at least %f, got %f", what, kind, (lua_Number)lo,
-                          (lua_Number)got);
-    return luaL_error(L, "%s: expected %s from %f to %f, got %f", what, kind, (lua_Number)lo,
-                      (lua_Number)hi, (lua_Number)got);
+        return luaL_error(L, "%s: expected %s of at least %s, got %s", what, kind, low, came);
+    return luaL_error(L, "%s: expected %s from %s to %s, got %s", what, kind, low, high, came);
 }
 
 int64_t crdb_check_integer(lua_State *L, int idx, const char *what, int64_t lo, int64_t hi) {

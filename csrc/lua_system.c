@@ -79,16 +79,19 @@ static int name_problem(lua_State *L) {
 }
 
 static int monotonic(lua_State *L) {
+    crdb_check_count(L, 0);
     lua_pushnumber(L, crdb_monotonic());
     return 1;
 }
 
 static int boottime(lua_State *L) {
+    crdb_check_count(L, 0);
     lua_pushnumber(L, crdb_boottime());
     return 1;
 }
 
 static int now(lua_State *L) {
+    crdb_check_count(L, 0);
     lua_pushnumber(L, crdb_time());
     return 1;
 }
@@ -164,17 +167,20 @@ static int pace_hold(lua_State *L) {
 }
 
 static int effective_uid(lua_State *L) {
+    crdb_check_count(L, 0);
     lua_pushinteger(L, (lua_Integer)geteuid());
     return 1;
 }
 
 static int process_id(lua_State *L) {
+    crdb_check_count(L, 0);
     lua_pushinteger(L, (lua_Integer)getpid());
     return 1;
 }
 
 static int host_name(lua_State *L) {
     char name[256] = "";
+    crdb_check_count(L, 0);
     if (gethostname(name, sizeof name - 1) != 0)
         return luaL_error(L, "the host name is not known: %s", strerrordesc_np(errno));
     lua_pushstring(L, name);
