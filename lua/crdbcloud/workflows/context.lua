@@ -199,10 +199,12 @@ function Context:with_run(fn)
     err.outcome = "not_sent"
     return nil, err
   end
-  local ok, a, b = pcall(fn)
+  local ok, result
+  ok, result, err = pcall(fn)
   lock:close()
-  if not ok then error(a, 0) end
-  return a, b
+  if not ok then error(result, 0) end
+  if result == nil then return nil, err end
+  return result -- alone, so that print(assert(...)) prints one value
 end
 
 --- True when the cluster has the user now. Never asks about the past: whether a

@@ -2,6 +2,7 @@
 --- what is open. Users that may still be admins come first.
 
 local context = require "crdbcloud.workflows.context"
+local core = require "crdbcloud.core"
 local creation = require "crdbcloud.workflows.creation"
 local durations = require "crdbcloud.durations"
 local options = require "crdbcloud.options"
@@ -145,7 +146,7 @@ function M.rotation_status(cluster, opts)
   local list
   list, err = records(store, id)
   if not list then return nil, err end
-  local rows, now, open = {}, context.now(), 0
+  local rows, now, open = {}, math.floor(core.time()), 0
   for i, item in ipairs(list) do
     local rec = item.rec
     if not rec then
