@@ -76,19 +76,19 @@ local jobs = {}
 
 function jobs.ping() return "ok" end
 
---- Names behind `after`, at most `count`; `added` and `removed` are names as of an earlier time.
+--- Names behind `after`, at most `count`: users without those `hidden`, and those `added`.
 function jobs.list(con, job)
-  local source = "SELECT rolname::text AS name FROM pg_authid WHERE " .. IS_USER
-  for _, name in ipairs(job.hidden) do source = source .. " AND rolname <> " .. literal(con, name) end
+  local order = job.descending and "DESC" or "ASC"
+  local behind = job.after and (" AND rolname %s %s"):format(job.descending and "<" or ">", literal(con, job.after)) or ""
+  local hidden = {}
+  for i, name in ipairs(job.hidden) do hidden[i] = " AND rolname <> " .. literal(con, name) end
+  -- Names are compared as bytes, and by the index, so that a page costs the same anywhere in the list.
+  local found = ("(SELECT rolname FROM pg_authid WHERE %s%s%s ORDER BY rolname %s LIMIT %d)")
+    :format(IS_USER, behind, table.concat(hidden), order, job.count)
   for _, name in ipairs(job.added) do
-    source = source .. " UNION SELECT " .. literal(con, name)
+    found = found .. (" UNION (SELECT rolname FROM (SELECT %s::name) AS added (rolname) WHERE true%s)"):format(literal(con, name), behind)
   end
-  local where = ""
-  if job.after then
-    where = ('WHERE name COLLATE "C" %s %s'):format(job.descending and "<" or ">", literal(con, job.after))
-  end
-  local names, problem = column(con, ('SELECT name FROM (%s) AS users %s ORDER BY name COLLATE "C" %s LIMIT %d')
-    :format(source, where, job.descending and "DESC" or "ASC", job.count))
+  local names, problem = column(con, ("SELECT rolname FROM (%s) AS users ORDER BY rolname %s LIMIT %d"):format(found, order, job.count))
   if not names then return "failed", problem end
   return "ok", names
 end
