@@ -13,7 +13,7 @@ Server.__index = Server
 -- Arguments: directory, port, file with the superuser's password. Prints nothing unless it fails.
 local START = [[
 set -eu
-for fd in /proc/self/fd/*; do n=${fd##*/}; if [ "$n" -gt 2 ] && [ "$n" -lt 100 ]; then eval "exec $n>&-"; fi; done
+for fd in /proc/self/fd/*; do n=${fd##*/}; if [ "$n" -gt 2 ] && [ "$n" -lt 255 ]; then eval "exec $n>&-"; fi; done
 dir=$1 port=$2
 bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi; }
@@ -64,7 +64,7 @@ local function quote(s)
 end
 
 local function shell(script, ...)
-  local words = { "sh -c " .. quote(script) .. " sh" }
+  local words = { "bash -c " .. quote(script) .. " postgres" }
   for i = 1, select("#", ...) do words[#words + 1] = quote((select(i, ...))) end
   return table.concat(words, " ")
 end

@@ -32,10 +32,10 @@ local WAYS = {
 function M.cancel(sql, deadline, user)
   local dialect, err = sql:dialect()
   if not dialect then return nil, err end
-  local way, own = WAYS[dialect], nil
+  local way = WAYS[dialect]
+  local own, rows
   own, err = run.query(sql, deadline, way.own)
   if not own then return nil, err end
-  local rows
   local names = { quote.literal(user), quote.literal(own[1].session_id) }
   local seen, count = {}, 0
   while true do
