@@ -69,7 +69,7 @@ endef
 define link_rule
 $(BUILD)/$(1)/crdbcloud/$(2).so: $(call objects,$(2),$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(2)) -lpthread
+	$$(CC) $$(LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(2)) -lm -lpthread
 	@! nm -D --defined-only $$@ | grep -v ' T luaopen_crdbcloud_$(2)$$$$' || { echo '$$@ exports the symbols above' >&2; exit 1; }
 	@! nm -u $$@ | grep ' U crdb_' || { echo '$$@ lacks the symbols above' >&2; exit 1; }
 
