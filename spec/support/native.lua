@@ -21,7 +21,7 @@ end
 function M.program(dir, name, parts, flags)
   local sources = { "spec/c/" .. name .. ".c" }
   for _, part in ipairs(parts or {}) do sources[#sources + 1] = "csrc/" .. part .. ".c" end
-  return build(dir .. "/" .. name, (flags or "") .. " -lpthread", table.concat(sources, " "))
+  return build(dir .. "/" .. name, (flags or "") .. " -lm -lpthread", table.concat(sources, " "))
 end
 
 --- Compiles spec/c/NAME.c into a library to be preloaded.
