@@ -8,7 +8,7 @@ local M = {}
 function M.open(s, options)
   local given = { base_url = s.url, ca_file = s.ca_file, rate = 0 }
   for name, value in pairs(options or {}) do given[name] = value end
-  if not given.api_key and not given.api_jwt then given.api_key_file = s.keys[given.key or "admin"] end
+  if not (given.api_key or given.api_jwt or given.api_key_file) then given.api_key_file = s.keys[given.key or "admin"] end
   given.key = nil
   return assert(crdbcloud.new(given))
 end

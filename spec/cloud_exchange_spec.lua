@@ -1,0 +1,444 @@
+local account = require "spec.support.account"
+local core = require "crdbcloud.core"
+local crdbcloud = require "crdbcloud"
+local sandbox = require "spec.support.sandbox"
+
+local USER = "legacy_report"
+local PUT = "update_sql_user_password"
+
+describe("an API call with its retries", function()
+  local s, cloud, id, events
+
+  setup(function()
+    s = sandbox.shared()
+    id = s.cluster_id
+  end)
+  teardown(function() s:reset() end)
+  before_each(function()
+    s:clear()
+    events = {}
+    cloud = account.open(s, { timeout = 5, on_event = function(event) events[#events + 1] = event end })
+  end)
+  after_each(function()
+    cloud:close()
+    s:set { must_differ = "accept", state = "running" }
+  end)
+
+  local count = 0
+  local function new_name()
+    count = count + 1
+    return "fresh_" .. count
+  end
+  local function password() return crdbcloud.password.generate() end
+  local function sent(operation) return account.sent(s, operation) end
+  local function exists(name) return s:psql(("SELECT count(*) FROM pg_roles WHERE rolname = '%s'"):format(name)) == "1" end
+
+  describe("that reads", function()
+    local faults = {
+      ["an error of the service"] = { what = "error_before" },
+      ["a gateway's page"] = { what = "html_502" },
+      ["a connection that ends"] = { what = "drop_after" },
+      ["half an answer"] = { what = "half_body" },
+      ["broken JSON"] = { what = "broken_body" },
+      ["no answer in time"] = { what = "delay", seconds = 2 },
+      ["the rate limit, in seconds"] = { what = "rate_limited", form = "seconds", seconds = 1 },
+      ["the rate limit, as a date"] = { what = "rate_limited", form = "date", seconds = 1 },
+      ["the rate limit, without a time"] = { what = "rate_limited", form = "none" },
+      ["the rate limit by code 8 only"] = { what = "rate_limited", form = "code8" },
+      ["a locked cluster"] = { what = "error_before", status = 409, code = 10, message = "cluster lock is held" },
+      ["a cluster that is not ready"] = { what = "error_before", status = 400, code = 9, message = "cluster is paused" },
+    }
+    for title, fault in pairs(faults) do
+      it("is repeated after " .. title, function()
+        fault.op = "list_sql_users"
+        s:fault(fault)
+        local page = assert(cloud:list_sql_users(id, { timeout = fault.what == "delay" and "500ms" or nil }))
+        assert.is_true(#page.users > 0)
+        assert.equal(2, #sent "list_sql_users")
+      end)
+    end
+
+    local lasting = {
+      ["a redirect"] = { { what = "redirect" }, "protocol" },
+      ["a page that says 200"] = { { what = "html_502", status = 200 }, "protocol" },
+      ["an answer that is too large"] = { { what = "huge_body" }, "protocol" },
+      ["what is not implemented"] = { { what = "error_before", status = 501, code = 12 }, "server" },
+      ["a bad request"] = { { what = "error_before", status = 400, code = 3, message = "invalid" }, "invalid_argument" },
+    }
+    for title, case in pairs(lasting) do
+      it("is not repeated after " .. title, function()
+        local fault = case[1]
+        fault.op, fault.count = "list_sql_users", "all"
+        s:fault(fault)
+        local page, err = cloud:list_sql_users(id)
+        assert.is_nil(page)
+        assert.equal(case[2], err.kind)
+        assert.equal(1, #sent "list_sql_users")
+        assert.is_not.equal("unknown", err.outcome)
+        assert.is_not.equal(5, err.exit)
+      end)
+    end
+
+    it("ends with the attempts, and leaves nothing in doubt", function()
+      s:fault { op = "list_sql_users", what = "error_before", count = "all" }
+      local two = account.open(s, { max_attempts = 2 })
+      local page, err = two:list_sql_users(id)
+      two:close()
+      assert.is_nil(page)
+      assert.equal("server", err.kind)
+      assert.equal(2, err.attempts)
+      assert.is_nil(err.outcome)
+      assert.equal(1, err.exit)
+      assert.equal(2, #sent "list_sql_users")
+    end)
+  end)
+
+  describe("that creates", function()
+    it("is never sent again when the answer was lost", function()
+      for _, what in ipairs { "error_after", "drop_after", "half_body", "broken_body", "html_502", "wrong_name" } do
+        s:clear()
+        s:fault { op = "create_sql_user", what = what }
+        local name = new_name()
+        local value, err = cloud:create_sql_user(id, name, password())
+        assert.is_nil(value, what)
+        assert.equal("unknown", err.outcome, what)
+        assert.equal(5, err.exit, what)
+        assert.is_false(err.retryable)
+        assert.truthy(err.hint:find("list the users", 1, true), err.hint)
+        assert.truthy(err.hint:find(name, 1, true), err.hint)
+        assert.equal(1, #sent "create_sql_user", what)
+      end
+    end)
+
+    it("is never sent again when there was no answer in time", function()
+      s:fault { op = "create_sql_user", what = "delay", seconds = 1 }
+      local name = new_name()
+      local value, err = cloud:create_sql_user(id, name, password(), { timeout = "300ms" })
+      assert.is_nil(value)
+      assert.equal("timeout", err.kind)
+      assert.equal("unknown", err.outcome)
+      assert.truthy(err.message:find("no answer within 300ms", 1, true), err.message)
+      assert.equal(1, #sent "create_sql_user")
+      assert.is_true(exists(name))
+    end)
+
+    it("is sent again when the service surely did nothing", function()
+      local faults = {
+        { what = "rate_limited", form = "seconds", seconds = 1 }, { what = "rate_limited", form = "code8" },
+        { what = "error_before", status = 409, code = 10, message = "cluster lock is held" },
+        { what = "error_before", status = 400, code = 9, message = "cluster is starting" },
+      }
+      for _, fault in ipairs(faults) do
+        s:clear()
+        fault.op = "create_sql_user"
+        s:fault(fault)
+        assert(cloud:create_sql_user(id, new_name(), password()))
+        local log = sent "create_sql_user"
+        assert.equal(2, #log)
+        assert.equal(log[1].password_hash, log[2].password_hash)
+      end
+    end)
+
+    it("is not sent again when it is refused", function()
+      s:fault { op = "create_sql_user", what = "error_before", status = 409, code = 6, message = "user already exists" }
+      local value, err = cloud:create_sql_user(id, new_name(), password())
+      assert.is_nil(value)
+      assert.equal("already_exists", err.kind)
+      assert.equal(1, #sent "create_sql_user")
+    end)
+  end)
+
+  describe("that changes a password", function()
+    it("is sent again with the same bytes when the answer was lost", function()
+      for _, what in ipairs { "error_after", "drop_after", "drop_before", "half_body", "html_502" } do
+        s:clear()
+        s:fault { op = PUT, what = what }
+        assert.same({ name = USER }, cloud:update_sql_user_password(id, USER, password()))
+        local log = sent(PUT)
+        assert.equal(2, #log, what)
+        assert.equal(log[1].password_hash, log[2].password_hash)
+      end
+    end)
+
+    it("takes \"must differ\" after an unanswered send for the answer", function()
+      s:set { must_differ = "refuse" }
+      s:fault { op = PUT, what = "drop_after" }
+      assert.same({ name = USER }, cloud:update_sql_user_password(id, USER, password()))
+      assert.equal(400, sent(PUT)[2].status)
+    end)
+
+    it("takes \"must differ\" without one for a refusal", function()
+      s:fault { op = PUT, what = "must_differ" }
+      local value, err = cloud:update_sql_user_password(id, USER, password())
+      assert.is_nil(value)
+      assert.equal("must_differ", err.reason)
+      assert.equal("rejected", err.outcome)
+    end)
+
+    it("stays unknown when a later send is refused", function()
+      s:fault { op = PUT, what = "error_before" }
+      s:fault { op = PUT, what = "error_before", nth = 2, status = 403, code = 7, message = "permission denied" }
+      local value, err = cloud:update_sql_user_password(id, USER, password())
+      assert.is_nil(value)
+      assert.equal("permission_denied", err.kind)
+      assert.equal("unknown", err.outcome)
+      assert.equal(5, err.exit)
+      assert.equal(2, err.attempts)
+      assert.is_true(err.retryable)
+      assert.truthy(err.hint:find("the same password again", 1, true), err.hint)
+    end)
+
+    it("is not sent again when the answer names somebody else", function()
+      s:fault { op = PUT, what = "wrong_name" }
+      local value, err = cloud:update_sql_user_password(id, USER, password())
+      assert.is_nil(value)
+      assert.equal("wrong_name", err.reason)
+      assert.equal("unknown", err.outcome)
+      assert.equal(1, #sent(PUT))
+    end)
+
+    it("never shows a password that the service sends back", function()
+      local text = password():reveal()
+      s:fault { op = PUT, what = "echo_password" }
+      local value, err = cloud:update_sql_user_password(id, USER, text)
+      assert.is_nil(value)
+      assert.equal("password_refused", err.reason)
+      local shown = tostring(err) .. err:json()
+      for _, event in ipairs(events) do shown = shown .. tostring(event) end
+      assert.is_nil(shown:find(text, 1, true))
+    end)
+  end)
+
+  describe("that deletes", function()
+    it("takes \"not found\" after an unanswered send for done", function()
+      for _, what in ipairs { "error_after", "drop_after" } do
+        local name = new_name()
+        assert(cloud:create_sql_user(id, name, password()))
+        s:clear()
+        s:fault { op = "delete_sql_user", what = what }
+        assert.same({ name = name }, cloud:delete_sql_user(id, name))
+        local log = sent "delete_sql_user"
+        assert.equal(2, #log)
+        assert.equal(404, log[2].status)
+        assert.is_false(exists(name))
+      end
+    end)
+
+    it("takes it for a failure otherwise", function()
+      local value, err = cloud:delete_sql_user(id, "nobody")
+      assert.is_nil(value)
+      assert.equal("not_found", err.kind)
+    end)
+  end)
+
+  describe("and the rate limit", function()
+    it("gives up at once when the service asks for too long a wait", function()
+      s:fault { op = PUT, what = "rate_limited", form = "absurd" }
+      local value, err = cloud:update_sql_user_password(id, USER, password())
+      assert.is_nil(value)
+      assert.equal("rate_limited", err.kind)
+      assert.equal("not_sent", err.outcome)
+      assert.equal(86400, err.retry_after)
+      assert.equal(1, err.exit)
+      assert.equal(1, #sent(PUT))
+    end)
+
+    it("gives up when the wait would pass the deadline", function()
+      s:fault { op = "list_sql_users", what = "rate_limited", form = "seconds", seconds = 5 }
+      local before = core.monotonic()
+      local _, err = cloud:list_sql_users(id, { deadline = 2 })
+      assert.equal("rate_limited", err.kind)
+      assert.equal(5, err.retry_after)
+      assert.is_true(core.monotonic() - before < 2)
+    end)
+
+    it("holds all calls of the account back", function()
+      s:fault { op = "list_sql_users", what = "rate_limited", form = "seconds", seconds = 1 }
+      local one, other = account.open(s, { rate = 100, account = "held" }), account.open(s, { rate = 100, account = "held" })
+      assert.is_nil((one:once("list_sql_users", { cluster_id = id })))
+      assert(other:get_cluster(id))
+      one:close()
+      other:close()
+      local log = account.sent(s)
+      assert.is_true(log[2].time - log[1].time >= 0.9)
+    end)
+
+    it("sends nothing when its own budget has no turn before the deadline", function()
+      local slow = account.open(s, { rate = 0.5, account = "a slow one" })
+      assert(slow:get_cluster(id))
+      local value, err = slow:get_cluster(id, { deadline = "500ms" })
+      slow:close()
+      assert.is_nil(value)
+      assert.equal("rate_limited", err.kind)
+      assert.equal("budget", err.reason)
+      assert.equal("not_sent", err.outcome)
+      assert.is_true(err.retry_after > 0.5)
+      assert.equal(1, #sent "get_cluster")
+    end)
+  end)
+
+  describe("and the deadline", function()
+    it("covers all attempts", function()
+      s:fault { op = "list_sql_users", what = "delay", seconds = 3, count = "all" }
+      local before = core.monotonic()
+      local _, err = cloud:list_sql_users(id, { timeout = "400ms", deadline = "1s" })
+      assert.is_true(core.monotonic() - before < 1.5)
+      assert.equal("timeout", err.kind)
+      assert.is_true(err.retryable)
+    end)
+
+    it("cuts the last attempt", function()
+      s:fault { op = "list_sql_users", what = "delay", seconds = 3, count = "all" }
+      local before = core.monotonic()
+      local _, err = cloud:list_sql_users(id, { timeout = 30, deadline = "400ms" })
+      assert.is_true(core.monotonic() - before < 1.5)
+      assert.equal("timeout", err.kind)
+      assert.equal(1, err.attempts)
+    end)
+  end)
+
+  describe("and a 401", function()
+    -- The sandbox refuses a key before it looks at the path, so every request counts here.
+    local function key_text(name)
+      local handle = assert(io.open(s.keys[name]))
+      local key = handle:read "*l"
+      handle:close()
+      return key
+    end
+
+    it("reads the key's function again and sends once more", function()
+      local given = { key_text "invalid", key_text "admin" }
+      local asked = 0
+      local fresh = account.open(s, { api_key = function()
+        asked = asked + 1
+        return given[asked]
+      end })
+      local name = new_name()
+      assert.same({ name = name }, fresh:create_sql_user(id, name, password()))
+      assert.equal(2, asked)
+      local log = account.sent(s)
+      assert.same({ 401, 200 }, { log[1].status, log[2].status })
+      assert.truthy(tostring(fresh):find(key_text("admin"):match "^(CCDB1_%w+)", 1, true))
+      fresh:close()
+    end)
+
+    it("reads the key's file again", function()
+      local path = os.tmpname()
+      assert(core.write_file(path, key_text "invalid" .. "\n"))
+      local fresh = account.open(s, { api_key_file = path })
+      assert(core.write_file(path, key_text "admin" .. "\n"))
+      assert(fresh:list_sql_users(id))
+      assert(fresh:list_sql_users(id))
+      assert.equal(3, #account.sent(s))
+      fresh:close()
+      os.remove(path)
+    end)
+
+    it("sends nothing more when the key is the same", function()
+      local stale = account.open(s, { key = "invalid" })
+      local value, err = stale:list_sql_users(id)
+      stale:close()
+      assert.is_nil(value)
+      assert.equal("unauthenticated", err.kind)
+      assert.equal(4, err.exit)
+      assert.equal(401, err.status)
+      assert.truthy(err.hint:find(s.keys.invalid, 1, true), err.hint)
+      assert.equal(1, #account.sent(s))
+    end)
+
+    it("asks only once more, however many keys there are", function()
+      local asked = 0
+      local fresh = account.open(s, { api_key = function()
+        asked = asked + 1
+        return "CCDB1_wrong_" .. asked
+      end })
+      local _, err = fresh:list_sql_users(id)
+      fresh:close()
+      assert.equal("unauthenticated", err.kind)
+      assert.equal(2, asked)
+      assert.equal(2, #account.sent(s))
+    end)
+
+    it("keeps the old key when the new one cannot be read", function()
+      local asked = 0
+      local broken = account.open(s, { api_key = function()
+        asked = asked + 1
+        if asked > 1 then error "the vault is sealed" end
+        return key_text "invalid"
+      end })
+      local _, err = broken:list_sql_users(id)
+      broken:close()
+      assert.equal("unauthenticated", err.kind)
+      assert.equal(1, #account.sent(s))
+    end)
+
+    it("works the same for a single exchange", function()
+      local given, asked = { key_text "invalid", key_text "admin" }, 0
+      local fresh = account.open(s, { api_key = function()
+        asked = asked + 1
+        return given[asked]
+      end })
+      assert(fresh:once("list_sql_users", { cluster_id = id }))
+      fresh:close()
+    end)
+  end)
+
+  describe("without a server", function()
+    it("says that nothing was sent", function()
+      local nowhere = account.open(s, { base_url = "http://127.0.0.1:1", max_attempts = 2 })
+      local value, err = nowhere:create_sql_user(id, "app_user", password())
+      nowhere:close()
+      assert.is_nil(value)
+      assert.equal("network", err.kind)
+      assert.equal("not_sent", err.outcome)
+      assert.equal(2, err.attempts)
+      assert.is_true(err.retryable)
+      assert.truthy(err.hint:find("http://127.0.0.1:1", 1, true), err.hint)
+    end)
+
+    it("does not trust an unknown authority, and asks only once", function()
+      local stranger = assert(crdbcloud.new { base_url = s.url, api_key_file = s.key_file, rate = 0 })
+      local value, err = stranger:list_sql_users(id)
+      stranger:close()
+      assert.is_nil(value)
+      assert.equal("tls", err.kind)
+      assert.equal(1, err.attempts)
+      assert.truthy(err.hint:find("CRDBCLOUD_CA_FILE", 1, true))
+    end)
+  end)
+
+  describe("tells on_event", function()
+    it("each answer and each wait, without secrets", function()
+      local text = password():reveal()
+      s:fault { op = PUT, what = "error_before" }
+      assert(cloud:update_sql_user_password(id, USER, text))
+      local steps = {}
+      for i, event in ipairs(events) do steps[i] = event.event end
+      assert.same({ "answer", "retry", "answer" }, steps)
+      assert.equal("unknown", events[1].outcome)
+      assert.equal(USER, events[1].user)
+      assert.equal(500, events[1].status)
+      assert.is_true(events[2].wait > 0)
+      assert.equal(2, events[3].attempt)
+      assert.equal("applied", events[3].outcome)
+      for _, event in ipairs(events) do
+        for _, value in pairs(event) do
+          assert.is_true(type(value) ~= "string" or not value:find(text, 1, true))
+          assert.is_true(type(value) ~= "table" and type(value) ~= "userdata")
+        end
+      end
+    end)
+
+    it("and its error changes nothing", function()
+      local calls = 0
+      local noisy = account.open(s, { on_event = function()
+        calls = calls + 1
+        error "listener broken"
+      end })
+      assert(noisy:list_sql_users(id))
+      assert(noisy:list_sql_users(id))
+      noisy:close()
+      assert.equal(3, calls) -- two answers and one warning about the first error
+    end)
+  end)
+end)
