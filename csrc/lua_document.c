@@ -25,9 +25,9 @@ static void check_record_secrets(lua_State *L, int idx, struct crdb_record *reco
         size_t len;
         const char *name = crdb_check_string(L, -2, "secrets: name", &len);
         if (!crdb_record_name_valid(name, len))
-            luaL_error(L,
-                       "secrets: expected names of 1 to %d of the characters a-z and _, got '%s'",
-                       (int)CRDB_RECORD_NAME_MAX, name);
+            luaL_error(
+                L, "secrets: expected names of 1 to %d of the characters a-z, 0-9 and _, got '%s'",
+                (int)CRDB_RECORD_NAME_MAX, name);
         if (record->count == CRDB_RECORD_SECRETS_MAX)
             luaL_error(L, "secrets: expected at most %d", (int)CRDB_RECORD_SECRETS_MAX);
         struct crdb_secret *secret = crdb_test_secret(L, -1);

@@ -17,7 +17,8 @@ bool crdb_record_name_valid(const char *name, size_t len) {
     if (len == 0 || len > CRDB_RECORD_NAME_MAX)
         return false;
     for (size_t i = 0; i < len; i++)
-        if (!((name[i] >= 'a' && name[i] <= 'z') || name[i] == '_'))
+        if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') ||
+              name[i] == '_'))
             return false;
     return true;
 }

@@ -6,7 +6,7 @@
  *   secret NAME plain LENGTH\n BYTES \n      (any number, sorted by name)
  *   sha256 HEX\n                             (end of file)
  *
- * LENGTH is decimal without leading zeros, NAME matches [a-z_]{1,32}, HEX is the
+ * LENGTH is decimal without leading zeros, NAME matches [a-z0-9_]{1,32}, HEX is the
  * lower-case SHA-256 of everything before its line. The checksum finds torn and
  * damaged files; it is no protection against someone who may write there. A
  * file is read whole or refused: no byte may be missing, changed or added.

@@ -150,6 +150,11 @@ describe("what a record tells", function()
     assert.is_true(record.is_creating(rec))
   end)
 
+  it("offers the known password of a user that is being taken over", function()
+    local rec = record.move(idle(), "posted", { creating = true })
+    assert.are.equal("current", record.candidates(rec)[1].source)
+  end)
+
   it("never offers a candidate that was an admin's", function()
     local rec = idle()
     rec.candidates = { { epoch = 0, password = password "bad", withheld = true }, { epoch = 0, password = password "good" } }

@@ -31,15 +31,13 @@ M.moves = {
   demoted = { "demoted", "granted" },
   granted = { "demoted", "granted", "staged" },
   -- rotation
-  idle = { "idle", "staged" },
+  idle = { "idle", "staged", "posted" }, -- posted: taken over by create_app_user
   staged = { "intent", "idle", "granted" }, -- without INTENT a stage may be discarded
   intent = { "intent", "applied", "staged", "idle", "granted" }, -- the last three: the password was refused
   applied = { "applied", "intent", "verified", "promoted", "demoted" },
   verified = { "verified", "promoted", "demoted" },
   promoted = { "promoted", "idle" },
 }
-
-local CREATION = { planned = true, posting = true, posted = true, demoted = true, granted = true }
 
 local function copy(value)
   if type(value) ~= "table" then return value end
@@ -127,9 +125,9 @@ function M.is_open(rec)
   return rec.state ~= "idle" or rec.flags.unpublished == true
 end
 
---- True until the first password of a created user has been promoted.
+--- True from "planned" until the password of a created (or adopted) user has been promoted.
 function M.is_creating(rec)
-  return CREATION[rec.state] == true or (rec.current == nil and rec.creating == true)
+  return rec.creating == true
 end
 
 --- True when the staged password may have left this machine (INTENT was written
@@ -211,7 +209,11 @@ end
 ---@return { epoch: integer, password: userdata, source: string }[]
 function M.candidates(rec)
   local list = {}
-  if M.is_creating(rec) then return list end
+  if M.is_creating(rec) then
+    -- A user that is taken over keeps the password that it was known by until the end.
+    if rec.current then list[1] = { epoch = rec.current.epoch, password = rec.current.password, source = "current" } end
+    return list
+  end
   local function add(holder, source)
     if holder and holder.password then
       list[#list + 1] = { epoch = holder.epoch, password = holder.password, source = source }

@@ -187,7 +187,7 @@ function core.terminal_width(fd) end
 
 --- A record file: metadata as JSON, passwords beside it, a checksum at the end.
 ---@param meta string JSON
----@param secrets table<string, crdbcloud.secret> names [a-z_]{1,32}
+---@param secrets table<string, crdbcloud.secret> names [a-z0-9_]{1,32}
 ---@return crdbcloud.secret
 function core.record_encode(meta, secrets) end
 

@@ -90,9 +90,25 @@ local function dry_row(ctx, wanted, sql, exists, rec, opts)
   return row
 end
 
+-- A user whose password the store knows already, with whatever access it has.
+local function take_over(ctx, entry, wanted, opts)
+  local rec = record.move(entry.rec, "posted", {
+    origin = "create_app_user", creating = true, adopted = true, access = wanted.access, roles = wanted.roles,
+    owner = opts.owner or entry.rec.owner, sinks = opts.sinks or entry.rec.sinks,
+  })
+  local ok, err = ctx:check_sinks(rec, wanted.password)
+  if not ok then return nil, err end
+  ok, err = entry:save(rec)
+  if not ok then return nil, err end
+  local verdict
+  verdict, err = creation.finish(ctx, entry, wanted.password)
+  return verdict and { verified = verdict, note = "adopted" }, err
+end
+
 -- A user that has a record already: unchanged, to be finished, or other than asked for.
-local function known(ctx, entry, wanted)
+local function known(ctx, entry, wanted, opts)
   local rec = entry.rec
+  if opts.adopt and rec.state == "idle" and rec.origin ~= "create_app_user" then return take_over(ctx, entry, wanted, opts) end
   if not same_access(rec, wanted) then
     return nil, errors.new {
       kind = "already_exists", outcome = "not_sent", operation = "create_app_user",
@@ -130,7 +146,13 @@ local function known(ctx, entry, wanted)
 end
 
 local function create_held(ctx, entry, wanted, opts)
-  if entry.rec then return known(ctx, entry, wanted) end
+  if entry.user == ctx.cluster:sql_account() then
+    return nil, errors.new {
+      kind = "invalid_argument", outcome = "not_sent", operation = "create_app_user",
+      message = entry.user .. " is the account of the SQL connection itself and is not demoted",
+    }
+  end
+  if entry.rec then return known(ctx, entry, wanted, opts) end
   local exists, err = ctx:user_exists(entry.user)
   if exists == nil then return nil, err end
   if exists and not opts.adopt then
@@ -138,12 +160,6 @@ local function create_held(ctx, entry, wanted, opts)
       kind = "already_exists", outcome = "not_sent", operation = "create_app_user",
       message = ("a user %s exists and is not ours; nothing of it was changed"):format(entry.user),
       hint = "choose another name, or adopt = true to take it over (it gets a new password and loses admin)",
-    }
-  end
-  if exists and entry.user == ctx.cluster:sql_account() then
-    return nil, errors.new {
-      kind = "invalid_argument", outcome = "not_sent", operation = "create_app_user",
-      message = entry.user .. " is the account of the SQL connection itself and is not demoted",
     }
   end
   local rec = record.new {

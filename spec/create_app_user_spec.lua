@@ -1,0 +1,405 @@
+local core = require "crdbcloud.core"
+local privileges = require "crdbcloud.privileges"
+local scene = require "spec.support.scene"
+local temp = require "spec.support.temp"
+
+local POST, PUT = "create_sql_user", "update_sql_user_password"
+local ACCESS = { database = "shop", tables = { "orders", "customers" }, privileges = { "SELECT", "INSERT", "UPDATE" } }
+
+local sc, name
+
+-- A name of its own for each case, so that cases do not meet in one cluster.
+local function fresh()
+  return "spec_" .. core.random_hex(6)
+end
+
+local function wanted(fields)
+  local o = { name = name, owner = "team@example.com", access = ACCESS }
+  for k, v in pairs(fields or {}) do o[k] = v end
+  return o
+end
+
+local function inspect(user)
+  return assert(privileges.inspect(assert(sc.cluster:open_sql "spec"), user))
+end
+
+-- The throwaway was sent by the POST, the password in the store only by PUTs after the demotion.
+local function assert_limited_and_settled(user)
+  local rec = sc:assert_settled(user)
+  assert.is_nil(rec.bootstrap)
+  assert.is_false(inspect(user).admin)
+  local hash = sc.sandbox:hash(rec.current.password)
+  for _, request in ipairs(sc:requests(POST, user)) do assert.are_not.equal(hash, request.password_hash) end
+  return rec
+end
+
+describe("create_app_user", function()
+  before_each(function()
+    sc = scene.open { max_attempts = 3, timeout = 2 }
+    name = fresh()
+  end)
+  after_each(function()
+    sc:close()
+    temp.clean()
+  end)
+
+  it("makes a user that is no admin, can do what was granted and nothing else", function()
+    local report = assert(sc.cluster:create_app_user(wanted()))
+    assert.are.equal("done", report.rows[1].result)
+    local rec = assert_limited_and_settled(name)
+    local sql = assert(require("crdbcloud.sql").connect {
+      host = sc.sandbox.pg.host, port = sc.sandbox.pg.port, dbname = "shop", user = name,
+      password = rec.current.password, sslmode = "verify-full", sslrootcert = sc.sandbox.ca_file,
+    })
+    assert.is_table(sql:query "SELECT * FROM orders LIMIT 1")
+    for _, statement in ipairs {
+      "SELECT * FROM payments", "DELETE FROM orders", "GRANT admin TO CURRENT_USER", "CREATE ROLE another_one",
+    } do
+      local rows, err = sql:query(statement)
+      assert.is_nil(rows, statement)
+      assert.are.equal("42501", err.sqlstate, statement)
+    end
+    sql:close()
+  end)
+
+  it("never sends the throwaway as a final password, nor keeps it", function()
+    assert(sc.cluster:create_app_user(wanted()))
+    local post, put = sc:requests(POST, name), sc:requests(PUT, name)
+    assert.are.equal(1, #post)
+    assert.are.equal(1, #put)
+    assert.are_not.equal(post[1].password_hash, put[1].password_hash)
+  end)
+
+  it("changes nothing when called again with the same", function()
+    assert(sc.cluster:create_app_user(wanted()))
+    local epoch = sc:record(name).epoch
+    sc.sandbox:clear()
+    local report = assert(sc.cluster:create_app_user(wanted {
+      access = { database = "shop", tables = { "customers", "orders" }, privileges = { "update", "SELECT", "INSERT" } },
+    }))
+    assert.are.equal("unchanged", report.rows[1].note)
+    assert.are.equal(epoch, sc:record(name).epoch)
+    assert.are.equal(0, #sc:requests(POST) + #sc:requests(PUT))
+  end)
+
+  it("says that another access is a matter of set_access", function()
+    assert(sc.cluster:create_app_user(wanted()))
+    local report, err = sc.cluster:create_app_user(wanted { access = { database = "shop", tables = { "orders" }, preset = "readonly" } })
+    assert.is_nil(report)
+    assert.are.equal("already_exists", err.kind)
+    assert.truthy(err.hint:find("set_access", 1, true))
+  end)
+
+  it("takes a password of the caller's, and sends it only after the demotion", function()
+    assert(sc.cluster:create_app_user(wanted { password = "my-own-Passphrase-1" }))
+    assert.is_true(assert_limited_and_settled(name).current.password:equals "my-own-Passphrase-1")
+  end)
+
+  it("publishes to its sinks and remembers them for the rotations to come", function()
+    local out = temp.dir()
+    assert(sc.cluster:create_app_user(wanted { sinks = { "json:" .. out .. "/{user}.json" } }))
+    local first = temp.read(out .. "/" .. name .. ".json")
+    assert(sc.cluster:rotate_password(name))
+    assert.are_not.equal(first, temp.read(out .. "/" .. name .. ".json"))
+    assert.are.equal(2, sc:record(name).published["json:" .. out .. "/" .. name .. ".json"])
+  end)
+
+  it("plans without sending anything", function()
+    local report = assert(sc.cluster:create_app_user(wanted { dry_run = true }))
+    assert.are.equal("create", report.rows[1].result)
+    local text = table.concat(report.rows[1].statements, "\n")
+    assert.truthy(text:find('GRANT SELECT', 1, true) or text:find("GRANT INSERT", 1, true))
+    assert.is_nil(text:find("SELECT ON DATABASE", 1, true))
+    assert.are.equal(0, #sc:requests(POST))
+    assert.is_nil((sc:record(name)))
+  end)
+
+  it("grants roles, and refuses one that leads to admin before anything is sent", function()
+    sc.sandbox:psql("CREATE ROLE " .. name .. "_good; CREATE ROLE " .. name .. "_bad; GRANT admin TO " .. name .. "_bad;")
+    assert(sc.cluster:create_app_user(wanted { roles = { name .. "_good" } }))
+    assert.are.same({ name .. "_good" }, inspect(name).roles)
+    local other = fresh()
+    local report, err = sc.cluster:create_app_user(wanted { name = other, roles = { name .. "_bad" } })
+    assert.is_nil(report)
+    assert.are.equal("invalid_argument", err.kind)
+    assert.are.equal(0, #sc:requests(POST, other))
+    assert.is_nil((sc:record(other)))
+  end)
+
+  it("never touches a user that is somebody else's", function()
+    sc.sandbox:psql(("CREATE ROLE %s LOGIN PASSWORD 'somebody-elses-1'"):format(name))
+    local report, err = sc.cluster:create_app_user(wanted())
+    assert.is_nil(report)
+    assert.are.equal("already_exists", err.kind)
+    assert.are.equal("not_sent", err.outcome)
+    assert.are.equal("accepted", sc:login(name, "somebody-elses-1"))
+    assert.are.equal(0, #sc:requests(POST) + #sc:requests(PUT))
+  end)
+
+  it("takes a user over with adopt: demoted, new password, its sessions ended", function()
+    sc.sandbox:psql(("CREATE ROLE %s LOGIN PASSWORD 'somebody-elses-1'; GRANT admin TO %s WITH ADMIN OPTION"):format(name, name))
+    local before = assert(require("crdbcloud.sql").connect {
+      host = sc.sandbox.pg.host, port = sc.sandbox.pg.port, dbname = "shop", user = name,
+      password = core.secret "somebody-elses-1", sslmode = "verify-full", sslrootcert = sc.sandbox.ca_file,
+    })
+    assert(sc.cluster:create_app_user(wanted { adopt = true }))
+    assert_limited_and_settled(name)
+    assert.are.equal("wrong_password", sc:login(name, "somebody-elses-1"))
+    assert.is_nil((before:query "SELECT 1"))
+    before:close()
+  end)
+
+  it("takes over a user whose password the store knows", function()
+    sc.sandbox:psql(("CREATE ROLE %s LOGIN PASSWORD 'somebody-elses-1'"):format(name))
+    assert(sc.cluster:rotate_password(name))
+    local _, err = sc.cluster:create_app_user(wanted())
+    assert.are.equal("already_exists", err.kind)
+    assert(sc.cluster:create_app_user(wanted { adopt = true }))
+    assert.are.equal(2, assert_limited_and_settled(name).epoch)
+  end)
+
+  it("never demotes the account of the SQL connection", function()
+    local report, err = sc.cluster:create_app_user(wanted { name = "sandbox_admin", adopt = true })
+    assert.is_nil(report)
+    assert.are.equal("invalid_argument", err.kind)
+    assert.is_true(inspect("sandbox_admin").admin)
+  end)
+
+  it("needs an SQL connection, and says so before anything is sent", function()
+    local cluster = sc:handle { cluster = { sql = false } }
+    local report, err = cluster:create_app_user(wanted())
+    assert.is_nil(report)
+    assert.truthy(err.hint:find("CRDBCLOUD_SQL", 1, true))
+    assert.are.equal("not_sent", err.outcome)
+    assert.are.equal(0, #sc:requests(POST))
+  end)
+
+  it("sends nothing when the SQL side is down", function()
+    local spec = sc:sql_spec()
+    spec.port = 1
+    local report, err = sc:handle { cluster = { sql = spec } }:create_app_user(wanted())
+    assert.is_nil(report)
+    assert.are.equal("not_sent", err.outcome)
+    assert.are.equal(0, #sc:requests(POST))
+    assert.is_nil((sc:record(name)))
+  end)
+
+  for _, case in ipairs {
+    { "no name", { name = false }, "create_app_user: name is missing" },
+    { "no access", { access = false }, "create_app_user: access is missing" },
+    { "a misspelt option", { acess = {} }, 'create_app_user: unknown option "acess"; did you mean "access"?' },
+    { "labels that are no strings", { labels = { a = 1 } }, "create_app_user: labels must map names to strings" },
+    { "a role that is no name", { roles = { 7 } }, "create_app_user: roles[1] must be a name, got 7" },
+    { "via sql", { via = "sql" }, 'create_app_user: via must be "api" in this version' },
+    { "verify = 1", { verify = 1 }, 'create_app_user: verify must be "auto", "require" or false, got 1' },
+  } do
+    it("raises for " .. case[1], function()
+      local o = wanted(case[2])
+      for k, v in pairs(o) do
+        if v == false then o[k] = nil end
+      end
+      local ok, err = pcall(sc.cluster.create_app_user, sc.cluster, o)
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find(case[3], 1, true), tostring(err))
+      assert.are.equal(0, #sc.sandbox:log())
+    end)
+  end
+
+  for _, case in ipairs {
+    { "a protected name", { name = "root" }, "protected", "reserved" },
+    { "a name with a space", { name = "my user" }, "space" },
+    { "a short password", { password = "short" }, "12" },
+    { "the name as password", { password = "the_same_name_1", name = "the_same_name_1" }, "name" },
+  } do
+    it("refuses " .. case[1] .. " before anything is sent", function()
+      local report, err = sc.cluster:create_app_user(wanted(case[2]))
+      assert.is_nil(report)
+      assert.are.equal("invalid_argument", err.kind)
+      local text = tostring(err)
+      assert.truthy(text:find(case[3], 1, true) or text:find(case[4] or case[3], 1, true), text)
+      assert.are.equal(0, #sc.sandbox:log())
+    end)
+  end
+end)
+
+describe("a creation that meets faults", function()
+  before_each(function()
+    sc = scene.open { max_attempts = 3, timeout = 1, deadline = 20 }
+    name = fresh()
+  end)
+  after_each(function()
+    sc:close()
+    temp.clean()
+  end)
+
+  for _, case in ipairs {
+    { "500 after the user was made", { what = "error_after", status = 500, code = 13 } },
+    { "500 before", { what = "error_before", status = 500, code = 13 } },
+    { "a dropped answer", { what = "drop_after" } },
+    { "a dropped request", { what = "drop_before" } },
+    { "half an answer", { what = "half_body" } },
+    { "a gateway's HTML page", { what = "html_502" } },
+    { "429", { what = "rate_limited", form = "seconds" } },
+    { "an answer that names another user", { what = "wrong_name" } },
+    { "a POST that arrives late", { what = "late_apply", seconds = 1.3 } },
+  } do
+    it("of the POST (" .. case[1] .. ") ends limited and settled", function()
+      local fault = { op = POST, user = name, nth = 1, count = 1 }
+      for k, v in pairs(case[2]) do fault[k] = v end
+      sc.sandbox:fault(fault)
+      local report, err = sc.cluster:create_app_user(wanted())
+      if not report then
+        assert.are.equal("unknown", err.outcome, tostring(err))
+        sc.sandbox:clear()
+        assert(sc.cluster:resume())
+      end
+      assert_limited_and_settled(name)
+      assert.are.equal(1, (sc.hashes(sc:requests(POST, name))))
+      assert.are.equal(1, (sc.hashes(sc:requests(PUT, name))))
+    end)
+  end
+
+  it("that never get an answer leave 'unknown' and no password given to anybody", function()
+    sc.sandbox:fault { op = POST, user = name, what = "drop_before", count = 10 }
+    local report, err = sc.cluster:create_app_user(wanted())
+    assert.is_nil(report)
+    assert.are.equal(5, err.exit)
+    local credential, why = sc.cluster:credential(name)
+    assert.is_nil(credential)
+    assert.are.equal("pending", why.kind)
+    sc.sandbox:clear()
+    assert(sc.cluster:resume())
+    assert_limited_and_settled(name)
+  end)
+
+  it("and a user of that name that appears meanwhile is not taken over, though our POST was answered by nothing", function()
+    sc.sandbox:fault { op = POST, user = name, what = "drop_before", count = 10 }
+    local made
+    local report, err = sc.cluster:create_app_user(wanted {
+      on_progress = function(event)
+        if event.step == "wait" and not made then
+          made = true
+          sc.sandbox:psql(("CREATE ROLE %s LOGIN PASSWORD 'somebody-elses-1'"):format(name))
+        end
+      end,
+    })
+    assert.is_nil(report)
+    assert.are.equal("already_exists", err.kind)
+    assert.are.equal("accepted", sc:login(name, "somebody-elses-1"))
+    assert.are.equal(0, #sc:requests(PUT, name))
+    sc.cluster:resume()
+    assert.are.equal("accepted", sc:login(name, "somebody-elses-1"))
+    assert.are.equal(0, #sc:requests(PUT, name))
+  end)
+
+  it("and whose owner cannot be told by a login stop without a change", function()
+    sc.sandbox:fault { op = POST, user = name, what = "drop_after", count = 1 }
+    local report, err = sc.cluster:create_app_user(wanted {
+      on_progress = function(event)
+        -- The user is there, ours, but may not log in: no proof either way.
+        if event.step == "wait" then sc.sandbox:psql(("ALTER ROLE %s NOLOGIN"):format(name)) end
+      end,
+    })
+    assert.is_nil(report)
+    assert.are.equal("unknown", err.outcome)
+    assert.are.equal(5, err.exit)
+    assert.are.equal(0, #sc:requests(PUT, name))
+    sc.sandbox:psql(("ALTER ROLE %s LOGIN"):format(name))
+    assert(sc.cluster:resume())
+    assert_limited_and_settled(name)
+  end)
+
+  it("refuse (409) leaves no record behind when the user is somebody else's", function()
+    local report, err = sc.cluster:create_app_user(wanted {
+      on_progress = function(event)
+        if event.step == "create" then
+          sc.sandbox:psql(("CREATE ROLE %s LOGIN PASSWORD 'somebody-elses-1'"):format(name))
+        end
+      end,
+    })
+    assert.is_nil(report)
+    assert.are.equal("already_exists", err.kind)
+    assert.is_nil((sc:record(name)))
+    assert.are.equal("accepted", sc:login(name, "somebody-elses-1"))
+  end)
+
+  it("of the PUT end with the same bytes", function()
+    sc.sandbox:fault { op = PUT, user = name, what = "drop_before", count = 10 }
+    local report, err = sc.cluster:create_app_user(wanted())
+    assert.is_nil(report)
+    assert.are.equal("unknown", err.outcome)
+    assert.is_nil((sc.cluster:credential(name)))
+    sc.sandbox:clear()
+    assert(sc.cluster:create_app_user(wanted()))
+    assert_limited_and_settled(name)
+  end)
+
+  it("403 on the POST names the role and leaves nothing behind", function()
+    local cluster = sc:handle { api_key_file = sc.sandbox.keys.developer }
+    local report, err = cluster:create_app_user(wanted())
+    assert.is_nil(report)
+    assert.are.equal(4, err.exit)
+    assert.truthy(tostring(err):find("Cluster Admin or Cluster Creator", 1, true))
+    assert.is_nil((sc:record(name)))
+  end)
+end)
+
+describe("a user that somebody makes an admin again", function()
+  local times
+  before_each(function()
+    name = fresh()
+    sc = scene.open {
+      on_event = function(event)
+        if event.operation == PUT and times > 0 then
+          times = times - 1
+          sc.sandbox:psql(("GRANT admin TO %s"):format(name))
+        end
+      end,
+    }
+  end)
+  after_each(function()
+    sc:close()
+    temp.clean()
+  end)
+
+  it("is demoted again and gets another password; the first is never handed out", function()
+    times = 1
+    local report = assert(sc.cluster:create_app_user(wanted()))
+    local rec = assert_limited_and_settled(name)
+    assert.are.equal(2, rec.epoch)
+    assert.truthy(table.concat(report.warnings, "\n"):find("security: " .. name, 1, true))
+    assert.are.equal(2, (sc.hashes(sc:requests(PUT, name))))
+    for _, candidate in ipairs(require("crdbcloud.record").candidates(rec)) do
+      assert.is_true(candidate.password:equals(rec.current.password))
+    end
+  end)
+
+  it("again and again ends in an error, with no password published", function()
+    times = 99
+    local report, err = sc.cluster:create_app_user(wanted())
+    assert.is_nil(report)
+    assert.are.equal(3, err.exit)
+    assert.is_nil((sc.cluster:credential(name)))
+    times = 0
+    assert(sc.cluster:resume())
+    assert_limited_and_settled(name)
+  end)
+end)
+
+describe("a membership that leads to admin through a role", function()
+  it("is found and taken away by the creation", function()
+    sc, name = scene.open(), fresh()
+    sc.sandbox:psql(("CREATE ROLE %s_group; GRANT admin TO %s_group"):format(name, name))
+    local once = true
+    assert(sc.cluster:create_app_user(wanted {
+      on_progress = function(event)
+        if event.step ~= "grant" or not once then return end
+        once = false
+        sc.sandbox:psql(("GRANT %s_group TO %s"):format(name, name))
+      end,
+    }))
+    assert_limited_and_settled(name)
+    sc:close()
+    temp.clean()
+  end)
+end)
