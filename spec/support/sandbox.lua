@@ -32,7 +32,7 @@ end
 -- Output of a shell command, and whether it ended with 0. The status travels in the output,
 -- because Lua 5.1 does not tell it.
 local function capture(command)
-  local pipe = assert(io.popen(command .. "; echo; echo $?", "r"))
+  local pipe = assert(io.popen(command .. "; printf '\\n%d\\n' $?", "r"))
   local text = pipe:read("*a")
   pipe:close()
   local output, status = text:match("^(.*)\n(%d+)\n$")
@@ -82,7 +82,7 @@ function M.start(options)
     dir = dir,
     env = env,
     url = env.COCKROACH_SERVER,
-    http_url = "http://127.0.0.1:" .. settings.http_port, -- the same service without TLS
+    http_url = ("http://127.0.0.1:%d"):format(settings.http_port), -- the same service without TLS
     ca_file = env.CRDBCLOUD_CA_FILE,
     key_file = env.COCKROACH_API_KEY_FILE,
     keys = keys,
@@ -91,7 +91,7 @@ function M.start(options)
     clusters = settings.clusters,
     sql_url = env.CRDBCLOUD_SQL,
     pgpassfile = env.PGPASSFILE,
-    pg = { host = "127.0.0.1", port = settings.sql_port, socket = dir .. "/pg", dbname = "shop", admin = "sandbox_admin" },
+    pg = { host = "127.0.0.1", port = tonumber(("%d"):format(settings.sql_port)), socket = dir .. "/pg", dbname = "shop", admin = "sandbox_admin" },
     store_dir = dir .. "/store",
   }, Sandbox)
 end
