@@ -18,7 +18,7 @@ struct crdb_pq {
     bool broken;
 };
 
-enum { CANCEL_MILLISECONDS = 1000, NANOSECONDS = 1000000000 };
+enum { CANCEL_MILLISECONDS = 1000, NANOSECONDS = 1000000000, IDLE_READS_MAX = 16 };
 
 static int64_t now(void) {
     struct timespec t;
@@ -45,10 +45,13 @@ static bool wait_for(PGconn *connection, short events, int64_t deadline) {
     }
 }
 
-/* libpq would print notices to standard error. */
-static void ignore_notice(void *arg, const PGresult *notice) {
-    (void)arg;
-    (void)notice;
+/* Without a receiver libpq prints notices to standard error. An error that comes while nothing was
+ * asked is given to the receiver as well: the server says goodbye. */
+static void take_notice(void *arg, const PGresult *notice) {
+    struct crdb_pq *session = arg;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+        session->broken = true;
 }
 
 static struct crdb_pq *connect_failed(struct crdb_pq *session, struct crdb_pq_error *error,
@@ -72,7 +75,7 @@ struct crdb_pq *crdb_pq_connect(const struct crdb_pq_params *params, double time
         return NULL;
     }
     PGconn *connection = session->connection;
-    PQsetNoticeReceiver(connection, ignore_notice, NULL);
+    PQsetNoticeReceiver(connection, take_notice, session);
     /* Only verbose messages carry the SQLSTATE of a refused login. */
     PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
     if (PQstatus(connection) == CONNECTION_BAD)
@@ -160,14 +163,28 @@ static PGresult *next_result(PGconn *connection, int64_t deadline, bool *expired
     return PQgetResult(connection);
 }
 
+/* Finds out before anything is sent whether the connection died while it lay idle. */
+static bool still_there(struct crdb_pq *session) {
+    struct pollfd idle = {.fd = PQsocket(session->connection), .events = POLLIN};
+    for (int i = 0; i < IDLE_READS_MAX && poll(&idle, 1, 0) > 0; i++) {
+        if (!PQconsumeInput(session->connection))
+            return false;
+        (void)PQisBusy(session->connection); /* reads what has arrived, see take_notice */
+        if (session->broken)
+            return false;
+    }
+    return true;
+}
+
 PGresult *crdb_pq_query(struct crdb_pq *session, const struct crdb_pq_statement *statement,
                         double timeout, struct crdb_pq_error *error) {
     PGconn *connection = session->connection;
     int64_t deadline = deadline_in(timeout);
-    /* A connection that died while it lay idle is found out before anything is sent. */
-    struct pollfd idle = {.fd = PQsocket(connection), .events = POLLIN};
-    if (poll(&idle, 1, 0) > 0 && !PQconsumeInput(connection))
-        return lost(session, statement, false, error);
+    if (!still_there(session)) {
+        session->broken = true;
+        crdb_pq_error_set(error, CRDB_PQ_NETWORK, "the server ended the session while it was idle");
+        return NULL;
+    }
     if (!PQsendQueryParams(connection, statement->text, statement->count, NULL, statement->values,
                            NULL, NULL, 0))
         return lost(session, statement, false, error);
