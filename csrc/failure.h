@@ -16,6 +16,9 @@ struct crdb_failure {
 /* "cannot <doing> <path>: <text of err>"; err is an errno value. */
 void crdb_fail_errno(struct crdb_failure *f, int err, const char *doing, const char *path);
 
+/* The text of an errno value, in English whatever the locale; never NULL. */
+const char *crdb_errno_text(int err);
+
 /* A failure of our own; code is a word of at most 23 bytes. */
 __attribute__((format(printf, 3, 4))) void crdb_fail(struct crdb_failure *f, const char *code,
                                                      const char *format, ...);

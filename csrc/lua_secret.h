@@ -28,10 +28,10 @@ struct crdb_secret *crdb_test_secret(lua_State *L, int idx);
  * argument in the message when it is neither. Numbers are not accepted. */
 const char *crdb_check_bytes(lua_State *L, int idx, const char *what, size_t *len);
 
-/* Creates the metatable; called by luaopen_crdbcloud_core. */
+/* Creates the metatable; called by luaopen_crdbcloud_core. In lua_secret_type.c, core only. */
 void crdb_open_secret(lua_State *L);
 
-/* core.secret, secret_join, secret_from_file, secret_from_env, secret_prompt, is_secret, password */
+/* core.secret and the other functions that make secrets. In lua_secret_make.c, core only. */
 extern const luaL_Reg crdb_secret_functions[];
 
 #endif

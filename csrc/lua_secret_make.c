@@ -15,7 +15,7 @@
 #include "password.h"
 #include "terminal.h"
 
-enum { SECRET_FILE_MAX = 65536 };
+enum { SECRET_FILE_MAX = 65536, LENGTH_DEFAULT = 32 };
 
 /* core.secret(string) -> secret */
 static int from_string(lua_State *L) {
@@ -164,12 +164,14 @@ static void check_classes(lua_State *L, int idx, struct crdb_password_policy *po
     policy->class_count = count;
 }
 
-/* core.password(length, alphabet, classes) -> secret | nil, message */
+/* core.password(length = 32, alphabet = letters and digits, classes = {}) -> secret | nil, message */
 static int password(lua_State *L) {
     crdb_check_count(L, 3);
     lua_settop(L, 3);
     struct crdb_password_policy policy = {0};
-    policy.length = (size_t)crdb_check_integer(L, 1, "length", 1, CRDB_PASSWORD_LENGTH_MAX);
+    policy.length = LENGTH_DEFAULT;
+    if (!lua_isnil(L, 1))
+        policy.length = (size_t)crdb_check_integer(L, 1, "length", 1, CRDB_PASSWORD_LENGTH_MAX);
     check_alphabet(L, 2, &policy.alphabet);
     check_classes(L, 3, &policy);
     struct crdb_secret **slot = crdb_push_secret_slot(L);

@@ -28,7 +28,7 @@ static int random_hex(lua_State *L) {
     crdb_check_count(L, 1);
     size_t n = (size_t)crdb_check_integer(L, 1, "bytes", 1, sizeof bytes);
     if (!crdb_random_bytes(bytes, n))
-        return luaL_error(L, "the system gives no random bytes: %s", strerrordesc_np(errno));
+        return luaL_error(L, "the system gives no random bytes: %s", crdb_errno_text(errno));
     for (size_t i = 0; i < n; i++) {
         text[2 * i] = digits[bytes[i] >> 4];
         text[2 * i + 1] = digits[bytes[i] & 15];
@@ -109,7 +109,7 @@ static int interrupts(lua_State *L) {
     if (!lua_isboolean(L, 1))
         return crdb_raise_type(L, 1, "on", "true or false");
     if (!crdb_interrupts(lua_toboolean(L, 1)))
-        return luaL_error(L, "the signal handlers could not be set: %s", strerrordesc_np(errno));
+        return luaL_error(L, "the signal handlers could not be set: %s", crdb_errno_text(errno));
     return 0;
 }
 
@@ -182,7 +182,7 @@ static int host_name(lua_State *L) {
     char name[256] = "";
     crdb_check_count(L, 0);
     if (gethostname(name, sizeof name - 1) != 0)
-        return luaL_error(L, "the host name is not known: %s", strerrordesc_np(errno));
+        return luaL_error(L, "the host name is not known: %s", crdb_errno_text(errno));
     lua_pushstring(L, name);
     return 1;
 }

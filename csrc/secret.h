@@ -3,7 +3,10 @@
  *
  * For API keys and passwords. The bytes are kept out of core files where the
  * kernel allows it and out of swap where the memlock limit allows it; both are
- * best effort. A secret is immutable once it has been filled and handed on.
+ * best effort, and a limit of 64 KiB does not bound the number of secrets.
+ * They lie in pages that hold nothing else, as locks and core-file flags work
+ * on whole pages; secret.c says how. A forked child finds zeros in their place.
+ * A secret is immutable once it has been filled and handed on.
  *
  * Ownership: whoever calls crdb_secret_new, _copy or _ref owns one reference
  * and gives it back with crdb_secret_release. References may be taken and

@@ -34,6 +34,12 @@ describe("a generated password", function()
     end
   end)
 
+  it("has 32 characters unless another length is asked for", function()
+    assert.matches("^%a%w*$", core.password():reveal())
+    assert.equal(32, #core.password())
+    assert.equal(32, #core.password(nil, "ab"))
+  end)
+
   it("is a secret, and no two are alike", function()
     local seen = {}
     for _ = 1, 2000 do

@@ -38,20 +38,20 @@ function core.secret_join(parts) end
 ---@param path string
 ---@return crdbcloud.secret|nil
 ---@return string? message
----@return string? code "mode" or an errno name
+---@return string? code "mode", "type", "large", "empty", "nul" or an errno name
 function core.secret_from_file(path) end
 
 ---@param name string of an environment variable
 ---@return crdbcloud.secret|nil
 ---@return string? message
----@return string? code
+---@return "unset"|"empty"? code
 function core.secret_from_env(name) end
 
 --- Asks on the terminal without echo.
 ---@param text string
 ---@return crdbcloud.secret|nil
 ---@return string? message
----@return string? code
+---@return string? code "empty", "large" or an errno name: "ENXIO" without a terminal
 function core.secret_prompt(text) end
 
 ---@return boolean
@@ -82,7 +82,7 @@ function core.fold_name(name) end
 
 ---@param folded string
 ---@return nil|"empty"|"long"|"start"|"character" problem
----@return integer? byte_offset
+---@return integer? byte_offset counted from 1
 function core.name_problem(folded) end
 
 ---@return number seconds that only go forward
@@ -144,7 +144,7 @@ function core.read_file(path, opts) end
 ---@param opts { mode: integer? }? default 384 (0600)
 ---@return true|nil
 ---@return string? message
----@return string? code
+---@return string? code "symlink", "type", "owner" or an errno name
 function core.write_file(path, bytes, opts) end
 
 ---@param path string
@@ -167,7 +167,7 @@ function core.list_dir(path) end
 function core.make_dir(path) end
 
 ---@param path string
----@return { type: string, mode: integer, uid: integer, size: integer, mtime: integer, fs: string }|nil
+---@return { type: string, mode: integer, uid: integer, size: integer, mtime: number, fs: string }|nil
 ---@return string? message
 ---@return string? code
 function core.stat(path) end
@@ -187,7 +187,7 @@ function core.terminal_width(fd) end
 
 --- A record file: metadata as JSON, passwords beside it, a checksum at the end.
 ---@param meta string JSON
----@param secrets table<string, crdbcloud.secret> names [a-z0-9_]{1,32}
+---@param secrets table<string, crdbcloud.secret> names [a-z_]{1,32}
 ---@return crdbcloud.secret
 function core.record_encode(meta, secrets) end
 
