@@ -1,0 +1,117 @@
+local sandbox = require "spec.support.sandbox"
+local temp = require "spec.support.temp"
+
+local LUA = rawget(_G, "jit") and "luajit" or "lua5.4"
+
+-- The fenced blocks of README.md: { { language, text, line } }.
+local function snippets()
+  local found, block, number = {}, nil, 0
+  for line in io.lines "README.md" do
+    number = number + 1
+    if block and line == "```" then
+      block.text, block = table.concat(block, "\n") .. "\n", nil
+    elseif block then
+      block[#block + 1] = line
+    elseif line:find "^```" then
+      block = { language = line:match "^```(%w*)", line = number }
+      found[#found + 1] = block
+    end
+  end
+  return found
+end
+
+describe("the examples", function()
+  local s, home
+
+  setup(function() s = sandbox.shared() end)
+
+  before_each(function()
+    s:reset()
+    home = temp.dir()
+  end)
+
+  after_each(temp.clean)
+
+  -- Runs a shell command with the environment that `sandbox start` prints, its own home and store.
+  local function run(line, without)
+    local words = { "env" }
+    for name, value in pairs(s.env) do
+      if name ~= "PATH" and name ~= without then words[#words + 1] = name .. "=" .. temp.quote(value) end
+    end
+    words[#words + 1] = "HOME=" .. home
+    words[#words + 1] = "CRDBCLOUD_STORE=file:" .. home .. "/store"
+    words[#words + 1] = ('PATH="$PWD/build:$PATH" sh -c %s'):format(temp.quote(line))
+    return temp.run(table.concat(words, " "))
+  end
+
+  it("create_app_user.lua makes a limited user, and run again changes nothing", function()
+    local out, code = run(LUA .. " examples/create_app_user.lua")
+    assert.equal(0, code, out)
+    assert.equal("t|f|f", s:psql [[SELECT has_table_privilege('payment_service', 'orders', 'UPDATE'),
+      has_table_privilege('payment_service', 'payments', 'SELECT'), pg_has_role('payment_service', 'admin', 'member')]])
+    out, code = run(LUA .. " examples/create_app_user.lua")
+    assert.equal(0, code, out)
+    assert.matches("unchanged", out)
+  end)
+
+  it("rotate_all.lua rotates every application user", function()
+    local out, code = run(LUA .. " examples/rotate_all.lua")
+    assert.equal(0, code, out)
+    assert.matches("app_user_005 +done", out)
+    for user, password in pairs(s:passwords()) do
+      if user:find "^app_user" then assert.falsy(out:find(password, 1, true)) end
+    end
+    out, code = run(LUA .. " examples/rotate_all.lua 90d")
+    assert.equal(0, code, out)
+    assert.matches("app_user_005 +skipped", out)
+  end)
+
+  it("rotate_all.lua exits with the code of its error", function()
+    local out, code = run(LUA .. " examples/rotate_all.lua", "CRDBCLOUD_CLUSTER")
+    assert.equal(2, code, out)
+    assert.matches("CRDBCLOUD_CLUSTER", out)
+  end)
+
+  it("repl.lua has the cluster at hand and prints what is typed", function()
+    temp.write(home .. "/typed", "print(cluster:all_sql_users())\nprint(cluster:rotation_status())\n")
+    local out, code = run(("%s -i examples/repl.lua <%s/typed"):format(LUA, home))
+    assert.equal(0, code, out)
+    assert.matches("app_user_001", out)
+    assert.matches("0 users", out)
+    assert.falsy(out:find(temp.read(s.key_file):match "_(%w+)%s*$", 1, true))
+  end)
+
+  it("each Lua example is under 40 lines and says on top how it is run", function()
+    local pipe = assert(io.popen "ls examples/*.lua")
+    local count = 0
+    for path in pipe:lines() do
+      count = count + 1
+      local text = temp.read(path)
+      assert.is_true(select(2, text:gsub("\n", "")) < 40, path)
+      assert.matches("^%-%- [^\n]+\n%-%- Usage: lua5%.4 [^\n]*" .. path:gsub("%p", "%%%0"), text)
+    end
+    pipe:close()
+    assert.is_true(count >= 3)
+  end)
+
+  describe("of README.md", function()
+    local all = snippets()
+
+    it("are all Lua or shell", function()
+      assert.is_true(#all >= 5)
+      for _, snippet in ipairs(all) do
+        assert.is_true(snippet.language == "lua" or snippet.language == "sh", "line " .. snippet.line)
+      end
+    end)
+
+    for _, snippet in ipairs(all) do
+      it(("run as they stand: line %d"):format(snippet.line), function()
+        temp.write(home .. "/snippet", snippet.text)
+        local out, code = run(("%s %s/snippet"):format(snippet.language == "lua" and LUA or "sh -eu", home))
+        assert.equal(0, code, out)
+        assert.falsy(out:find("WRONG", 1, true), out)
+        assert.falsy(out:find(temp.read(s.key_file):match "_(%w+)%s*$", 1, true))
+      end)
+    end
+  end)
+end)
