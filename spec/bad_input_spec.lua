@@ -79,7 +79,8 @@ describe("bad input", function()
 
   describe("of a wrong type", function()
     raises("a number for a cluster id", "cluster_id must be a cluster id", function() cloud:list_sql_users(7) end)
-    raises("options in the place of a cluster id", "cluster_id must be a cluster id (a UUID; cloud:clusters() lists them, cloud:find_cluster(name) finds one), got a table",
+    raises("options in the place of a cluster id",
+      "cluster_id must be a cluster id (a UUID; cloud:clusters() lists them, cloud:find_cluster(name) finds one), got a table",
       function() cloud:list_sql_users { limit = 5 } end)
     raises("a number for a name", "name must be the name of a SQL user, got 7", function() cloud:delete_sql_user(id, 7) end)
     raises("a table for a name", "name must be the name of a SQL user, got a table", function() cloud:create_sql_user(id, { name = "app" }, PASSWORD) end)

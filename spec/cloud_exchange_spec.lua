@@ -407,6 +407,47 @@ describe("an API call with its retries", function()
     end)
   end)
 
+  describe("and a signal that asks to stop", function()
+    local function stop_at(step)
+      return account.open(s, { on_event = function(event)
+        if event.event == step then os.execute("kill -TERM " .. core.pid()) end
+      end })
+    end
+    before_each(function() core.interrupts(true) end)
+    after_each(function() core.interrupts(false) end)
+
+    for _, step in ipairs { "answer", "retry" } do
+      it("repeats no read after the " .. step, function()
+        s:fault { op = "list_sql_users", what = "error_before" }
+        local stopped = stop_at(step)
+        local page, err = stopped:list_sql_users(id)
+        stopped:close()
+        assert.is_nil(page)
+        assert.equal("cancelled", err.kind)
+        assert.equal(130, err.exit)
+        assert.equal(1, #sent "list_sql_users")
+      end)
+    end
+
+    it("says of an unanswered change that it is unknown", function()
+      s:fault { op = PUT, what = "error_after" }
+      local stopped = stop_at "answer"
+      local value, err = stopped:update_sql_user_password(id, USER, password())
+      stopped:close()
+      assert.is_nil(value)
+      assert.equal("unknown", err.outcome)
+      assert.equal("server", err.kind)
+      assert.equal(1, #sent(PUT))
+    end)
+
+    it("does not disturb a call that succeeds", function()
+      local stopped = stop_at "answer"
+      assert(stopped:list_sql_users(id))
+      assert(stopped:list_sql_users(id))
+      stopped:close()
+    end)
+  end)
+
   describe("tells on_event", function()
     it("each answer and each wait, without secrets", function()
       local text = password():reveal()

@@ -22,7 +22,8 @@ end
 describe("the error of a call", function()
   local cases = {
     { "list_sql_users", { status = 401, kind = "unauthenticated", reason = "unauthenticated" }, "does not accept the API key", "KEY SOURCE" },
-    { "list_sql_users", { status = 403, kind = "permission_denied", reason = "permission_denied" }, "Cluster Developer or Cluster Admin on cluster " .. ID, "service account" },
+    { "list_sql_users", { status = 403, kind = "permission_denied", reason = "permission_denied" },
+      "Cluster Developer or Cluster Admin on cluster " .. ID, "service account" },
     { "create_sql_user", { status = 403, kind = "permission_denied", reason = "permission_denied" }, "Cluster Admin or Cluster Creator", "service account" },
     { "delete_sql_user", { status = 403, kind = "permission_denied", reason = "permission_denied" }, "Cluster Admin or Cluster Creator", "service account" },
     { "update_sql_user_password", { status = 403, kind = "permission_denied", reason = "permission_denied" }, "Cluster Admin or Cluster Creator", "" },
@@ -37,7 +38,8 @@ describe("the error of a call", function()
     { "list_sql_users", { status = 429, outcome = "not_sent", kind = "rate_limited", reason = "rate_limited", retry_after = 90 }, "rate limit", "wait 90 s" },
     { "list_sql_users", { status = 429, outcome = "not_sent", kind = "rate_limited", reason = "rate_limited" }, "rate limit", "lower the rate" },
     { "list_sql_users", { status = 302, kind = "protocol", reason = "redirect" }, "redirect, which is never followed", "https://server" },
-    { "update_sql_user_password", { status = 200, outcome = "unknown", kind = "protocol", reason = "wrong_name" }, 'another user than "app"', "the same password again" },
+    { "update_sql_user_password", { status = 200, outcome = "unknown", kind = "protocol", reason = "wrong_name" },
+      'another user than "app"', "the same password again" },
     { "list_sql_users", { outcome = "not_sent", kind = "tls", reason = "tls" }, "no trusted TLS connection", "CRDBCLOUD_CA_FILE" },
     { "list_sql_users", { outcome = "not_sent", kind = "network", reason = "resolve" }, "cannot be resolved", "https://server" },
     { "list_sql_users", { outcome = "not_sent", kind = "network", reason = "connect" }, "no connection", "https://server" },
@@ -48,7 +50,8 @@ describe("the error of a call", function()
     { "list_sql_users", { outcome = "unknown", kind = "protocol", reason = "too_large" }, "larger than the limit" },
     { "list_sql_users", { outcome = "unknown", kind = "timeout", reason = "timeout" }, "no answer within 30s" },
     { "list_sql_users", { outcome = "not_sent", kind = "timeout", reason = "deadline" }, "the deadline of 2m left no time", "deadline" },
-    { "list_sql_users", { outcome = "not_sent", kind = "rate_limited", reason = "budget", retry_after = 3 }, "budget of requests has no turn left", "in 3.0 s" },
+    { "list_sql_users", { outcome = "not_sent", kind = "rate_limited", reason = "budget", retry_after = 3 },
+      "budget of requests has no turn left", "in 3.0 s" },
     { "list_sql_users", { outcome = "unknown", kind = "network", reason = "reset" }, "the connection broke" },
     { "list_sql_users", { status = 418 }, "the call failed" },
     { "delete_sql_user", { status = 404, kind = "not_found", reason = "not_found" }, '"app" or the cluster ' .. ID, "crdb_internal.cluster_id()" },
@@ -108,7 +111,8 @@ describe("the error of a call", function()
   end)
 
   it("takes its kind from the status where the exchange gives none", function()
-    for status, kind in pairs { [400] = "invalid_argument", [404] = "not_found", [409] = "conflict", [418] = "protocol", [500] = "server", [503] = "unavailable", [504] = "timeout" } do
+    for status, kind in pairs { [400] = "invalid_argument", [404] = "not_found", [409] = "conflict", [418] = "protocol",
+      [500] = "server", [503] = "unavailable", [504] = "timeout" } do
       assert.equal(kind, explain.kind { status = status })
     end
     assert.equal("network", explain.kind { status = 0 })

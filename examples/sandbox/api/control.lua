@@ -3,10 +3,11 @@
 local faults = require "api.faults"
 local json = require "api.json"
 local journal = require "api.journal"
+local limit = require "api.limit"
 local settings = require "api.settings"
 local sql_users = require "api.sql_users"
 
-local RESETS = { faults, journal, settings, sql_users, require "api.limit", require "api.audit" }
+local RESETS = { faults, journal, settings, sql_users, limit, require "api.audit" }
 
 local function refuse(problem)
   ngx.status = 400
@@ -45,6 +46,7 @@ handlers["/settings"] = function(body)
   for name, value in pairs(parameters(body)) do
     local ok, problem = settings.set(name, value)
     if not ok then return refuse(problem) end
+    if name == "rate" then limit.reset() end
   end
   return json.encode(settings.live)
 end
