@@ -127,12 +127,23 @@ local function missing(cloud, call, state)
   end
 end
 
+-- Signals that core.interrupts has counted so far.
+local function signals()
+  local _, count = core().interrupted()
+  return count or 0
+end
+
+-- Waits before the next exchange; false when a signal came since the call began.
+local function wait_for(seconds, state)
+  return signals() == state.signals and core().sleep(seconds)
+end
+
 local function new_state(cloud, limits)
   local limit = limits.timeout or cloud.config.timeout
   local seconds = limits.deadline or cloud.config.deadline
   return {
     attempt = 0, unknown = false, key_read = false, limit = limit, seconds = seconds, timeout = limit,
-    deadline = core().monotonic() + seconds,
+    deadline = core().monotonic() + seconds, signals = signals(),
   }
 end
 
@@ -164,7 +175,7 @@ function M.run(cloud, call, limits)
     cloud:event(event_of(call, {
       event = "retry", attempt = state.attempt, wait = decision.wait, why = decision.why, kind = explain.kind(result),
     }))
-    if not core().sleep(decision.wait) then
+    if not wait_for(decision.wait, state) then
       if state.unknown then return nil, failure(cloud, call, result, state, {}) end
       return nil, errors.new {
         kind = "cancelled", operation = call.operation, message = "interrupted", attempts = state.attempt,
