@@ -45,6 +45,16 @@ function M.problem(text)
   return { reason = "server", message = message }
 end
 
+-- Of a statement about a password only words that name roles or states are kept, as crdbcloud.pq does.
+local NAMES_ONLY = { ["42704"] = true, ["42710"] = true, ["42501"] = true, ["40001"] = true, ["40003"] = true, ["2BP01"] = true }
+
+local function withheld(problem, text)
+  if problem.reason == "server" and not NAMES_ONLY[problem.sqlstate] and text:lower():find("password", 1, true) then
+    problem.message = "the server refused a statement about a password; its words are withheld because they may quote it"
+  end
+  return problem
+end
+
 local function as_text(value)
   if value == nil or type(value) == "userdata" then return nil end -- a null of the library
   if type(value) == "boolean" then return value and "t" or "f" end
@@ -101,7 +111,7 @@ function Backend:query(text, values, asked)
   if not whole then return nil, { reason = "option", message = problem, sent = false } end
   local ok, rows, said = pcall(self.run, self.conn, whole)
   if ok and rows then return rows end
-  return nil, M.problem(not ok and rows or said)
+  return nil, withheld(M.problem(not ok and rows or said), whole)
 end
 
 function Backend.is_open()
