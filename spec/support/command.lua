@@ -1,5 +1,6 @@
 -- Runs the crdbcloud command of this checkout as a process, under the interpreter of the specs.
 
+local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
 
 local M = {}
@@ -79,6 +80,80 @@ function M.start(args, env)
       return { code = tonumber((temp.read(dir .. "/code"))), out = temp.read(dir .. "/out"), err = temp.read(dir .. "/err") }
     end,
   }
+end
+
+--- What the specs of the command share: the sandbox, and for each case a home and an environment of its own.
+function M.case()
+  local case = {}
+  local env, home
+
+  --- The sandbox; it is started at first use.
+  case.sandbox = setmetatable({}, {
+    __index = function(_, name)
+      local shared = sandbox.shared()
+      local value = shared[name]
+      if type(value) ~= "function" then return value end
+      return function(_, ...) return value(shared, ...) end
+    end,
+  })
+
+  function case.setup() case.sandbox:reset() end
+
+  --- The environment, which a case may change, and the home directory.
+  function case.before()
+    case.sandbox:clear()
+    home = temp.dir()
+    env = { HOME = home, CRDBCLOUD_STORE = "file:" .. home .. "/store", TERM = "xterm" }
+    for name, value in pairs(case.sandbox.env) do env[name] = env[name] or value end
+    return env, home
+  end
+
+  function case.after()
+    case.sandbox:clear()
+    temp.clean()
+  end
+
+  function case.run(...) return M.run({ ... }, env) end
+
+  --- Runs a command that must end with 0.
+  function case.ok(...)
+    local r = case.run(...)
+    if r.code ~= 0 then error(("exit %d: %s"):format(r.code, r.err), 2) end
+    return r
+  end
+
+  --- The text holds these very words.
+  function case.shows(words, text)
+    if not text:find(words, 1, true) then error(("expected %q in:\n%s"):format(words, text), 2) end
+  end
+
+  --- Number of requests since the start of the case that were to change something.
+  function case.writes()
+    local n = 0
+    for _, entry in ipairs(case.sandbox:log()) do
+      if entry.method ~= "GET" then n = n + 1 end
+    end
+    return n
+  end
+
+  --- Waits until a request of this operation has arrived.
+  function case.arrived(op)
+    for _ = 1, 400 do
+      for _, entry in ipairs(case.sandbox:log()) do
+        if entry.op == op then return end
+      end
+    end
+    error("no " .. op .. " arrived", 2)
+  end
+
+  --- A file that holds a password.
+  function case.password_file(text)
+    temp.write(home .. "/pw", text .. "\n")
+    temp.run("chmod 600 " .. home .. "/pw")
+    return home .. "/pw"
+  end
+
+  return case
 end
 
 return M
