@@ -135,6 +135,11 @@ describe("errors", function()
     end)
   end)
 
+  it("bare takes the position off", function()
+    assert.equal("a: b", errors.bare "/x/y.lua:12: a: b")
+    assert.equal("plain", errors.bare "plain")
+  end)
+
   describe("shown", function()
     it("cuts long texts, keeps to one line and never shows a userdata", function()
       assert.equal('"a b"', errors.shown "a\nb")

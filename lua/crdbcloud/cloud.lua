@@ -63,7 +63,7 @@ local function open_client(config, key, from, given)
   for _, name in ipairs(CLIENT) do wanted[name] = config[name] end
   local ok, client, message = pcall(require("crdbcloud.core").client, wanted)
   if ok and client then return client end
-  message = tostring(ok and message or client)
+  message = errors.bare(ok and message or client)
   local field = message:match "^([%w_]+): "
   if field == "api_key" then
     if given and (given.api_key or given.api_jwt) and type(given.api_key) ~= "function" then
@@ -191,7 +191,7 @@ function Cloud:request(method, path, opts)
   check_self(self, "cloud:request(method, path, options)")
   local effect = type(method) == "string" and retry.EFFECT_OF_METHOD[method]
   if not effect then
-    errors.raise(nil, "cloud:request: method must be GET, HEAD, POST, PUT, PATCH or DELETE, got %s", errors.shown(method))
+    errors.raise(nil, "cloud:request: method must be GET, POST, PUT, PATCH or DELETE, got %s", errors.shown(method))
   end
   if type(path) ~= "string" or not path:match "^/[%w%-._~!$&'()*+,;=:@%%/]*$" then
     errors.raise(nil, 'cloud:request: path must begin with "/" and be percent-encoded, without a query; got %s',

@@ -171,6 +171,13 @@ function M.up(level)
   return type(level) == "number" and level + 1 or level
 end
 
+--- A raised text without the position in front of it, so that it can be raised again at another.
+---@param problem any
+---@return string
+function M.bare(problem)
+  return (tostring(problem):gsub("^[^\n]-:%d+: ", "", 1))
+end
+
 local NOUNS = { ["nil"] = "nothing", table = "a table", ["function"] = "a function" }
 
 --- Says what came in place of what was expected, for messages; never shows a userdata's content.

@@ -36,7 +36,7 @@ M.EFFECT = {
   create_sql_user = "create", delete_sql_user = "delete", update_sql_user_password = "put",
 }
 
-M.EFFECT_OF_METHOD = { GET = "read", HEAD = "read", PUT = "put", DELETE = "delete", POST = "create", PATCH = "create" }
+M.EFFECT_OF_METHOD = { GET = "read", PUT = "put", DELETE = "delete", POST = "create", PATCH = "create" }
 
 M.LONGEST_WAIT = 60 -- seconds; a longer Retry-After ends the call, the caller is told how long
 local FIRST_WAIT, LONGEST_BACKOFF = 0.5, 8 -- seconds

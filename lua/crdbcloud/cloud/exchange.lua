@@ -62,7 +62,9 @@ local function exchange(cloud, call, state)
   if left < LEAST then return unsent("timeout", "deadline") end
   state.attempt = state.attempt + 1
   state.timeout = math.min(state.limit, left)
-  local result = call.send(cloud:_open_client(), state.timeout)
+  -- The C client raises for misuse that only it sees, without knowing whose line it is.
+  local ok, result = pcall(call.send, cloud:_open_client(), state.timeout)
+  if not ok then errors.raise(nil, "cloud:%s: %s", call.operation, errors.bare(result)) end
   if result.reason == "rate_limited" then
     core().pace_hold(cloud:account(), math.min(result.retry_after or 1, retry.LONGEST_WAIT))
   end
