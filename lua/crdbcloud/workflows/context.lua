@@ -2,8 +2,8 @@
 --- identity and progress; and how it holds one user's record.
 
 local core = require "crdbcloud.core"
+local entry_of = require "crdbcloud.workflows.entry"
 local errors = require "crdbcloud.errors"
-local record = require "crdbcloud.record"
 local retry = require "crdbcloud.retry"
 local sinks = require "crdbcloud.sinks"
 local store = require "crdbcloud.store"
@@ -27,6 +27,7 @@ function M.new(cluster, operation, opts)
     cloud = cluster.cloud,
     operation = operation,
     run_id = core.random_hex(8),
+    clock = core, -- time, monotonic, sleep
     started = core.monotonic(),
     by = ("%s:%d"):format(core.hostname(), core.pid()),
     reason = opts.reason,
@@ -80,9 +81,19 @@ function Context:progress(event)
   end
 end
 
---- Wall-clock seconds.
-function Context.now()
-  return math.floor(core.time())
+--- Wall-clock seconds, whole.
+function Context:now()
+  return math.floor(self.clock.time())
+end
+
+--- Seconds of a clock that only goes forward.
+function Context:monotonic()
+  return self.clock.monotonic()
+end
+
+--- Sleeps; false when a signal ended it.
+function Context:sleep(seconds)
+  return self.clock.sleep(seconds)
 end
 
 --- The number of the signal that asked us to stop, or nil.
@@ -149,6 +160,22 @@ function Context:sinks_of(user, rec)
   return sinks.open(specs, user, self.name)
 end
 
+--- The names of a user's sinks, for plans and reports.
+---@return string[]
+function Context:sink_names(user, rec)
+  local list = {}
+  for i, sink in ipairs(self:sinks_of(user, rec)) do list[i] = sink.name end
+  return list
+end
+
+--- What a report's row says of a held record.
+---@return { epoch: integer|nil, state: string|nil, sinks: string[] }
+function Context:shown(entry)
+  local rec = entry.rec
+  if not rec then return { sinks = {} } end
+  return { epoch = rec.epoch, state = rec.state, sinks = self:sink_names(entry.user, rec) }
+end
+
 --- Asks each sink whether it can hold the credential, before anything is staged.
 ---@return true|nil
 ---@return crdbcloud.error|nil
@@ -171,14 +198,14 @@ function Context:wait_again(user, err, attempt, deadline)
   local decision = retry.decide {
     effect = "put", outcome = err.outcome, reason = err.reason, status = err.status, attempt = attempt,
     max_attempts = self.cloud.config.max_attempts, retry_after = err.retry_after,
-    remaining = deadline - core.monotonic(), jitter = tonumber(core.random_hex(2), 16) / 65536,
+    remaining = deadline - self:monotonic(), jitter = entry_of.jitter(),
   }
   if not decision.retry or self.interrupted() then return false end
   self:progress {
     step = "wait", user = user, wait = decision.wait,
     text = ("%s; the same again in %.1f s"):format(err.message, decision.wait),
   }
-  core.sleep(decision.wait)
+  self:sleep(decision.wait)
   return true
 end
 
@@ -194,6 +221,8 @@ end
 ---@return any
 ---@return crdbcloud.error|nil err kind "busy" names the other run
 function Context:with_run(fn)
+  -- In a shared store several runs proceed side by side; each user's lease parts them.
+  if self.store.shared then return fn() end
   local lock, err = self.store:lock(self.id .. "/@run", self.run_id)
   if not lock then
     err.outcome = "not_sent"
@@ -226,63 +255,12 @@ function Context:user_exists(user)
   return nil, errors.new { kind = "protocol", message = "the list of users does not end" }
 end
 
-local Entry = {}
-Entry.__index = Entry
-
 --- Takes a user's lock and reads the record.
 ---@param user string folded
----@return table|nil entry { user, key, rec, version }; rec is nil when there is no record
+---@return table|nil entry as of crdbcloud.workflows.entry
 ---@return crdbcloud.error|nil err kind "busy" when another run holds the user
 function Context:hold(user)
-  local key = record.key(self.id, user)
-  local lock, err = self.store:lock(key, self.run_id)
-  if not lock then return nil, err end
-  local rec, version = self.store:get(key)
-  if not rec and version then
-    lock:close()
-    return nil, version
-  end
-  return setmetatable({ ctx = self, user = user, key = key, rec = rec, version = version, lock = lock }, Entry)
-end
-
---- Makes a changed record durable. Nothing is sent after this has failed.
----@return true|nil
----@return crdbcloud.error|nil
-function Entry:save(rec)
-  rec.run_id, rec.by, rec.updated_at = self.ctx.run_id, self.ctx.by, self.ctx.now()
-  rec.cluster_name = self.ctx.name
-  rec.address = rec.address or self.ctx:address()
-  local version, err = self.ctx.store:put(self.key, rec, self.version)
-  if not version then return nil, err end
-  self.rec, self.version = rec, version
-  return true
-end
-
---- The same after the send: the change is real whether or not the store can be
---- written, so the run goes on in memory and reports it at the end. The durable
---- INTENT is enough for recovery.
-function Entry:keep(rec)
-  local ok, err = self:save(rec)
-  if not ok then
-    self.rec = rec
-    self.lost = self.lost or err
-  end
-end
-
---- Removes the record.
-function Entry:forget()
-  if not self.version then
-    self.rec = nil
-    return true
-  end
-  local ok, err = self.ctx.store:remove(self.key, self.version)
-  if not ok then return nil, err end
-  self.rec, self.version = nil, nil
-  return true
-end
-
-function Entry:release()
-  self.lock:close()
+  return entry_of.hold(self, user)
 end
 
 --- Runs fn(entry) while holding the user; the lock is given back whatever happens.

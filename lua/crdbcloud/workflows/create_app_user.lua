@@ -75,8 +75,9 @@ local function check(opts)
 end
 
 local function dry_row(ctx, wanted, sql, exists, rec, opts)
-  local row = { user = wanted.user, sinks = {}, epoch = rec and rec.epoch or nil }
-  for i, sink in ipairs(ctx:sinks_of(wanted.user, rec or { sinks = opts.sinks })) do row.sinks[i] = sink.name end
+  local row = {
+    user = wanted.user, epoch = rec and rec.epoch or nil, sinks = ctx:sink_names(wanted.user, rec or { sinks = opts.sinks }),
+  }
   if rec then
     row.result = record.is_creating(rec) and "finish" or "unchanged"
   elseif exists and not opts.adopt then
@@ -165,7 +166,7 @@ local function create_held(ctx, entry, wanted, opts)
   local rec = record.new {
     cluster_id = ctx.id, cluster_name = ctx.name, user = entry.user, state = "planned", origin = "create_app_user",
     creating = true, adopted = exists or nil, owner = opts.owner, description = opts.description, labels = opts.labels,
-    access = wanted.access, roles = wanted.roles, sinks = opts.sinks, created_at = ctx.now(),
+    access = wanted.access, roles = wanted.roles, sinks = opts.sinks, created_at = ctx:now(),
     bootstrap = creation.bootstrap(),
   }
   local ok
@@ -214,10 +215,7 @@ function M.create_app_user(cluster, opts)
   local fields
   fields, err = ctx:with(wanted.user, function(entry)
     local done, why = create_held(ctx, entry, wanted, opts)
-    if entry.rec then
-      shown.epoch, shown.state, shown.sinks = entry.rec.epoch, entry.rec.state, {}
-      for i, sink in ipairs(ctx:sinks_of(entry.user, entry.rec)) do shown.sinks[i] = sink.name end
-    end
+    shown = ctx:shown(entry)
     return done, why
   end)
   local row = outcome.row(wanted.user, fields, err, shown)

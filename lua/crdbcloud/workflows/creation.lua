@@ -5,7 +5,6 @@
 -- every user an admin; the password that is handed out is set only once the user
 -- is none, and published only after a second look.
 
-local core = require "crdbcloud.core"
 local decide = require "crdbcloud.workflows.decide"
 local errors = require "crdbcloud.errors"
 local passwords = require "crdbcloud.passwords"
@@ -45,7 +44,7 @@ local function claim(ctx, entry, err)
   end
   -- A late request of ours can only meet "already exists", so nothing is left open
   -- once it has settled; until then the throwaway is kept.
-  if record.unknown_sends(rec, 0, POST) > 0 and (record.settled_at(rec) or 0) > ctx.now() then
+  if record.unknown_sends(rec, 0, POST) > 0 and (record.settled_at(rec) or 0) > ctx:now() then
     local ok, store_err = entry:save(record.amend(rec, { flags = { contested = true } }))
     if not ok then return nil, store_err end
   else
@@ -53,24 +52,6 @@ local function claim(ctx, entry, err)
     if not ok then return nil, store_err end
   end
   return nil, theirs(entry.user)
-end
-
--- One recorded POST. Returns true, or nil and the error.
-local function post_once(ctx, entry, deadline)
-  local timeout = ctx.cloud.config.timeout
-  local at = ctx.now()
-  local ok, store_err = entry:save(record.move(entry.rec, "posting", {
-    sends = record.add_send(entry.rec, { op = POST, epoch = 0, at = at, deadline = at + math.ceil(timeout) + 15 }),
-  }))
-  if not ok then return nil, store_err, "store" end
-  ctx:progress { step = "create", user = entry.user, text = "creating the user with a throwaway password" }
-  local value, err = ctx.cloud:once(POST, {
-    cluster_id = ctx.id, name = entry.user, password = entry.rec.bootstrap.password,
-  }, { timeout = timeout, deadline = math.min(deadline, core.monotonic() + timeout + 15) })
-  entry.rec = record.amend(entry.rec, {
-    sends = record.answer_send(entry.rec, value and "applied" or err.outcome or "unknown", err and err.reason),
-  })
-  return value, err
 end
 
 -- Ends a POST that was refused or never left: nothing was made, nothing is kept.
@@ -87,7 +68,7 @@ end
 
 -- planned or posting -> posted
 local function post(ctx, entry)
-  local deadline = core.monotonic() + ctx.cloud.config.deadline
+  local deadline = ctx:monotonic() + ctx.cloud.config.deadline
   local attempt = 0
   while true do
     local open = record.unknown_sends(entry.rec, 0, POST) > 0
@@ -97,7 +78,10 @@ local function post(ctx, entry)
       if exists then return claim(ctx, entry, err) end
     end
     attempt = attempt + 1
-    local value, err, where = post_once(ctx, entry, deadline)
+    ctx:progress { step = "create", user = entry.user, text = "creating the user with a throwaway password" }
+    local value, err, where = entry:send {
+      op = POST, state = "posting", epoch = 0, password = entry.rec.bootstrap.password, deadline = deadline,
+    }
     if value then return entry:save(record.move(entry.rec, "posted", {})) end
     if where == "store" then
       ctx.stop = err

@@ -28,7 +28,7 @@ local function import_held(ctx, entry, opts)
   end
   local rec = record.new {
     cluster_id = ctx.id, cluster_name = ctx.name, user = entry.user, state = "idle", origin = "import",
-    owner = opts.owner, description = opts.description, sinks = opts.sinks, created_at = ctx.now(), epoch = 1,
+    owner = opts.owner, description = opts.description, sinks = opts.sinks, created_at = ctx:now(), epoch = 1,
     current = { epoch = 1, password = opts.password, set_at = opts.set_at, verified = true },
   }
   local verdict, err = ctx:probe(rec, opts.password)
@@ -65,7 +65,7 @@ function M.import_credential(cluster, opts)
   local fields
   fields, err = ctx:with(user, function(entry)
     local done, why = import_held(ctx, entry, opts)
-    if entry.rec then shown.epoch, shown.state = entry.rec.epoch, entry.rec.state end
+    shown = ctx:shown(entry)
     return done, why
   end)
   return outcome.finish(ctx, { outcome.row(user, fields, err, shown) }, { dry_run = opts.dry_run }, opts.dry_run and fields ~= nil)

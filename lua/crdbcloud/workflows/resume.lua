@@ -58,7 +58,7 @@ local function finish_user(ctx, user)
   local shown = {}
   local fields, err = ctx:with(user, function(entry)
     local done, why = finish_held(ctx, entry)
-    if entry.rec then shown.epoch, shown.state = entry.rec.epoch, entry.rec.state end
+    shown = ctx:shown(entry)
     return done, why
   end)
   local row = outcome.row(user, fields, err, shown)
@@ -85,7 +85,7 @@ local OPTIONS = {
 }
 
 local function open_items(ctx, list)
-  local now, first, rest = ctx.now(), {}, {}
+  local now, first, rest = ctx:now(), {}, {}
   for _, item in ipairs(list) do
     local rec = item.rec
     local expired = rec and rec.previous and rec.previous.keep_until <= now

@@ -15,6 +15,7 @@ local steps = require "crdbcloud.workflows.steps"
 
 local M = {}
 
+local MAX_OVERTAKEN = 3 -- times that another run may change a user's record under us
 local MAX_FAILURES = 3 -- in a row, before a run stops
 
 local COMMON = {
@@ -50,7 +51,7 @@ end
 
 local function settling(entry)
   local at = record.settled_at(entry.rec)
-  local wait = at and at - entry.ctx.now() or 0
+  local wait = at and at - entry.ctx:now() or 0
   if wait <= 0 then return nil end
   return errors.new {
     kind = "pending", reason = "settling", outcome = "not_sent", retry_after = wait, exit = 3,
@@ -62,7 +63,7 @@ end
 local function unmanaged(ctx, user)
   return record.new {
     cluster_id = ctx.id, cluster_name = ctx.name, user = user, state = "idle", origin = "rotation",
-    created_at = ctx.now(),
+    created_at = ctx:now(),
   }
 end
 
@@ -104,18 +105,16 @@ end
 ---@return table row
 ---@return crdbcloud.error|nil
 function M.rotate_user(ctx, user, wanted)
-  local shown = {}
-  local fields, err = ctx:with(user, function(entry)
-    local done, why = rotate_held(ctx, entry, wanted)
-    if entry.rec then
-      shown.epoch, shown.state = entry.rec.epoch, entry.rec.state
-      for i, sink in ipairs(ctx:sinks_of(user, entry.rec)) do
-        shown.sinks = shown.sinks or {}
-        shown.sinks[i] = sink.name
-      end
-    end
-    return done, why
-  end)
+  local shown, fields, err = {}, nil, nil
+  for _ = 1, MAX_OVERTAKEN do
+    fields, err = ctx:with(user, function(entry)
+      local done, why = rotate_held(ctx, entry, wanted)
+      shown = ctx:shown(entry)
+      return done, why
+    end)
+    -- Overtaken by another run: what it left is read and finished.
+    if fields or err.reason ~= "version" then break end
+  end
   if fields and fields.result ~= "skipped" then
     local cancelled
     cancelled, err = cancel_sessions(ctx, user)
@@ -169,7 +168,7 @@ local function work(ctx, plan, opts)
     if why then
       rows[later_one.index] = untouched(plan[later_one.index], why)
     else
-      if later_one.err.retry_after then core.sleep(later_one.err.retry_after) end
+      if later_one.err.retry_after then ctx:sleep(later_one.err.retry_after) end
       visit(later_one.index, true)
     end
   end

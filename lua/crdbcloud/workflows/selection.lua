@@ -1,6 +1,5 @@
 --- Which users a rotation touches, and why the others are left alone.
 
-local core = require "crdbcloud.core"
 local durations = require "crdbcloud.durations"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
@@ -144,10 +143,9 @@ local function plan_row(ctx, user, o, opts)
   end
   local row = {
     user = user, action = action, reason = reason, managed = rec ~= nil, epoch = rec and rec.epoch or nil,
-    set_at = rec and rec.current and rec.current.set_at or nil, sinks = {},
+    set_at = rec and rec.current and rec.current.set_at or nil, sinks = ctx:sink_names(user, rec),
+    opened = ctx:sinks_of(user, rec),
   }
-  row.opened = ctx:sinks_of(user, rec)
-  for i, sink in ipairs(row.opened) do row.sinks[i] = sink.name end
   return row
 end
 
@@ -174,7 +172,7 @@ function M.plan(ctx, opts)
     local row, row_err = plan_row(ctx, user, {
       named = type(opts.users) == "table", excluded = excluded[user] == true, own = user == own,
       listed = on_cluster[user] == true, managed_only = opts.users == "managed",
-      max_age = max_age, now = math.floor(core.time()),
+      max_age = max_age, now = ctx:now(),
     }, opts)
     if not row then return nil, row_err end
     if row.action == "rotate" or row.action == "resume" then

@@ -2,7 +2,6 @@
 -- state a record is in: STAGE, INTENT and SEND, VERIFY, PROMOTE, PUBLISH.
 -- The first run and the recovery after a crash are this same code.
 
-local core = require "crdbcloud.core"
 local decide = require "crdbcloud.workflows.decide"
 local errors = require "crdbcloud.errors"
 local passwords = require "crdbcloud.passwords"
@@ -13,7 +12,6 @@ local M = {}
 local PUT = "update_sql_user_password"
 local MAX_STAGES = 3 -- new passwords after the service refused one
 local LOGIN_TRIES = 4
-local SLACK = 15 -- seconds a request may wait for its turn before it is sent
 
 -- Passwords that satisfy any rule of character classes, for the second try.
 local STRICT = { "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789" }
@@ -29,24 +27,15 @@ function M.stage(ctx, entry, password)
   local epoch = rec.epoch + 1
   local staged = {
     epoch = epoch,
-    created_at = ctx.now(),
+    created_at = ctx:now(),
     reason = ctx.reason,
     policy = password and "given" or "generated",
     password = password or passwords.generate { classes = rec.strict and STRICT or nil },
   }
   ctx:progress { step = "stage", user = rec.user, text = "new password staged", epoch = epoch }
-  return entry:save(record.move(rec, "staged", { epoch = epoch, staged = staged }))
-end
-
--- Something of this stage may have been applied already.
-local function sent_before(rec)
-  for _, send in ipairs(rec.sends) do
-    if send.op == PUT and send.epoch == rec.staged.epoch
-      and (send.outcome == nil or send.outcome == "unknown" or send.outcome == "applied") then
-      return true
-    end
-  end
-  return false
+  local ok, err = entry:save(record.move(rec, "staged", { epoch = epoch, staged = staged }))
+  if not ok then return nil, err end
+  return entry:read_back()
 end
 
 -- Asks by login whether the staged password is live.
@@ -78,7 +67,7 @@ local function restage(ctx, entry, err)
     strict = true,
     staged = {
       epoch = epoch,
-      created_at = ctx.now(),
+      created_at = ctx:now(),
       reason = ctx.reason,
       policy = "strict",
       password = passwords.generate { classes = STRICT },
@@ -118,22 +107,14 @@ end
 -- One recorded send. Returns the action that follows and the error, if any.
 local function send_once(ctx, entry, deadline)
   local rec = entry.rec
-  local earlier = sent_before(rec)
-  local timeout = ctx.cloud.config.timeout
-  local at = ctx.now()
-  local sends = record.add_send(rec, {
-    op = PUT, epoch = rec.staged.epoch, at = at, deadline = at + math.ceil(timeout) + SLACK,
-  })
-  local ok, store_err = entry:save(record.move(rec, "intent", { sends = sends }))
-  if not ok then return "store", store_err end
+  local earlier = record.may_be_live(rec)
   ctx:progress { step = "send", user = rec.user, text = "changing the password", epoch = rec.staged.epoch }
-  local value, err = ctx.cloud:once(PUT, {
-    cluster_id = ctx.id, name = rec.user, password = rec.staged.password,
-  }, { timeout = timeout, deadline = math.min(deadline, core.monotonic() + timeout + SLACK) })
-  local outcome = value and "applied" or err.outcome or "unknown"
-  entry.rec = record.amend(entry.rec, { sends = record.answer_send(entry.rec, outcome, err and err.reason) })
+  local value, err, where = entry:send {
+    op = PUT, state = "intent", epoch = rec.staged.epoch, password = rec.staged.password, deadline = deadline,
+  }
+  if where then return where, err end
   return decide.after_send {
-    outcome = outcome,
+    outcome = value and "applied" or err.outcome or "unknown",
     reason = err and err.reason,
     kind = err and err.kind,
     earlier = earlier,
@@ -142,7 +123,9 @@ local function send_once(ctx, entry, deadline)
 end
 
 local function applied(entry, how)
-  entry:keep(record.move(entry.rec, "applied", { evidence = how, refused = record.NONE }))
+  if not entry:keep(record.move(entry.rec, "applied", { evidence = how, refused = record.NONE })) then
+    return nil, entry.lost
+  end
   return true
 end
 
@@ -162,7 +145,7 @@ end
 ---@return true|nil
 ---@return crdbcloud.error|nil err outcome "unknown" when a send stayed unanswered
 function M.send(ctx, entry)
-  local deadline = core.monotonic() + ctx.cloud.config.deadline
+  local deadline = ctx:monotonic() + ctx.cloud.config.deadline
   local attempt = 0
   while true do
     attempt = attempt + 1
@@ -174,7 +157,9 @@ function M.send(ctx, entry)
     elseif action == "gone" then
       return mark_gone(ctx, entry, err)
     elseif action == "store" then
-      ctx.stop = err
+      -- A record that another run has changed, or a lost lease, is about this user only.
+      if err.kind == "store" then ctx.stop = err end
+      if err.reason == "version" then return nil, err end
       return unfinished(entry, err)
     elseif action == "stop_run" or action == "stop_cluster" then
       ctx.stop = err
@@ -196,7 +181,7 @@ function M.verify(ctx, entry)
     verdict, probe_err = ctx:probe(rec, rec.staged.password)
     if not decide.login_may_recover(verdict) or try == LOGIN_TRIES then break end
     -- A password takes a moment to reach every node of a cluster.
-    core.sleep(0.1 * 4 ^ (try - 1))
+    ctx:sleep(0.1 * 4 ^ (try - 1))
   end
   local action = decide.after_login(verdict, ctx.verify)
   if action == "accepted" then return "accepted" end
@@ -219,13 +204,13 @@ end
 --- PROMOTE: the staged password becomes the current one.
 function M.promote(ctx, entry, verdict)
   local rec = entry.rec
-  local now = ctx.now()
+  local now = ctx:now()
   local previous = record.NONE
   if rec.current then
     previous = { epoch = rec.current.epoch, password = rec.current.password, keep_until = now + ctx.keep_previous }
   end
   local settled = (record.settled_at(rec) or 0) <= now
-  entry:keep(record.move(rec, "promoted", {
+  local kept = entry:keep(record.move(rec, "promoted", {
     current = {
       epoch = rec.staged.epoch, password = rec.staged.password, set_at = now,
       verified = verdict == "accepted" and true or verdict, evidence = rec.evidence,
@@ -239,6 +224,8 @@ function M.promote(ctx, entry, verdict)
     candidates = settled and record.NONE or rec.candidates,
     flags = {},
   }))
+  if kept then return true end
+  return nil, entry.lost
 end
 
 --- PUBLISH: writes the sinks that do not have this epoch yet, each with its mark.
@@ -266,7 +253,9 @@ function M.publish(ctx, entry)
     return nil, failed
   end
   local changes = { published = marks, flags = {} }
-  entry:keep(rec.state == "promoted" and record.move(rec, "idle", changes) or record.amend(rec, changes))
+  if not entry:keep(rec.state == "promoted" and record.move(rec, "idle", changes) or record.amend(rec, changes)) then
+    return nil, entry.lost
+  end
   return true
 end
 
@@ -274,11 +263,11 @@ end
 --- candidates once nothing sent can arrive any more.
 function M.retire(ctx, entry)
   local rec, changes = entry.rec, {}
-  local now = ctx.now()
+  local now = ctx:now()
+  -- No password is dropped while something that was sent may still arrive (I3).
+  if (record.settled_at(rec) or 0) > now then return true end
   if rec.previous and rec.previous.keep_until <= now then changes.previous = record.NONE end
-  if rec.candidates and rec.state == "idle" and (record.settled_at(rec) or 0) <= now then
-    changes.candidates = record.NONE
-  end
+  if rec.candidates and rec.state == "idle" then changes.candidates = record.NONE end
   if next(changes) == nil then return true end
   return entry:save(record.amend(rec, changes))
 end
@@ -293,7 +282,8 @@ local function prove(ctx, entry, guard)
     end
     local verdict, err = M.verify(ctx, entry)
     if verdict then
-      M.promote(ctx, entry, verdict)
+      local ok, promote_err = M.promote(ctx, entry, verdict)
+      if not ok then return nil, promote_err end
       return verdict
     end
     if round == 2 or err.reason ~= "wrong_password" then return nil, err end

@@ -1,0 +1,131 @@
+--- One held record: changed by compare-and-swap, and the one way in which a
+--- password leaves for the cluster.
+
+local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
+local record = require "crdbcloud.record"
+
+local M = {}
+
+--- Seconds that a request may wait for its turn before it is sent.
+M.SLACK = 15
+
+---@class crdbcloud.entry
+---@field ctx table
+---@field user string
+---@field key string
+---@field rec table|nil nil when there is no record
+---@field version any
+---@field lost crdbcloud.error|nil why the store could not be written after a send
+local Entry = {}
+Entry.__index = Entry
+
+--- Takes a user's lock and reads the record.
+---@param ctx table
+---@param user string
+---@return crdbcloud.entry|nil
+---@return crdbcloud.error|nil err kind "busy" when another run holds the user
+function M.hold(ctx, user)
+  local key = record.key(ctx.id, user)
+  local lock, err = ctx.store:lock(key, ctx.run_id)
+  if not lock then
+    err.outcome = "not_sent"
+    return nil, err
+  end
+  local rec, version = ctx.store:get(key)
+  if not rec and version then
+    lock.close()
+    return nil, version
+  end
+  return setmetatable({ ctx = ctx, user = user, key = key, rec = rec, version = version, lock = lock }, Entry)
+end
+
+--- Makes a changed record durable. Nothing is sent after this has failed.
+---@return true|nil
+---@return crdbcloud.error|nil err reason "version" when another run has changed it
+function Entry:save(rec)
+  local ctx = self.ctx
+  rec.run_id, rec.by, rec.updated_at, rec.cluster_name = ctx.run_id, ctx.by, ctx:now(), ctx.name
+  rec.address = rec.address or ctx:address()
+  local version, err = ctx.store:put(self.key, rec, self.version)
+  if not version then return nil, err end
+  self.rec, self.version = rec, version
+  return true
+end
+
+--- The same after a send: the change is real whether or not the store can be
+--- written, so the run goes on in memory and says so at the end; the durable
+--- INTENT is enough for recovery. But a run that has been overtaken stops.
+---@return boolean ok false when another run has changed the record
+function Entry:keep(rec)
+  local ok, err = self:save(rec)
+  if ok then return true end
+  self.rec = rec
+  self.lost = self.lost or err
+  return err.reason ~= "version"
+end
+
+--- A shared store may accept a write and lose it: what is about to be sent is
+--- read back first.
+---@return true|nil
+---@return crdbcloud.error|nil
+function Entry:read_back()
+  if not self.ctx.store.shared then return true end
+  local rec, err = self.ctx.store:get(self.key)
+  local staged = rec and rec.staged
+  if staged and staged.epoch == self.rec.staged.epoch and staged.password:equals(self.rec.staged.password) then return true end
+  return nil, errors.is(err) and err or errors.new {
+    kind = "store", outcome = "not_sent", message = self.key .. ": the store did not keep what was written",
+  }
+end
+
+--- Writes INTENT, sends once, and notes the answer in memory.
+---@param o { op: string, state: string, epoch: integer, password: userdata, deadline: number }
+---@return table|nil value
+---@return crdbcloud.error|nil err
+---@return string|nil where "store" when nothing was sent because of the store or the lease
+function Entry:send(o)
+  local ctx = self.ctx
+  local timeout = ctx.cloud.config.timeout
+  local needed = timeout + M.SLACK
+  -- Nothing is sent that could arrive after our lease (I7).
+  if self.lock.ensure then
+    local ok, lease_err = self.lock.ensure(needed)
+    if not ok then
+      lease_err.outcome = "not_sent"
+      return nil, lease_err, "store"
+    end
+  end
+  local at = ctx:now()
+  local ok, store_err = self:save(record.move(self.rec, o.state, {
+    sends = record.add_send(self.rec, { op = o.op, epoch = o.epoch, at = at, deadline = at + math.ceil(needed), run_id = ctx.run_id }),
+  }))
+  if not ok then return nil, store_err, "store" end
+  local value, err = ctx.cloud:once(o.op, { cluster_id = ctx.id, name = self.user, password = o.password }, {
+    timeout = timeout, deadline = math.min(o.deadline, ctx:monotonic() + needed),
+  })
+  local outcome = value and "applied" or err.outcome or "unknown"
+  self.rec = record.amend(self.rec, { sends = record.answer_send(self.rec, outcome, err and err.reason) })
+  return value, err
+end
+
+--- Removes the record.
+function Entry:forget()
+  if self.version then
+    local ok, err = self.ctx.store:remove(self.key, self.version)
+    if not ok then return nil, err end
+  end
+  self.rec, self.version = nil, nil
+  return true
+end
+
+function Entry:release()
+  self.lock.close()
+end
+
+--- Random part of a wait, within [0, 1).
+function M.jitter()
+  return tonumber(core.random_hex(2), 16) / 65536
+end
+
+return M
