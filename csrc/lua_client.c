@@ -232,6 +232,8 @@ void crdb_open_client(lua_State *L) {
     luaL_setfuncs(L, meta, 0);
     lua_pushliteral(L, CRDB_CLIENT_TYPE);
     lua_setfield(L, -2, "__name");
+    lua_pushliteral(L, CRDB_CLIENT_TYPE); /* its __gc is not for others to call */
+    lua_setfield(L, -2, "__metatable");
     lua_newtable(L);
     luaL_setfuncs(L, crdb_request_methods, 0);
     lua_pushcfunction(L, client_close);

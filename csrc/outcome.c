@@ -77,8 +77,7 @@ static const struct {
     {CURLE_HTTP2, "network", "http2"},
     {CURLE_HTTP2_STREAM, "network", "http2"},
     {CURLE_SEND_FAIL_REWIND, "network", "cannot_rewind"},
-    {CURLE_URL_MALFORMAT, "invalid_argument", "other"},
-    {CURLE_UNSUPPORTED_PROTOCOL, "invalid_argument", "other"},
+    {CURLE_UNSUPPORTED_PROTOCOL, "protocol", "other"}, /* no HTTP, or HTTP/0.9 */
     {CURLE_WEIRD_SERVER_REPLY, "protocol", "other"},
     {CURLE_WRITE_ERROR, "protocol", "other"},
 };

@@ -6,6 +6,7 @@ local temp = require "spec.support.temp"
 local M = {}
 
 local program, tls
+local running = {}
 
 local Server = {}
 Server.__index = Server
@@ -15,8 +16,9 @@ local function checked(command)
   assert(status == 0, output)
 end
 
---- A certificate authority, and a certificate of it for 127.0.0.1 and localhost; made once.
----@return {ca: string, other_ca: string, cert: string, key: string} paths
+--- A certificate authority with a certificate for 127.0.0.1 and localhost and one for elsewhere.invalid, and
+--- another authority; made once.
+---@return {ca: string, other_ca: string, cert: string, wrong_cert: string, key: string} paths
 function M.tls()
   if tls then return tls end
   local dir = temp.dir()
@@ -29,15 +31,18 @@ function M.tls()
   authority "other-ca"
   checked(("openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=spec -keyout %s -out %s")
     :format(at "key.pem", at "request.pem"))
-  temp.write(dir .. "/names", "subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-  checked(("openssl x509 -req -days 2 -in %s -CA %s -CAkey %s -CAcreateserial -extfile %s -out %s")
-    :format(at "request.pem", at "spec-ca.pem", at "spec-ca.key", at "names", at "cert.pem"))
-  tls = { ca = dir .. "/spec-ca.pem", other_ca = dir .. "/other-ca.pem", cert = dir .. "/cert.pem", key = dir .. "/key.pem" }
+  for name, names in pairs { cert = "IP:127.0.0.1,DNS:localhost", wrong = "DNS:elsewhere.invalid" } do
+    temp.write(dir .. "/names", "subjectAltName=" .. names .. "\n")
+    checked(("openssl x509 -req -days 2 -in %s -CA %s -CAkey %s -CAcreateserial -extfile %s -out %s")
+      :format(at "request.pem", at "spec-ca.pem", at "spec-ca.key", at "names", at(name .. ".pem")))
+  end
+  tls = { ca = dir .. "/spec-ca.pem", other_ca = dir .. "/other-ca.pem", cert = dir .. "/cert.pem",
+    wrong_cert = dir .. "/wrong.pem", key = dir .. "/key.pem" }
   return tls
 end
 
 --- Starts a server; stop it by `server:stop()`.
----@param options {tls: boolean?, h2: boolean?} `h2` speaks HTTP/2 only
+---@param options {tls: boolean?, h2: boolean?, cert: string?} `h2` speaks HTTP/2 only; `cert` instead of the good one
 ---@param ... string actions, one for each request; the last one stays
 ---@return table server url, port, ca_file
 function M.start(options, ...)
@@ -45,17 +50,19 @@ function M.start(options, ...)
   local log = os.tmpname()
   local words = { "exec", temp.quote(program), temp.quote(log) }
   if options.tls or options.h2 then
-    for _, word in ipairs { "--tls", temp.quote(M.tls().cert), temp.quote(M.tls().key) } do words[#words + 1] = word end
+    for _, word in ipairs { "--tls", temp.quote(options.cert or M.tls().cert), temp.quote(M.tls().key) } do words[#words + 1] = word end
   end
   if options.h2 then words[#words + 1] = "--h2" end
   for _, action in ipairs { ... } do words[#words + 1] = temp.quote(action) end
   local pipe = assert(io.popen(table.concat(words, " ")))
   local port, pid = pipe:read("*l"):match "^(%d+) (%d+)$"
   local secure = options.tls or options.h2
-  return setmetatable({
+  local server = setmetatable({
     pipe = pipe, pid = pid, port = port, log = log, ca_file = secure and M.tls().ca or nil,
     url = (secure and "https" or "http") .. "://127.0.0.1:" .. port,
   }, Server)
+  running[server] = true
+  return server
 end
 
 --- An HTTP/1.1 answer as an action: "send:" keeps the connection, with `last` it is closed.
@@ -90,9 +97,16 @@ function Server:seen(word)
 end
 
 function Server:stop()
+  if not running[self] then return end
+  running[self] = nil
   temp.run("kill " .. self.pid)
   self.pipe:close()
   os.remove(self.log)
+end
+
+--- Stops the servers that a failed case left running: closing their pipe would wait for them.
+function M.stop_all()
+  for server in pairs(running) do server:stop() end
 end
 
 return M
