@@ -122,7 +122,7 @@ lint:
 
 format:
 	@.ci/deps lint
-	clang-format -i $(wildcard csrc/*.[ch] spec/fuzz/*.c spec/support/*.c)
+	clang-format -i $(shell find csrc spec -name '*.[ch]')
 
 sandbox:
 	@.ci/deps build sandbox >&2
