@@ -224,18 +224,14 @@ static int close_connection(lua_State *L) {
 
 static int to_string(lua_State *L) {
     struct connection *c = luaL_checkudata(L, 1, CRDB_CONNECTION_TYPE);
-    const char *state = !c->session                    ? "closed"
-                        : crdb_pq_usable(c->session) ? "open"
-                                                       : "lost";
+    const char *state = !c->session ? "closed" : crdb_pq_usable(c->session) ? "open" : "lost";
     lua_pushfstring(L, "crdbcloud.connection (%s)", state);
     return 1;
 }
 
 static const luaL_Reg methods[] = {
-    {"query", query},
-    {"used_password", used_password},
-    {"is_open", is_open},
-    {"close", close_connection},
+    {"query", query},     {"used_password", used_password},
+    {"is_open", is_open}, {"close", close_connection},
     {NULL, NULL},
 };
 

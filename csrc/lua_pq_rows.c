@@ -70,8 +70,7 @@ const char *crdb_push_rows(lua_State *L, PGresult *result, int idx) {
             if (is_listed(L, idx, PQfname(result, c)))
                 push_secret(L, result, r, c);
             else
-                lua_pushlstring(L, PQgetvalue(result, r, c),
-                                (size_t)PQgetlength(result, r, c));
+                lua_pushlstring(L, PQgetvalue(result, r, c), (size_t)PQgetlength(result, r, c));
             lua_setfield(L, -2, PQfname(result, c));
         }
         lua_rawseti(L, -2, r + 1);

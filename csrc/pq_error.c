@@ -103,9 +103,13 @@ void crdb_pq_error_of_connection(struct crdb_pq_error *error, const char *text,
     static const char *const lost[] = {"EOF detected", "closed unexpectedly", "reset by peer",
                                        "Broken pipe", NULL};
     static const char *const tls[] = {"SSL", "TLS", "certificate", NULL};
-    static const char *const option[] = {"invalid connection option", "invalid port",
-                                         "invalid integer value", "invalid sslmode",
-                                         "no password supplied", "could not match", NULL};
+    static const char *const option[] = {"invalid connection option",
+                                         "invalid port",
+                                         "invalid integer value",
+                                         "invalid sslmode",
+                                         "no password supplied",
+                                         "could not match",
+                                         NULL};
     memset(error, 0, sizeof *error);
     const char *state = find_sqlstate(text);
     if (state) {
@@ -135,9 +139,9 @@ bool crdb_pq_sets_password(const char *statement) {
 
 /* Messages of these name objects, roles or states, never values. */
 static bool names_only(const char *sqlstate) {
-    static const char *const safe[] = {
-        "42704", "42710", "42501", "42939", "42602", "2BP01", "25006", "40001", "40003",
-        "57014", "57P01", "57P02", "57P03", "53300", "55006", "0LP01", NULL};
+    static const char *const safe[] = {"42704", "42710", "42501", "42939", "42602", "2BP01",
+                                       "25006", "40001", "40003", "57014", "57P01", "57P02",
+                                       "57P03", "53300", "55006", "0LP01", NULL};
     for (const char *const *s = safe; *s; s++)
         if (strcmp(*s, sqlstate) == 0)
             return true;

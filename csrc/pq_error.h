@@ -18,11 +18,11 @@
 
 enum crdb_pq_reason {
     CRDB_PQ_OK,
-    CRDB_PQ_SERVER,   /* the server answered with an error; sqlstate is set */
-    CRDB_PQ_NETWORK,  /* no connection, or it was lost */
-    CRDB_PQ_TLS,      /* certificate or handshake */
-    CRDB_PQ_TIMEOUT,  /* the deadline passed */
-    CRDB_PQ_OPTION,   /* a connection option is unknown or has a bad value */
+    CRDB_PQ_SERVER,  /* the server answered with an error; sqlstate is set */
+    CRDB_PQ_NETWORK, /* no connection, or it was lost */
+    CRDB_PQ_TLS,     /* certificate or handshake */
+    CRDB_PQ_TIMEOUT, /* the deadline passed */
+    CRDB_PQ_OPTION,  /* a connection option is unknown or has a bad value */
     CRDB_PQ_MEMORY,
     CRDB_PQ_PROTOCOL, /* an answer that this library does not take, such as COPY */
 };
@@ -53,8 +53,7 @@ void crdb_pq_error_of_connection(struct crdb_pq_error *error, const char *text,
 
 /* Reads the error of a result. sets_password: see crdb_pq_sets_password. */
 void crdb_pq_error_of_result(struct crdb_pq_error *error, const PGresult *result,
-                             bool sets_password, const struct crdb_pq_hidden *hidden,
-                             size_t count);
+                             bool sets_password, const struct crdb_pq_hidden *hidden, size_t count);
 
 /* True when the statement has the word PASSWORD in it, in any case. */
 bool crdb_pq_sets_password(const char *statement);

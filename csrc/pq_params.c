@@ -10,14 +10,10 @@
 static const struct {
     const char *keyword, *value;
 } fixed[] = {
-    {"passfile", "/dev/null/none"},
-    {"sslrootcert", "/dev/null/none"},
-    {"sslcert", "/dev/null/none"},
-    {"sslkey", "/dev/null/none"},
-    {"sslcrl", "/dev/null/none"},
-    {"gssencmode", "disable"},
-    {"client_encoding", "UTF8"},
-    {"application_name", "crdbcloud"},
+    {"passfile", "/dev/null/none"}, {"sslrootcert", "/dev/null/none"},
+    {"sslcert", "/dev/null/none"},  {"sslkey", "/dev/null/none"},
+    {"sslcrl", "/dev/null/none"},   {"gssencmode", "disable"},
+    {"client_encoding", "UTF8"},    {"application_name", "crdbcloud"},
 };
 
 /* Parameters for which libpq takes the empty value as "none"; they are blanked in any case. */

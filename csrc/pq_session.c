@@ -136,8 +136,8 @@ static PGresult *timed_out(struct crdb_pq *session, struct crdb_pq_error *error)
     return NULL;
 }
 
-static PGresult *lost(struct crdb_pq *session, const struct crdb_pq_statement *statement,
-                      bool sent, struct crdb_pq_error *error) {
+static PGresult *lost(struct crdb_pq *session, const struct crdb_pq_statement *statement, bool sent,
+                      struct crdb_pq_error *error) {
     session->broken = true;
     crdb_pq_error_of_connection(error, PQerrorMessage(session->connection), statement->hidden,
                                 statement->hidden_count);
