@@ -31,8 +31,9 @@ local function logs_in_later(password)
   return false
 end
 
--- curl's exit statuses for a connection that ends without, and in the middle of, an answer.
+-- curl's exit statuses for a connection that ends without an answer, is reset, or ends in the middle of one.
 local NOTHING = { ["1.1"] = { [52] = true }, ["2"] = { [16] = true, [18] = true, [92] = true } }
+local RESET = { ["1.1"] = { [56] = true }, ["2"] = { [55] = true, [56] = true } }
 local CUT = { ["1.1"] = { [18] = true }, ["2"] = { [16] = true, [18] = true, [92] = true } }
 
 local CASES = {
@@ -57,8 +58,8 @@ local CASES = {
   { what = "delay", seconds = 0.05, form = "before", applied = true, status = 200, contains = '{"name":"legacy_report"}' },
   { what = "drop_before", applied = false, exits = NOTHING },
   { what = "drop_after", applied = true, exits = NOTHING },
-  { what = "drop_before", form = "reset", applied = false, exits = { ["1.1"] = { [56] = true }, ["2"] = { [56] = true } } },
-  { what = "drop_after", form = "reset", applied = true, exits = { ["1.1"] = { [56] = true }, ["2"] = { [56] = true } } },
+  { what = "drop_before", form = "reset", applied = false, exits = RESET },
+  { what = "drop_after", form = "reset", applied = true, exits = RESET },
   { what = "late_apply", seconds = 0.05, applied = true, exits = NOTHING },
   { what = "half_body", applied = true, exits = CUT, contains = '{"name":"leg', status = 200 },
 }
@@ -131,6 +132,16 @@ describe("a fault of the sandbox", function()
       assert.is_true(s:log()[1].applied)
     end)
 
+    it("applies nothing late once the sandbox was reset, HTTP/" .. http, function()
+      local answer, _, password = change(http, { what = "late_apply", seconds = 2 }, { timeout = 0.1 })
+      assert.are.equal(28, answer.exit)
+      s:reset()
+      -- The same fault anew, due after the first one.
+      local _, _, later = change(http, { what = "late_apply", seconds = 2.1 })
+      assert.is_true(logs_in(later))
+      assert.is_false(logs_in(password))
+    end)
+
     it("can answer with more than a client should take, HTTP/" .. http, function()
       local answer, entry, password = change(http, { what = "huge_body", bytes = 9 * 1024 * 1024 })
       assert.are.equal(200, answer.status)
@@ -183,8 +194,13 @@ describe("a fault of the sandbox", function()
     local before = #s:log()
     -- The slow request goes on in the background; the quick one is answered while it is still open.
     outside.write(s.dir .. "/control/slow.json", '{"password":"password-for-all"}')
-    outside.write(s.dir .. "/control/slow.conf", ('url = "%s%s"\nrequest = "PUT"\ncacert = "%s"\ndata-binary = "@%s/control/slow.json"\nheader = "Authorization: Bearer %s"\n')
-      :format(s.url, path, s.ca_file, s.dir, (outside.read(s.key_file):gsub("\n", ""))))
+    outside.write(s.dir .. "/control/slow.conf", table.concat({
+      ('url = "%s%s"'):format(s.url, path),
+      'request = "PUT"',
+      ('cacert = "%s"'):format(s.ca_file),
+      ('data-binary = "@%s/control/slow.json"'):format(s.dir),
+      ('header = "Authorization: Bearer %s"'):format((outside.read(s.key_file):gsub("\n", ""))),
+    }, "\n"))
     local slow = assert(io.popen("curl -q -s --noproxy '*' -K " .. outside.quote(s.dir .. "/control/slow.conf") .. " 2>&1", "r"))
     for _ = 1, 1000 do
       if #s:log() > before then break end

@@ -264,6 +264,16 @@ describe("clusters of the sandbox", function()
   end)
 end)
 
+describe("the latency of the sandbox", function()
+  it("holds each answer back", function()
+    s:set { latency = 150 }
+    local slow = get(users)
+    s:set { latency = 0 }
+    assert.are.equal(200, slow.status)
+    assert.is_true(slow.took >= 0.15)
+  end)
+end)
+
 describe("the rate limit of the sandbox", function()
   -- Sends requests at once, over one connection, and returns how often each status came.
   local function burst(count, key)

@@ -32,8 +32,9 @@ local function config_line(name, value) return ('%s = "%s"\n'):format(name, (val
 
 --- One request by curl.
 --- @param s table sandbox
---- @param request table { path, method = "GET", body = string|table, key = key name or false, authorization, http = "1.1"|"2", headers, query, base, ca = path or false, timeout }
---- @return table answer { status, http, exit, body, json, headers }; exit is curl's exit status
+--- @param request table { path, method = "GET", body = string|table, key = key name or false,
+---   authorization, http = "1.1"|"2", headers, query, base, ca = path or false, timeout }
+--- @return table answer { status, http, exit, took, body, json, headers }; exit is curl's exit status, took in seconds
 function M.request(s, request)
   local dir = s.dir .. "/control/"
   local lines = { "silent\nshow-error\nnoproxy = *\ngloboff\npath-as-is\n" }
@@ -54,13 +55,16 @@ function M.request(s, request)
   end
   add("output", dir .. "answer")
   add("dump-header", dir .. "headers")
-  add("write-out", "%{http_code} %{http_version} %{exitcode}")
+  add("write-out", "%{http_code} %{http_version} %{exitcode} %{time_total}")
   M.write(dir .. "answer", "")
   M.write(dir .. "headers", "")
   M.write(dir .. "curl.conf", table.concat(lines))
   local output = M.run("curl -q -K " .. M.quote(dir .. "curl.conf"))
-  local status, http, exit = output:match("(%d+) ([%d.]+) (%d+)%s*$")
-  local answer = { status = tonumber(status), http = http, exit = tonumber(exit), body = M.read(dir .. "answer"), headers = {}, output = output }
+  local status, http, exit, took = output:match("(%d+) ([%d.]+) (%d+) ([%d.]+)%s*$")
+  local answer = {
+    status = tonumber(status), http = http, exit = tonumber(exit), took = tonumber(took),
+    body = M.read(dir .. "answer"), headers = {}, output = output,
+  }
   for name, value in M.read(dir .. "headers"):gmatch("([%w-]+): ([^\r\n]*)") do answer.headers[name:lower()] = value end
   for _, name in ipairs { "answer", "headers", "curl.conf", "body" } do os.remove(dir .. name) end
   local ok, decoded = pcall(cjson.decode, answer.body)

@@ -140,8 +140,8 @@ end
 function Sandbox:psql(text, dbname)
   local file = self.dir .. "/control/sql"
   write_all(file, text)
-  local output = checked(("%sPGPASSFILE=%s psql -X -q -A -t -v ON_ERROR_STOP=1 -h %s -p %d -U root -d %s -f %s")
-    :format(CLEAN, quote(self.dir .. "/root.pgpass"), quote(self.pg.socket), self.pg.port, quote(dbname or "shop"), quote(file)))
+  local psql = "%sPGOPTIONS='-c client_min_messages=warning' PGPASSFILE=%s psql -X -q -A -t -v ON_ERROR_STOP=1 -h %s -p %d -U root -d %s -f %s"
+  local output = checked(psql:format(CLEAN, quote(self.dir .. "/root.pgpass"), quote(self.pg.socket), self.pg.port, quote(dbname or "shop"), quote(file)))
   os.remove(file)
   return (output:gsub("%s+$", ""))
 end

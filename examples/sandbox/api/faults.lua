@@ -24,7 +24,10 @@ end
 
 -- Runs after the fault's own time even when the client has gone, because a timer does it.
 local function apply_later(fault, operate)
-  ngx.timer.at(fault.seconds or 1, function() operate() end)
+  local generation = settings.generation
+  ngx.timer.at(fault.seconds or 1, function()
+    if settings.generation == generation then operate() end
+  end)
   ngx.sleep((fault.seconds or 1) + 0.1)
 end
 

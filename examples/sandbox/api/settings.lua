@@ -3,7 +3,11 @@
 
 local json = require "api.json"
 
-local M = { started = {}, live = {} }
+local M = {
+  started = {},
+  live = {},
+  generation = 0, -- counts resets: what was begun before one must not be finished after it
+}
 
 -- Every live setting with its default and what it may be: a list of words, or "number" (0 or more).
 local KNOWN = {
@@ -27,6 +31,7 @@ end
 
 --- Back to the values given at the start.
 function M.reset()
+  M.generation = M.generation + 1
   for name, known in pairs(KNOWN) do
     local given = M.started.live[name]
     if given == nil then given = known.default end
