@@ -122,7 +122,7 @@ end
 
 --- True when the record is in the middle of something that `resume` finishes.
 function M.is_open(rec)
-  return rec.state ~= "idle" or rec.flags.unpublished == true
+  return rec.state ~= "idle" or rec.flags.unpublished == true or rec.resend_at ~= nil or rec.hook ~= nil
 end
 
 --- True from "planned" until the password of a created (or adopted) user has been promoted.

@@ -168,6 +168,12 @@ function Context:sink_names(user, rec)
   return list
 end
 
+--- What `publish` writes into a record for the command that runs once at the end:
+--- the record stays open until it has run.
+function Context:hook_mark(rec)
+  return self.after and { command = self.after, run_id = self.run_id } or rec.hook
+end
+
 --- What a report's row says of a held record.
 ---@return { epoch: integer|nil, state: string|nil, sinks: string[] }
 function Context:shown(entry)

@@ -96,9 +96,9 @@ function Entry:send(o)
       return nil, lease_err, "store"
     end
   end
-  local at = ctx:now()
+  local at = ctx.clock.time()
   local ok, store_err = self:save(record.move(self.rec, o.state, {
-    sends = record.add_send(self.rec, { op = o.op, epoch = o.epoch, at = at, deadline = at + math.ceil(needed), run_id = ctx.run_id }),
+    sends = record.add_send(self.rec, { op = o.op, epoch = o.epoch, at = at, deadline = at + needed, run_id = ctx.run_id }),
   }))
   if not ok then return nil, store_err, "store" end
   local value, err = ctx.cloud:once(o.op, { cluster_id = ctx.id, name = self.user, password = o.password }, {

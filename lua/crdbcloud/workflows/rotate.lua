@@ -51,7 +51,7 @@ end
 
 local function settling(entry)
   local at = record.settled_at(entry.rec)
-  local wait = at and at - entry.ctx:now() or 0
+  local wait = at and math.ceil(at - entry.ctx.clock.time()) or 0
   if wait <= 0 then return nil end
   return errors.new {
     kind = "pending", reason = "settling", outcome = "not_sent", retry_after = wait, exit = 3,

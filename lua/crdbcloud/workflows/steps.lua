@@ -1,174 +1,19 @@
 --- The way of one password from its stage to its sinks, entered at whatever
--- state a record is in: STAGE, INTENT and SEND, VERIFY, PROMOTE, PUBLISH.
--- The first run and the recovery after a crash are this same code.
+-- state a record is in: SEND, VERIFY, PROMOTE, PUBLISH, RETIRE. The first run
+-- and the recovery after a crash are this same code.
 
 local decide = require "crdbcloud.workflows.decide"
 local errors = require "crdbcloud.errors"
-local passwords = require "crdbcloud.passwords"
 local record = require "crdbcloud.record"
+local send = require "crdbcloud.workflows.send"
 
 local M = {}
 
-local PUT = "update_sql_user_password"
-local MAX_STAGES = 3 -- new passwords after the service refused one
 local LOGIN_TRIES = 4
+local HISTORY = 20 -- epochs that a record remembers
+local HOUR = 3600
 
--- Passwords that satisfy any rule of character classes, for the second try.
-local STRICT = { "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789" }
-
---- STAGE: makes a password durable that nobody has seen yet.
----@param ctx table
----@param entry table
----@param password? userdata the caller's own
----@return true|nil
----@return crdbcloud.error|nil
-function M.stage(ctx, entry, password)
-  local rec = entry.rec
-  local epoch = rec.epoch + 1
-  local staged = {
-    epoch = epoch,
-    created_at = ctx:now(),
-    reason = ctx.reason,
-    policy = password and "given" or "generated",
-    password = password or passwords.generate { classes = rec.strict and STRICT or nil },
-  }
-  ctx:progress { step = "stage", user = rec.user, text = "new password staged", epoch = epoch }
-  local ok, err = entry:save(record.move(rec, "staged", { epoch = epoch, staged = staged }))
-  if not ok then return nil, err end
-  return entry:read_back()
-end
-
--- Asks by login whether the staged password is live.
-local function probe_staged(ctx, entry)
-  local verdict = ctx:probe(entry.rec, entry.rec.staged.password)
-  return verdict == "accepted", verdict
-end
-
--- The service refused this very password: the next epoch gets a stricter one.
-local function restage(ctx, entry, err)
-  local rec = entry.rec
-  local refused = (rec.refused or 0) + 1
-  if rec.staged.policy == "given" or refused > MAX_STAGES then
-    local ok, store_err
-    if rec.current or rec.creating then
-      ok, store_err = entry:save(record.move(rec, rec.creating and "granted" or "idle", {
-        staged = record.NONE, refused = record.NONE,
-      }))
-    else
-      ok, store_err = entry:forget() -- a user that had no record before
-    end
-    return nil, ok and err or store_err
-  end
-  ctx:progress { step = "refused", user = rec.user, text = "the service refused the password; staging a stricter one" }
-  local epoch = rec.epoch + 1
-  return entry:save(record.move(rec, "staged", {
-    epoch = epoch,
-    refused = refused,
-    strict = true,
-    staged = {
-      epoch = epoch,
-      created_at = ctx:now(),
-      reason = ctx.reason,
-      policy = "strict",
-      password = passwords.generate { classes = STRICT },
-    },
-  }))
-end
-
--- 404 speaks of the cluster or of the user; only a look at the cluster tells.
-local function mark_gone(ctx, entry, err)
-  local cluster, cluster_err = ctx.cloud:get_cluster(ctx.id)
-  if cluster then
-    local rec = record.amend(entry.rec, { flags = { gone = true } })
-    local ok, store_err = entry:save(rec)
-    if not ok then return nil, store_err end
-    return nil, errors.new {
-      kind = "not_found", outcome = "rejected", operation = PUT, cause = err,
-      message = ("the user %s is gone from the cluster"):format(entry.user),
-      hint = "it was deleted elsewhere; its record is kept and it is never created again on its own",
-    }
-  end
-  return nil, cluster_err.kind == "not_found" and cluster_err or err
-end
-
--- The error of a send that did not end in "applied".
-local function unfinished(entry, err)
-  local rec = entry.rec
-  if record.unknown_sends(rec, rec.staged.epoch, PUT) == 0 then return nil, err end
-  return nil, errors.new {
-    kind = "pending", outcome = "unknown", operation = PUT, cause = err,
-    attempts = #rec.sends, reason = err and err.reason,
-    message = ("the password change of %s was sent and not answered (%s)"):format(entry.user, err and err.message or "?"),
-    hint = "the sent password is in the store; `crdbcloud rotate resume` sends the same one again and settles it",
-    retryable = true,
-  }
-end
-
--- One recorded send. Returns the action that follows and the error, if any.
-local function send_once(ctx, entry, deadline)
-  local rec = entry.rec
-  local earlier = record.may_be_live(rec)
-  ctx:progress { step = "send", user = rec.user, text = "changing the password", epoch = rec.staged.epoch }
-  local value, err, where = entry:send {
-    op = PUT, state = "intent", epoch = rec.staged.epoch, password = rec.staged.password, deadline = deadline,
-  }
-  if where then return where, err end
-  return decide.after_send {
-    outcome = value and "applied" or err.outcome or "unknown",
-    reason = err and err.reason,
-    kind = err and err.kind,
-    earlier = earlier,
-    unknown = record.unknown_sends(entry.rec, rec.staged.epoch, PUT) > 0,
-  }, err
-end
-
-local function applied(entry, how)
-  if not entry:keep(record.move(entry.rec, "applied", { evidence = how, refused = record.NONE })) then
-    return nil, entry.lost
-  end
-  return true
-end
-
--- Ends a send that will get no definite answer from the API now.
-local function settle_by_login(ctx, entry, err)
-  local unknown = record.unknown_sends(entry.rec, entry.rec.staged.epoch, PUT) > 0
-  if (unknown or err.reason == "must_differ") and probe_staged(ctx, entry) then
-    return applied(entry, "login")
-  end
-  local ok, store_err = entry:save(entry.rec)
-  if not ok then return nil, store_err end
-  return unfinished(entry, err)
-end
-
---- INTENT and SEND: sends the staged bytes until the answer is definite or the
---- time of the operation is over.
----@return true|nil
----@return crdbcloud.error|nil err outcome "unknown" when a send stayed unanswered
-function M.send(ctx, entry)
-  local deadline = ctx:monotonic() + ctx.cloud.config.deadline
-  local attempt = 0
-  while true do
-    attempt = attempt + 1
-    local action, err = send_once(ctx, entry, deadline)
-    if action == "applied" then return applied(entry, "answer") end
-    if action == "restage" then
-      local ok, stage_err = restage(ctx, entry, err)
-      if not ok then return nil, stage_err end
-    elseif action == "gone" then
-      return mark_gone(ctx, entry, err)
-    elseif action == "store" then
-      -- A record that another run has changed, or a lost lease, is about this user only.
-      if err.kind == "store" then ctx.stop = err end
-      if err.reason == "version" then return nil, err end
-      return unfinished(entry, err)
-    elseif action == "stop_run" or action == "stop_cluster" then
-      ctx.stop = err
-      return settle_by_login(ctx, entry, err)
-    elseif action ~= "again" or not ctx:wait_again(entry.user, err, attempt, deadline) then
-      return settle_by_login(ctx, entry, err)
-    end
-  end
-end
+M.stage, M.send = send.stage, send.send
 
 --- VERIFY: logs in with the staged password.
 ---@return string|nil verdict "accepted", or why no proof was to be had
@@ -189,9 +34,6 @@ function M.verify(ctx, entry)
     ctx:progress { step = "verify", user = rec.user, text = "no login possible (" .. verdict .. "); the API's answer stands" }
     return verdict
   end
-  if action == "wrong" then
-    entry:keep(record.amend(rec, { flags = { verify_failed = true } }))
-  end
   local message = action == "wrong" and "%s: the change was answered, but a login with the new password is refused (%s)"
     or "%s: changed, but no login is possible (%s)"
   return nil, errors.new {
@@ -201,31 +43,76 @@ function M.verify(ctx, entry)
   }
 end
 
+-- When the old password may have died: the first send that may have been applied.
+local function first_sent(rec)
+  for _, send_of in ipairs(rec.sends) do
+    if send_of.epoch == rec.staged.epoch and send_of.outcome ~= "rejected" and send_of.outcome ~= "not_sent" then
+      return send_of.at
+    end
+  end
+  return rec.answered_at
+end
+
+-- Passwords kept beside current and previous while something sent may still arrive.
+local function candidates_after(rec, now)
+  if (record.settled_at(rec) or 0) <= now then return record.NONE end
+  local list = record.copy(rec.candidates or {})
+  if rec.previous and rec.current.epoch ~= rec.staged.epoch then
+    list[#list + 1] = { epoch = rec.previous.epoch, password = rec.previous.password }
+  end
+  return #list > 0 and list or record.NONE
+end
+
 --- PROMOTE: the staged password becomes the current one.
+---@param verdict string of the login
+---@return true|nil
+---@return crdbcloud.error|nil another run has overtaken this one
 function M.promote(ctx, entry, verdict)
   local rec = entry.rec
   local now = ctx:now()
-  local previous = record.NONE
-  if rec.current then
-    previous = { epoch = rec.current.epoch, password = rec.current.password, keep_until = now + ctx.keep_previous }
+  local staged, current = rec.staged, rec.current
+  local previous = rec.previous or record.NONE
+  if current and current.epoch ~= staged.epoch then
+    previous = { epoch = current.epoch, password = current.password, keep_until = now + ctx.keep_previous }
   end
-  local settled = (record.settled_at(rec) or 0) <= now
+  local unsettled = record.settled_at(rec)
   local kept = entry:keep(record.move(rec, "promoted", {
     current = {
-      epoch = rec.staged.epoch, password = rec.staged.password, set_at = now,
-      verified = verdict == "accepted" and true or verdict, evidence = rec.evidence,
+      epoch = staged.epoch, password = staged.password, set_at = now, staged_at = staged.created_at,
+      verified = verdict == "accepted" and true or verdict, evidence = rec.evidence, reason = staged.reason,
+      sent_at = first_sent(rec), answered_at = rec.answered_at,
     },
     previous = previous,
-    staged = record.NONE,
-    bootstrap = record.NONE,
-    creating = record.NONE,
-    evidence = record.NONE,
-    strict = record.NONE,
-    candidates = settled and record.NONE or rec.candidates,
+    staged = record.NONE, bootstrap = record.NONE, creating = record.NONE, evidence = record.NONE,
+    answered_at = record.NONE, strict = record.NONE,
+    candidates = candidates_after(rec, now),
+    -- An emergency does not wait for what was sent before it: it sends again afterwards.
+    resend_at = ctx.emergency and unsettled and unsettled > now and unsettled or record.NONE,
     flags = {},
   }))
   if kept then return true end
   return nil, entry.lost
+end
+
+-- What the record remembers of this epoch; newest last.
+local function remembered(ctx, rec, published_at, names)
+  local current, unanswered, sends = rec.current, 0, 0
+  for _, one in ipairs(rec.sends) do
+    if one.epoch == current.epoch then
+      sends = sends + 1
+      if one.outcome == nil or one.outcome == "unknown" then unanswered = unanswered + 1 end
+    end
+  end
+  local list = record.copy(rec.history or {})
+  local last = list[#list]
+  if last and last.epoch == current.epoch then list[#list] = nil end
+  list[#list + 1] = {
+    epoch = current.epoch, run_id = ctx.run_id, operation = ctx.operation, by = ctx.by, reason = current.reason,
+    staged_at = current.staged_at, sent_at = current.sent_at, answered_at = current.answered_at, evidence = current.evidence,
+    sends = sends, unanswered = unanswered, verified = current.verified, published_at = published_at, sinks = names,
+  }
+  while #list > HISTORY do table.remove(list, 1) end
+  return list
 end
 
 --- PUBLISH: writes the sinks that do not have this epoch yet, each with its mark.
@@ -233,9 +120,10 @@ end
 ---@return crdbcloud.error|nil err kind "sink", outcome "applied"
 function M.publish(ctx, entry)
   local rec = entry.rec
-  local marks, failed = record.copy(rec.published), nil
+  local marks, names, failed = record.copy(rec.published), {}, nil
   local credential
-  for _, sink in ipairs(ctx:sinks_of(rec.user, rec)) do
+  for i, sink in ipairs(ctx:sinks_of(rec.user, rec)) do
+    names[i] = sink.name
     if marks[sink.name] ~= rec.current.epoch then
       credential = credential or ctx:credential(rec, rec.current)
       local ok, err = sink:publish(credential)
@@ -252,7 +140,10 @@ function M.publish(ctx, entry)
     failed.outcome, failed.exit = "applied", 6
     return nil, failed
   end
-  local changes = { published = marks, flags = {} }
+  local at = ctx.clock.time()
+  local changes = { published = marks, flags = {}, history = remembered(ctx, rec, at, names), hook = ctx:hook_mark(rec) }
+  -- How long plain sinks held a password that no longer logged in.
+  entry.window = #names > 0 and rec.current.sent_at and math.max(0, at - rec.current.sent_at) or nil
   if not entry:keep(rec.state == "promoted" and record.move(rec, "idle", changes) or record.amend(rec, changes)) then
     return nil, entry.lost
   end
@@ -272,6 +163,33 @@ function M.retire(ctx, entry)
   return entry:save(record.amend(rec, changes))
 end
 
+-- Two refusals in a row, the second after the same bytes were sent again: somebody
+-- else sets this password. It is told, not fought.
+local function contested(ctx, entry, err)
+  local rec = entry.rec
+  local now, recent = ctx:now(), {}
+  for _, at in ipairs(rec.contested_at or {}) do
+    if now - at < HOUR then recent[#recent + 1] = at end
+  end
+  recent[#recent + 1] = now
+  local verdict = rec.current and rec.current.epoch ~= rec.staged.epoch and ctx:probe(rec, rec.current.password)
+  local back = verdict == "accepted"
+  entry:keep(record.amend(rec, { flags = { verify_failed = true, contested = not back or nil }, contested_at = recent }))
+  err.message = err.message .. (back and "; the one before it logs in" or "; somebody else has set another")
+  err.hint = back and err.hint
+    or "find out who changes it (another tool, a person), then `crdbcloud rotate resume` or rotate_password"
+  return nil, err
+end
+
+-- Somebody who sets it again and again is not fought more than twice an hour.
+local function may_send_again(ctx, rec)
+  local n = 0
+  for _, at in ipairs(rec.contested_at or {}) do
+    if ctx:now() - at < HOUR then n = n + 1 end
+  end
+  return n < 2
+end
+
 -- From "applied" to "promoted". A login refused after a definite answer is met
 -- once with the same bytes again: an earlier request may have arrived late.
 local function prove(ctx, entry, guard)
@@ -286,7 +204,8 @@ local function prove(ctx, entry, guard)
       if not ok then return nil, promote_err end
       return verdict
     end
-    if round == 2 or err.reason ~= "wrong_password" then return nil, err end
+    if err.reason ~= "wrong_password" then return nil, err end
+    if round == 2 or not may_send_again(ctx, entry.rec) then return contested(ctx, entry, err) end
     local ok, send_err = M.send(ctx, entry)
     if not ok then return nil, send_err end
   end
@@ -321,6 +240,16 @@ function M.finish(ctx, entry, guard)
     }
   end
   return verdict
+end
+
+--- Sends the current password once more, when something sent before it has had
+--- the time to arrive after it.
+---@return string|nil verdict
+---@return crdbcloud.error|nil
+function M.resend(ctx, entry)
+  local ok, err = send.again(ctx, entry)
+  if not ok then return nil, err end
+  return M.finish(ctx, entry)
 end
 
 return M
