@@ -79,6 +79,13 @@ describe("crdbcloud.privileges on CockroachDB", function()
     model:grant("shop", "public", "orders", "table", "public", "SELECT")
     model:grant("shop", "public", "orders", "table", "staff", "SELECT")
     assert.same({}, granted { "shop" })
+    assert.same({}, privileges.inspect(sql, "nobody_here", { databases = { "shop" } }).grants)
+  end)
+
+  it("says in which schemas everybody may create", function()
+    model:grant("shop", "public", nil, "schema", "public", "CREATE")
+    model:grant("shop", "other", nil, "schema", "public", "USAGE")
+    assert.same({ "shop.public" }, privileges.inspect(sql, "app", { databases = { "shop" } }).public_create)
   end)
 
   it("understands the columns of older servers, too", function()
@@ -121,10 +128,22 @@ describe("crdbcloud.privileges on CockroachDB", function()
     assert.same({ revoked = { "admin", "boss", "ADMIN OPTION FOR staff", "CREATEROLE", "CREATELOGIN" } }, privileges.demote(sql, "app"))
     assert.same({
       'REVOKE "admin" FROM "app"', 'REVOKE "boss" FROM "app"', 'REVOKE ADMIN OPTION FOR "staff" FROM "app"',
-      'ALTER ROLE "app" WITH NOCREATEROLE NOCREATELOGIN', 'REVOKE SYSTEM ALL FROM "app"',
+      'ALTER ROLE "app" WITH NOCREATEROLE NOCREATELOGIN', 'REVOKE SYSTEM CREATEROLE FROM "app"',
     }, model:changes())
     local found = privileges.inspect(sql, "app")
     assert.same({ false, false, false, { "staff" } }, { found.admin, found.createrole, found.createlogin, found.roles })
+  end)
+
+  it("takes all system privileges where they are one", function()
+    model.system.a = { grantee = "app", privilege_type = "ALL" }
+    assert.same({ revoked = { "CREATEROLE", "CREATELOGIN" } }, privileges.demote(sql, "app"))
+    assert.same({ 'ALTER ROLE "app" WITH NOCREATEROLE NOCREATELOGIN', 'REVOKE SYSTEM ALL FROM "app"' }, model:changes())
+  end)
+
+  it("goes home also when home is no database", function()
+    model.current = "nowhere"
+    assert(privileges.apply(sql, { database = "shop", preset = "readonly" }, { user = "app" }))
+    assert.equal("", model.current)
   end)
 
   it("errs when the user is still an admin afterwards", function()

@@ -103,6 +103,11 @@ describe("crdbcloud.privileges.plan", function()
     assert.same({ [2] = "shop", [3] = "shop", [4] = "shop", [5] = "shop", [6] = "shop" }, raw.databases)
   end)
 
+  it("encodes as a plain list", function()
+    local _, raw = statements({ database = "shop", preset = "readonly" }, { user = "app" })
+    assert.matches('^%["GRANT CONNECT', require("cjson").encode(raw))
+  end)
+
   it("keeps statements of two databases apart that read the same on PostgreSQL", function()
     local _, raw = statements({ { database = "a", preset = "readonly", future = false, sequences = false },
       { database = "b", preset = "readonly", future = false, sequences = false } }, { user = "app", dialect = "postgresql" })

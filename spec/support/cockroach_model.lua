@@ -91,8 +91,10 @@ local ANSWERS = {
     for _, row in ipairs(values(self.system)) do rows[#rows + 1] = { name = row.grantee, privilege = row.privilege_type } end
     return rows
   end },
-  { "%[SHOW GRANTS FOR (\"[^\"]*\")%] WHERE grantee = '([^']*)'", function(self, _, user)
-    return values(self.grants, function(row) return row.database_name == self.current and row.grantee == user end)
+  { "^SELECT %* FROM %[SHOW GRANTS FOR (\"[^\"]*\")%]$", function(self, user)
+    -- What comes through roles and public is shown too.
+    if not self.roles[bare(user)] then return fail(("role/user %s does not exist"):format(user)) end
+    return values(self.grants, function(row) return row.database_name == self.current end)
   end },
   { "%[SHOW DEFAULT PRIVILEGES FOR GRANTEE (\"[^\"]*\") IN SCHEMA (\"[^\"]*\")%]", function(self, user, schema)
     return values(self.defaults, function(row)
@@ -196,7 +198,12 @@ end
 local function change(self, text)
   local database = text:match '^USE (".*")$'
   if database then
+    if not self.databases[bare(database)] then return fail(("database %s does not exist"):format(database)) end
     self.current = bare(database)
+    return true
+  end
+  if text == "SET database = ''" then
+    self.current = ""
     return true
   end
   if text:find "^ALTER DEFAULT" then return alter_default(self, text) end
@@ -205,10 +212,11 @@ local function change(self, text)
     for option in options:gmatch "NO(%u+)" do self.roles[bare(user)] = self.roles[bare(user)]:gsub(option, "") end
     return true
   end
-  user = text:match '^REVOKE SYSTEM ALL FROM (".-")$'
-  if user then
+  local list
+  list, user = text:match '^REVOKE SYSTEM ([%u, ]+) FROM (".-")$'
+  if list then
     for key, row in pairs(self.system) do
-      if row.grantee == bare(user) then self.system[key] = nil end
+      if row.grantee == bare(user) and list:find(row.privilege_type, 1, true) then self.system[key] = nil end
     end
     return true
   end

@@ -175,12 +175,12 @@ function M.apply(sql, deadline, list, given)
     "the SQL user may lack the right to grant it: use a member of admin", "applied")
 end
 
-local function own_statements(dialect, user, own)
+-- CREATEROLE and CREATELOGIN exist on CockroachDB as role options and as system privileges.
+local function own_statements(user, own, system)
   local list, options_off = {}, {}
   for _, name in ipairs(own) do options_off[#options_off + 1] = "NO" .. name end
   if #own > 0 then list[1] = ("ALTER ROLE %s WITH %s"):format(user, table.concat(options_off, " ")) end
-  -- The same two exist on CockroachDB as system privileges, and ALL includes them.
-  if #own > 0 and dialect == "cockroachdb" then list[2] = ("REVOKE SYSTEM ALL FROM %s"):format(user) end
+  if system then list[#list + 1] = ("REVOKE SYSTEM %s FROM %s"):format(table.concat(system, ", "), user) end
   return list
 end
 
@@ -216,7 +216,7 @@ function M.demote(sql, deadline, user)
     statements[#statements + 1] = ("REVOKE ADMIN OPTION FOR %s FROM %s"):format(quote.identifier(role), quoted)
     revoked[#revoked + 1] = "ADMIN OPTION FOR " .. role
   end
-  for _, text in ipairs(own_statements(dialect, quoted, wanted.own)) do statements[#statements + 1] = text end
+  for _, text in ipairs(own_statements(quoted, wanted.own, graph.traits[user].system)) do statements[#statements + 1] = text end
   for _, name in ipairs(wanted.own) do revoked[#revoked + 1] = name end
   for _, text in ipairs(statements) do
     local ok

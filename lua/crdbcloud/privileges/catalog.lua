@@ -67,11 +67,12 @@ function M.graph(sql, deadline, dialect)
   -- A server that does not know the statement has no such privileges.
   if not rows and err.sqlstate ~= "42601" then return nil, err end
   for _, row in ipairs(rows or {}) do
-    local traits = graph.traits[row.name]
-    local all = row.privilege == "ALL"
-    if traits then
-      traits.createrole = traits.createrole or all or row.privilege == "CREATEROLE"
-      traits.createlogin = traits.createlogin or all or row.privilege == "CREATELOGIN"
+    local traits, privilege = graph.traits[row.name], row.privilege
+    if traits and (privilege == "ALL" or privilege == "CREATEROLE" or privilege == "CREATELOGIN") then
+      traits.createrole = traits.createrole or privilege ~= "CREATELOGIN"
+      traits.createlogin = traits.createlogin or privilege ~= "CREATEROLE"
+      traits.system = traits.system or {}
+      traits.system[#traits.system + 1] = privilege
     end
   end
   return graph
@@ -83,7 +84,7 @@ end
 function M.databases(sql, deadline)
   local rows, err = run.query(sql, deadline, [[
     SELECT datname AS name FROM pg_catalog.pg_database
-     WHERE NOT datistemplate AND datname NOT IN ('system', 'crdb_internal') ORDER BY 1]])
+     WHERE NOT datistemplate AND datallowconn AND datname NOT IN ('system', 'crdb_internal') ORDER BY 1]])
   if not rows then return nil, err end
   local list = {}
   for i, row in ipairs(rows) do list[i] = row.name end
@@ -106,10 +107,10 @@ end
 ---@param sql crdbcloud.sql
 ---@param deadline number
 ---@param database string its name
----@return crdbcloud.privileges.objects|nil objects with schemas = {name = owner}
+---@return crdbcloud.privileges.objects|nil objects with schemas = {name = owner}, and public_create still empty
 ---@return crdbcloud.error|nil
 function M.objects(sql, deadline, database)
-  local out = { tables = {}, sequences = {}, owned = {}, schemas = {} }
+  local out = { tables = {}, sequences = {}, owned = {}, schemas = {}, public_create = {} }
   local rows, err = run.query(sql, deadline, [[
     SELECT r.rolname AS owner FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
      WHERE d.datname = $1]], database)
@@ -186,8 +187,13 @@ local POSTGRESQL_GRANTS = [[
     JOIN pg_catalog.pg_roles r ON r.oid = d.defaclrole, aclexplode(d.defaclacl) a
    WHERE a.grantee = u.oid AND d.defaclrole <> u.oid]]
 
-local function postgresql_grants(sql, deadline, user, database)
-  local rows, err = run.query(sql, deadline, POSTGRESQL_GRANTS, user)
+local function postgresql_grants(sql, deadline, user, database, objects)
+  local rows, err = run.query(sql, deadline, [[
+    SELECT n.nspname AS name FROM pg_catalog.pg_namespace n, aclexplode(n.nspacl) a
+     WHERE a.grantee = 0 AND a.privilege_type = 'CREATE' ORDER BY 1]])
+  if not rows then return nil, err end
+  for i, row in ipairs(rows) do objects.public_create[i] = row.name end
+  rows, err = run.query(sql, deadline, POSTGRESQL_GRANTS, user)
   if not rows then return nil, err end
   local list = {}
   for i, row in ipairs(rows) do
@@ -202,15 +208,17 @@ end
 -- SHOW GRANTS FOR names what came through roles and public too; the grantee column tells them apart.
 local function cockroachdb_grants(sql, deadline, user, database, objects)
   local name, list = quote.identifier(user), {}
-  local rows, err = run.query(sql, deadline, ("SELECT * FROM [SHOW GRANTS FOR %s] WHERE grantee = $1"):format(name), user)
+  local rows, err = run.query(sql, deadline, ("SELECT * FROM [SHOW GRANTS FOR %s]"):format(name))
   if not rows then return nil, err end
   for _, row in ipairs(rows) do
-    local object = row.object_name or row.relation_name
+    local object, privilege = row.object_name or row.relation_name, row.privilege_type
     local kind = row.object_type or (object and "table") or (row.schema_name and "schema") or "database"
     if kind == "table" and (objects.sequences[row.schema_name] or {})[object] then kind = "sequence" end
-    list[#list + 1] = {
-      on = kind, database = database, schema = row.schema_name, name = object, privilege = row.privilege_type,
-    }
+    if row.grantee == user then
+      list[#list + 1] = { on = kind, database = database, schema = row.schema_name, name = object, privilege = privilege }
+    elseif row.grantee == "public" and kind == "schema" and (privilege == "CREATE" or privilege == "ALL") then
+      objects.public_create[#objects.public_create + 1] = row.schema_name
+    end
   end
   local places = { false }
   for schema in pairs(objects.schemas) do places[#places + 1] = schema end
@@ -229,11 +237,14 @@ local function cockroachdb_grants(sql, deadline, user, database, objects)
 end
 
 --- Direct grants of a user in the current database of the connection.
----@param objects crdbcloud.privileges.objects of that database
+---@param objects crdbcloud.privileges.objects of that database; public_create is filled with the schemas in which
+---  everybody may create things (on CockroachDB as far as the server shows what comes through public)
+---@param exists boolean the user does; CockroachDB refuses to be asked about one that does not
 ---@return table[]|nil single grants
 ---@return crdbcloud.error|nil
-function M.grants(sql, deadline, dialect, user, database, objects)
-  if dialect == "postgresql" then return postgresql_grants(sql, deadline, user, database) end
+function M.grants(sql, deadline, dialect, user, database, objects, exists)
+  if dialect == "postgresql" then return postgresql_grants(sql, deadline, user, database, objects) end
+  if not exists then return {} end
   return cockroachdb_grants(sql, deadline, user, database, objects)
 end
 

@@ -84,7 +84,8 @@ end
 ---@param given {databases: string[]|"all"|nil, timeout: crdbcloud.duration?}|nil databases: where to look for grants and
 ---  owned objects; without it only roles and options are looked at, which costs two or three queries
 ---@return table|nil {exists, login, admin, admin_direct, admin_via = {role, ...}, admin_option, createrole, createlogin,
----  superuser, roles = {...}, grants = {...}, owns = {...}}
+---  superuser, roles = {...}, grants = {...}, owns = {...}, public_create = {"shop.public", ...}}; public_create: where
+---  everybody may create tables, this user too (REVOKE CREATE ON SCHEMA ... FROM public would change that for all users)
 ---@return crdbcloud.error|nil
 function M.inspect(sql, user, given)
   check_sql(sql, "privileges.inspect")
@@ -162,6 +163,14 @@ function M.cancel_sessions(sql, user, given)
   local opts = options.check({ timeout = "limit" }, given, "privileges.cancel_sessions")
   opts.timeout = opts.timeout or 30
   return require("crdbcloud.privileges.sessions").cancel(sql, deadline_of(opts), check_user(user, "privileges.cancel_sessions"))
+end
+
+--- The statement that ends a user's sessions, for a person to run where we may not.
+---@param user string
+---@param dialect crdbcloud.dialect? default "cockroachdb"
+---@return string
+function M.cancel_statement(user, dialect)
+  return require("crdbcloud.privileges.sessions").statement(check_user(user, "privileges.cancel_statement"), dialect)
 end
 
 return M

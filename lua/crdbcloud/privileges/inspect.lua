@@ -60,7 +60,7 @@ end
 ---@param given {databases: string[]|"all"|nil, owned_by_tables: table<string, table<string, string[]>>?} none: roles only;
 ---  owned_by_tables: database -> schema -> tables whose own sequences are wanted
 ---@return table|nil {exists, login, admin, admin_direct, admin_via, admin_option, createrole, createlogin, superuser,
----  roles, grants, owns, objects, graph, dialect}
+---  roles, grants, owns, public_create, user, dialect}, and, not shown, objects and graph
 ---@return crdbcloud.error|nil
 function M.inspect(sql, deadline, user, given)
   local dialect, err = sql:dialect()
@@ -69,7 +69,9 @@ function M.inspect(sql, deadline, user, given)
   graph, err = catalog.graph(sql, deadline, dialect)
   if not graph then return nil, err end
   local out = roles.describe(graph, user)
-  out.user, out.graph, out.dialect, out.grants, out.owns, out.objects = user, graph, dialect, {}, {}, {}
+  out.user, out.dialect, out.grants, out.owns, out.public_create = user, dialect, {}, {}, {}
+  -- Behind a metatable: what printing and encoding should not show.
+  setmetatable(out, { __index = { graph = graph, objects = {} } })
   local list = given.databases or {}
   if list == "all" then
     list, err = catalog.databases(sql, deadline)
@@ -87,11 +89,12 @@ function M.inspect(sql, deadline, user, given)
       end
       out.objects[database] = objects
       for _, owned in ipairs(owned_by(user, database, objects)) do out.owns[#out.owns + 1] = owned end
-      if not out.exists then return true end
       local found
-      found, why = catalog.grants(conn, deadline, dialect, user, database, objects)
-      for _, grant in ipairs(found or {}) do out.grants[#out.grants + 1] = grant end
-      return found and true, why
+      found, why = catalog.grants(conn, deadline, dialect, user, database, objects, out.exists)
+      if not found then return nil, why end
+      for _, grant in ipairs(found) do out.grants[#out.grants + 1] = grant end
+      for _, schema in ipairs(objects.public_create) do out.public_create[#out.public_create + 1] = database .. "." .. schema end
+      return true
     end)
     if not done then return nil, err end
   end

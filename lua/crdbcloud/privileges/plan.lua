@@ -12,6 +12,7 @@ local grants = require "crdbcloud.privileges.grants"
 
 local M = {}
 
+-- A list of statements is a plain list to whoever prints or encodes it; what goes with it stands behind a metatable.
 ---@class crdbcloud.privileges.statements: {[integer]: string}
 ---@field databases table<integer, string> statement -> database it must run in; none: anywhere
 ---@field uses table<integer, string> statement -> database that it makes the current one (CockroachDB)
@@ -20,7 +21,8 @@ local Plan = {}
 Plan.__index = Plan
 
 local function new_plan(dialect)
-  return setmetatable({ list = { databases = {}, uses = {} }, dialect = dialect, seen = {} }, Plan)
+  local list = setmetatable({}, { __index = { databases = {}, uses = {} } })
+  return setmetatable({ list = list, dialect = dialect, seen = {} }, Plan)
 end
 
 -- Adds a statement once; database: where it must run on a server that cannot cross databases.

@@ -23,6 +23,18 @@ local WAYS = {
   },
 }
 
+--- The statement that ends a user's sessions, for a person to run.
+---@param user string folded
+---@param dialect crdbcloud.dialect?
+---@return string
+function M.statement(user, dialect)
+  if dialect == "postgresql" then
+    return ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"):format(quote.literal(user))
+  end
+  return ("CANCEL SESSIONS IF EXISTS (SELECT session_id FROM [SHOW CLUSTER SESSIONS] WHERE user_name = %s)"):format(
+    quote.literal(user))
+end
+
 --- Ends all sessions of the user but the one that asks, until none is left.
 ---@param sql crdbcloud.sql
 ---@param deadline number

@@ -241,7 +241,7 @@ function Sql:use(name)
   if not self._home then
     local home, err = self:current_database()
     if err then return nil, err end
-    self._home = home
+    self._home = home or ""
   end
   local rows, err = self:query("USE " .. require("crdbcloud.sql.quote").identifier(name))
   if not rows then return nil, err end
@@ -249,10 +249,19 @@ function Sql:use(name)
   return true
 end
 
---- Goes back to the database of the login.
+--- Goes back to the database of the login, which on CockroachDB need not exist.
+---@return true|nil
+---@return crdbcloud.error|nil
 function Sql:use_home()
   if not self._using then return true end
-  return self:use(self._home)
+  if self._home ~= "" then
+    local ok, err = self:use(self._home)
+    if ok or err.sqlstate ~= "3D000" then return ok, err end
+  end
+  local rows, err = self:query "SET database = ''"
+  if not rows then return nil, err end
+  self._using = nil
+  return true
 end
 
 --- A connection to another database of the same server: this one on CockroachDB, which reaches all of them; a login of
@@ -304,7 +313,7 @@ end
 --- Closes it and the ones made by `database`; a connection of another library stays open, it belongs to its maker.
 function Sql:close()
   local backend = self._backend
-  self._backend = nil
+  self._backend, self._reopen, self._sibling = nil, nil, nil -- the last two hold the password
   for name, sibling in pairs(self._siblings) do
     self._siblings[name] = nil
     sibling:close()
