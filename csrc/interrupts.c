@@ -20,8 +20,10 @@ bool crdb_interrupts(bool on) {
         return true;
     if (!on) {
         atomic_store(&installed, false);
-        return sigaction(SIGINT, &previous_int, NULL) == 0 &&
-               sigaction(SIGTERM, &previous_term, NULL) == 0;
+        bool restored = sigaction(SIGINT, &previous_int, NULL) == 0 &&
+                        sigaction(SIGTERM, &previous_term, NULL) == 0;
+        atomic_store(&count, 0); /* who no longer counts is not interrupted */
+        return restored;
     }
     atomic_store(&count, 0);
     atomic_store(&last_signal, 0);

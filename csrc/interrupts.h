@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-/* Installs the handlers and sets the count to 0, or puts back those found then.
+/* Installs the handlers, or puts back those found then; either sets the count to 0.
  * Doing either twice changes nothing. Not for two threads at a time. */
 bool crdb_interrupts(bool on);
 
