@@ -1,81 +1,15 @@
 /*
- * lua_document.c - documents that hold secrets: record files, password files, JSON.
+ * lua_document.c - documents that hold secrets: password files, JSON.
  *
  * In each function the userdata that will own the result is pushed before there
  * is a result; borrowed bytes stay on the stack while they are used.
  */
-#include <stdbool.h>
-#include <string.h>
-
 #include "json_take.h"
 #include "lua_check.h"
 #include "lua_scratch.h"
 #include "lua_secret.h"
 #include "lua_system.h"
 #include "pgpass.h"
-#include "record_file.h"
-
-/* Fills the record from the table {name = secret} at idx. Each secret is left in
- * the table alone: it is borrowed while the table stays on the stack. */
-static void check_record_secrets(lua_State *L, int idx, struct crdb_record *record) {
-    if (!lua_istable(L, idx))
-        crdb_raise_type(L, idx, "secrets", "a table of secrets");
-    lua_pushnil(L);
-    while (lua_next(L, idx)) {
-        size_t len;
-        const char *name = crdb_check_string(L, -2, "secrets: name", &len);
-        if (!crdb_record_name_valid(name, len))
-            luaL_error(
-                L, "secrets: expected names of 1 to %d of the characters a-z, 0-9 and _, got '%s'",
-                (int)CRDB_RECORD_NAME_MAX, name);
-        if (record->count == CRDB_RECORD_SECRETS_MAX)
-            luaL_error(L, "secrets: expected at most %d", (int)CRDB_RECORD_SECRETS_MAX);
-        struct crdb_secret *secret = crdb_test_secret(L, -1);
-        if (!secret)
-            luaL_error(L, "secrets: expected '%s' to be a secret, got %s", name,
-                       luaL_typename(L, -1));
-        struct crdb_record_secret *s = &record->secrets[record->count++];
-        memcpy(s->name, name, len + 1);
-        s->bytes = (const char *)crdb_secret_bytes(secret);
-        s->length = crdb_secret_length(secret);
-        lua_pop(L, 1);
-    }
-}
-
-/* core.record_encode(meta, {name = secret}) -> secret */
-static int record_encode(lua_State *L) {
-    crdb_check_count(L, 2);
-    struct crdb_record record = {0};
-    record.meta = crdb_check_string(L, 1, "meta", &record.meta_length);
-    lua_settop(L, 2);
-    check_record_secrets(L, 2, &record);
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
-    struct crdb_buffer b = {0};
-    crdb_record_encode(&record, &b);
-    crdb_scratch_to_secret(L, slot, &b);
-    return 1;
-}
-
-/* core.record_decode(secret) -> meta, {name = secret} | nil, message, code; codes: see record_file.h */
-static int record_decode(lua_State *L) {
-    crdb_check_count(L, 1);
-    size_t len;
-    const char *file = crdb_check_bytes(L, 1, "record", &len);
-    struct crdb_record record;
-    struct crdb_failure f;
-    if (!crdb_record_decode(file, len, &record, &f))
-        return crdb_push_failure(L, &f);
-    lua_pushlstring(L, record.meta, record.meta_length);
-    lua_newtable(L);
-    for (size_t i = 0; i < record.count; i++) {
-        struct crdb_secret **slot = crdb_push_secret_slot(L);
-        *slot = crdb_secret_copy(record.secrets[i].bytes, record.secrets[i].length);
-        if (!*slot)
-            return crdb_raise_no_memory(L);
-        lua_setfield(L, -2, record.secrets[i].name);
-    }
-    return 2;
-}
 
 /* Leaves the field's value on the stack, as the entry points into it. */
 static void check_pgpass_field(lua_State *L, int idx, const char *name, const char **bytes,
@@ -163,8 +97,6 @@ static int json_take(lua_State *L) {
 }
 
 const luaL_Reg crdb_document_functions[] = {
-    {"record_encode", record_encode},
-    {"record_decode", record_decode},
     {"pgpass_update", pgpass_update},
     {"json_take", json_take},
     {NULL, NULL},

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "decode.h"
 #include "encode.h"
 #include "lua_check.h"
 #include "lua_scratch.h"
@@ -73,6 +74,28 @@ static int encode(lua_State *L) {
     return 1;
 }
 
+/* secret:decode(form) -> secret | nil, message; form: hex or base64 */
+static int decode(lua_State *L) {
+    crdb_check_count(L, 2);
+    struct crdb_secret *s = crdb_check_secret(L, 1);
+    const char *form = crdb_check_string(L, 2, "form", NULL);
+    bool hex = strcmp(form, "hex") == 0;
+    if (!hex && strcmp(form, "base64") != 0)
+        return luaL_error(L, "form: expected hex or base64, got '%s'", form);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    struct crdb_buffer b = {0};
+    bool read = (hex ? crdb_decode_hex : crdb_decode_base64)(&b, crdb_secret_bytes(s),
+                                                             crdb_secret_length(s));
+    if (!read && !b.failed) {
+        crdb_buffer_free(&b);
+        lua_pushnil(L);
+        lua_pushfstring(L, "the secret is no %s", hex ? "hexadecimal" : "base64");
+        return 2;
+    }
+    crdb_scratch_to_secret(L, slot, &b);
+    return 1;
+}
+
 /* secret:close(), __gc, __close: lets go of the bytes; a second time does nothing. */
 static int release(lua_State *L) {
     struct crdb_secret **slot = luaL_checkudata(L, 1, CRDB_SECRET_TYPE);
@@ -102,7 +125,8 @@ static int concat(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"reveal", reveal}, {"equals", equals}, {"encode", encode}, {"close", release}, {NULL, NULL},
+    {"reveal", reveal}, {"equals", equals}, {"encode", encode},
+    {"decode", decode}, {"close", release}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -8,8 +8,12 @@
 #include "encode.h"
 
 static const char magic[] = "crdbcloud-record ";
+static const char plain[] = "plain", sealed[] = "aes-256-gcm:";
 enum {
     MAGIC_LENGTH = sizeof magic - 1,
+    PLAIN_LENGTH = sizeof plain - 1,
+    SEALED_LENGTH = sizeof sealed - 1,
+    LINE_MAX_LENGTH = 128,                       /* of "secret NAME FORM LENGTH" */
     HASH_LINE = 7 + 2 * SHA256_DIGEST_LENGTH + 1 /* "sha256 ", digits, line feed */
 };
 
@@ -38,7 +42,7 @@ static bool append_hash(struct crdb_buffer *out, const void *bytes, size_t len) 
 
 bool crdb_record_encode(struct crdb_record *record, struct crdb_buffer *out) {
     size_t start = out->length;
-    char line[64 + CRDB_RECORD_NAME_MAX];
+    char line[LINE_MAX_LENGTH];
     qsort(record->secrets, record->count, sizeof *record->secrets, by_name);
     snprintf(line, sizeof line, "%s1\nmeta %zu\n", magic, record->meta_length);
     crdb_buffer_text(out, line);
@@ -46,7 +50,8 @@ bool crdb_record_encode(struct crdb_record *record, struct crdb_buffer *out) {
     crdb_buffer_text(out, "\n");
     for (size_t i = 0; i < record->count; i++) {
         const struct crdb_record_secret *s = &record->secrets[i];
-        snprintf(line, sizeof line, "secret %s plain %zu\n", s->name, s->length);
+        snprintf(line, sizeof line, "secret %s %s%s %zu\n", s->name, s->key_id[0] ? sealed : plain,
+                 s->key_id, s->length);
         crdb_buffer_text(out, line);
         crdb_buffer_append(out, s->bytes, s->length);
         crdb_buffer_text(out, "\n");
@@ -152,6 +157,17 @@ static bool check_hash(struct reader *r, const char *file, size_t len, struct cr
     return true;
 }
 
+/* "plain" or "aes-256-gcm:" and the id of a key. */
+static bool read_form(struct crdb_record_secret *s, const char *form, size_t len) {
+    memset(s->key_id, 0, sizeof s->key_id);
+    if (len == PLAIN_LENGTH && memcmp(form, plain, len) == 0)
+        return true;
+    if (len != SEALED_LENGTH + CRDB_SEAL_ID || memcmp(form, sealed, SEALED_LENGTH) != 0)
+        return false;
+    memcpy(s->key_id, form + SEALED_LENGTH, CRDB_SEAL_ID);
+    return strspn(s->key_id, "0123456789abcdef") == CRDB_SEAL_ID;
+}
+
 static bool take_secret(struct reader *r, struct crdb_record *record, struct crdb_failure *f) {
     const char *name, *form;
     size_t name_len, form_len;
@@ -167,8 +183,9 @@ static bool take_secret(struct reader *r, struct crdb_record *record, struct crd
         return foreign(f, "its secrets are out of order");
     if (!take_block(r, &s->bytes, &s->length))
         return foreign(f, "a length is wrong");
-    if (form_len != 5 || memcmp(form, "plain", 5) != 0) {
-        crdb_fail(f, "sealed", "secret %s is sealed (%.*s) and needs its key", s->name,
+    if (!read_form(s, form, form_len)) {
+        crdb_fail(f, "newer",
+                  "secret %s is written in a form that this program does not know: %.*s", s->name,
                   (int)(form_len < 100 ? form_len : 100), form);
         return false;
     }

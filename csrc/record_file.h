@@ -3,14 +3,14 @@
  *
  *   crdbcloud-record 1\n
  *   meta LENGTH\n BYTES \n
- *   secret NAME plain LENGTH\n BYTES \n      (any number, sorted by name)
+ *   secret NAME FORM LENGTH\n BYTES \n       (any number, sorted by name)
  *   sha256 HEX\n                             (end of file)
  *
  * LENGTH is decimal without leading zeros, NAME matches [a-z0-9_]{1,32}, HEX is the
  * lower-case SHA-256 of everything before its line. The checksum finds torn and
  * damaged files; it is no protection against someone who may write there. A
  * file is read whole or refused: no byte may be missing, changed or added.
- * Sealed secrets have another word in place of plain.
+ * FORM is "plain", or "aes-256-gcm:KEYID" for bytes as of seal.h.
  */
 #ifndef CRDB_RECORD_FILE_H
 #define CRDB_RECORD_FILE_H
@@ -20,12 +20,14 @@
 
 #include "buffer.h"
 #include "failure.h"
+#include "seal.h"
 
 enum { CRDB_RECORD_SECRETS_MAX = 32, CRDB_RECORD_NAME_MAX = 32 };
 
 struct crdb_record_secret {
     char name[CRDB_RECORD_NAME_MAX + 1];
-    const char *bytes; /* borrowed */
+    char key_id[CRDB_SEAL_ID + 1]; /* "": plain; else the bytes are sealed with that key */
+    const char *bytes;             /* borrowed */
     size_t length;
 };
 
@@ -45,7 +47,7 @@ bool crdb_record_encode(struct crdb_record *record, struct crdb_buffer *out);
 
 /* Reads a file; the record then points into it. Codes of *f: "torn" (cut short,
  * or the checksum is wrong), "foreign" (not this format), "newer" (a later
- * version of it), "sealed" (whole, but a secret is not in plain form). */
+ * version of it, or a form of secrets that it does not know). */
 bool crdb_record_decode(const void *file, size_t len, struct crdb_record *record,
                         struct crdb_failure *f);
 

@@ -125,12 +125,14 @@ describe("a record file", function()
     assert.matches("format 12", message)
   end)
 
-  it("with a sealed secret says so", function()
-    local meta, message, code = core.record_decode(sealed_with_checksum(
-      "crdbcloud-record 1\nmeta 2\n{}\nsecret current aes-256-gcm:key7 4\nabcd\n"))
-    assert.is_nil(meta)
-    assert.equal("sealed", code)
-    assert.matches("aes%-256%-gcm:key7", message)
+  it("with a secret in a form of a later version is newer, and says which", function()
+    for _, form in ipairs { "aes-256-gcm:key7", "aes-256-gcm:0123456789ABCDEF", "aes-256-gcm:0123456789abcdef0", "xchacha20", "Plain" } do
+      local meta, message, code = core.record_decode(sealed_with_checksum(
+        "crdbcloud-record 1\nmeta 2\n{}\nsecret current " .. form .. " 4\nabcd\n"))
+      assert.is_nil(meta)
+      assert.equal("newer", code)
+      assert.truthy(message:find("does not know: " .. form, 1, true))
+    end
   end)
 
   it("shows no content in the reason for its refusal", function()

@@ -1,44 +1,84 @@
 --- Stores keep credential records and change them by compare-and-swap.
 --
 -- Every store has
---   get(key) -> record, version | nil, err       nil without err: no such record
+--   get(key) -> record, version, form | nil, err nil without err: no such record; form: "clear", "mixed" or a key's id
 --   put(key, record, version) -> version | nil, err   version nil: must not exist yet
 --   list(prefix) -> keys | nil, err              sorted
 --   remove(key, version) -> true | nil, err
 --   lock(key, note) -> lock | nil, err           err.kind "busy" when another run holds it
+--   warnings() -> texts                          what a person should know before trusting it
 --   close()
 -- A lost compare-and-swap is an error of kind "conflict" with reason "version".
+-- A store that several machines use has shared = true. Its locks are leases and have
+--   ensure(seconds) -> true | nil, err           err.reason "lease" when it was lost
 
+local codecs = require "crdbcloud.store.codec"
 local errors = require "crdbcloud.errors"
+local options = require "crdbcloud.options"
 
 local M = {}
 
-local KINDS = { file = "crdbcloud.store.file", memory = "crdbcloud.store.memory" }
+-- Each module has open(url, codec, opts); with shared = true others than us can read it; init(url, opts) makes
+-- what must be there first.
+local KINDS = {
+  file = "crdbcloud.store.file", memory = "crdbcloud.store.memory",
+  postgresql = "crdbcloud.store.sql", postgres = "crdbcloud.store.sql",
+}
+
+local OPTIONS = { store_key_file = "text", plaintext = "boolean", ca_file = "text" }
 
 -- The scheme may be followed by a password; no message shows what comes after it.
 local function scheme_of(url)
   return url:match("^(%a[%w+.-]*):")
 end
 
---- Opens a store by its URL: `file:DIR`, or `memory:` for tests.
----@param url string
----@return table|nil store
----@return crdbcloud.error|nil err
-function M.open(url)
+local function module_of(url)
   if type(url) ~= "string" or url == "" then
-    errors.raise(2, 'store: expected a URL such as "file:/var/lib/crdbcloud", got %s', errors.shown(url))
+    errors.raise("caller", 'store: expected a URL such as "file:/var/lib/crdbcloud", got %s', errors.shown(url))
   end
   local scheme = scheme_of(url)
   local module = scheme and KINDS[scheme]
-  if not module then
-    return nil, errors.new {
-      kind = "invalid_argument",
-      message = scheme and ("store: this version has no store of kind %s:"):format(scheme)
-        or "store: a store is named by a URL with a kind in front",
-      hint = "file:DIR (one host) is the store to use, for example file:/var/lib/crdbcloud",
-    }
-  end
-  return require(module).open(url)
+  if module then return require(module) end
+  return nil, errors.new {
+    kind = "invalid_argument",
+    message = scheme and ("store: this version has no store of kind %s:"):format(scheme)
+      or "store: a store is named by a URL with a kind in front",
+    hint = "file:DIR for one host, for example file:/var/lib/crdbcloud; postgresql://USER@HOST/DATABASE for several",
+  }
+end
+
+--- Opens a store by its URL: `file:DIR`, `postgresql://USER@HOST/DATABASE`, or `memory:` for tests.
+---@param url string
+---@param opts? { store_key_file: string?, plaintext: boolean?, ca_file: string? } store_key_file: keys that seal the
+---  passwords; plaintext: clear ones are read and, without a key, written; ca_file: for TLS
+---@return table|nil store
+---@return crdbcloud.error|nil err
+function M.open(url, opts)
+  opts = options.check(OPTIONS, opts, "store.open", "caller")
+  local module, err = module_of(url)
+  if not module then return nil, err end
+  local codec
+  codec, err = codecs.new(opts)
+  if not codec then return nil, err end
+  return module.open(url, codec, opts)
+end
+
+--- Makes what a store needs before it is first opened: a directory, or tables. Doing it again changes nothing.
+---@param url string
+---@param opts? { ca_file: string? }
+---@return string|nil what was made, or was there
+---@return crdbcloud.error|nil
+function M.init(url, opts)
+  opts = options.check(OPTIONS, opts, "store.init", "caller")
+  local module, err = module_of(url)
+  if not module then return nil, err end
+  if module.init then return module.init(url, opts) end
+  local opened
+  opened, err = module.open(url, codecs.new { plaintext = true }, opts)
+  if not opened then return nil, err end
+  local text = tostring(opened)
+  opened:close()
+  return text .. " is ready"
 end
 
 --- The error of a writing call that was given no store.

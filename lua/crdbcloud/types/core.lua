@@ -23,6 +23,11 @@ function secret:equals(other) end
 ---@return crdbcloud.secret
 function secret:encode(form) end
 
+---@param form "hex"|"base64" that the bytes are text in
+---@return crdbcloud.secret|nil
+---@return string? message
+function secret:decode(form) end
+
 --- Wipes this reference's bytes if it is the last; closing twice is allowed.
 function secret:close() end
 
@@ -187,15 +192,35 @@ function core.terminal_width(fd) end
 
 --- A record file: metadata as JSON, passwords beside it, a checksum at the end.
 ---@param meta string JSON
----@param secrets table<string, crdbcloud.secret> names [a-z_]{1,32}
+---@param secrets table<string, crdbcloud.secret> names [a-z0-9_]{1,32}
+---@param sealing { key: crdbcloud.secret, aad: table<string, string> }? seals each secret; aad: what it is bound to
 ---@return crdbcloud.secret
-function core.record_encode(meta, secrets) end
+function core.record_encode(meta, secrets, sealing) end
 
+--- What stands beside the secrets; opens none.
 ---@param bytes crdbcloud.secret
 ---@return string|nil meta
+---@return table<string, string>|string forms "plain" or the id of a key; or the message
+---@return "torn"|"foreign"|"newer"? code
+function core.record_meta(bytes) end
+
+---@param bytes crdbcloud.secret
+---@param opening { keys: crdbcloud.secret[], aad: table<string, string> }?
+---@return string|nil meta
 ---@return table<string, crdbcloud.secret>|string secrets or message
----@return "torn"|"foreign"|"newer"|"sealed"? code
-function core.record_decode(bytes) end
+---@return "torn"|"foreign"|"newer"|"sealed"|"tampered"? code
+function core.record_decode(bytes, opening) end
+
+--- Reads a file of keys: one a line, 64 hexadecimal digits or base64, "#" before a comment.
+---@param text crdbcloud.secret
+---@return crdbcloud.secret[]|nil keys 32 bytes each
+---@return string? message
+---@return "key"|"empty"|"large"? code
+function core.seal_keys(text) end
+
+---@param key crdbcloud.secret 32 bytes
+---@return string 16 hexadecimal digits
+function core.seal_key_id(key) end
 
 --- One line of a password file replaced or added; all others stay byte for byte.
 ---@param file crdbcloud.secret|nil its content
