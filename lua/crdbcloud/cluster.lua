@@ -232,7 +232,7 @@ local WORKFLOWS = {
   create_app_user = "create_app_user",
   rotate_passwords = "rotate", rotate_password = "rotate", plan_rotation = "rotate",
   resume = "resume", rotation_status = "resume",
-  import_credential = "import_credential",
+  import_credential = "import_credential", rollback_password = "rollback",
 }
 for method, file in pairs(WORKFLOWS) do
   Cluster[method] = function(self, opts)

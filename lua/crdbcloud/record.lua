@@ -34,7 +34,7 @@ M.moves = {
   idle = { "idle", "staged", "posted" }, -- posted: taken over by create_app_user
   staged = { "intent", "idle", "granted" }, -- without INTENT a stage may be discarded
   intent = { "intent", "applied", "staged", "idle", "granted" }, -- the last three: the password was refused
-  applied = { "applied", "intent", "verified", "promoted", "demoted" },
+  applied = { "applied", "intent", "verified", "promoted", "demoted", "idle" }, -- idle: rolled back, kept as a candidate
   verified = { "verified", "promoted", "demoted" },
   promoted = { "promoted", "idle" },
 }
@@ -123,6 +123,7 @@ end
 --- True when the record is in the middle of something that `resume` finishes.
 function M.is_open(rec)
   return rec.state ~= "idle" or rec.flags.unpublished == true or rec.resend_at ~= nil or rec.hook ~= nil
+    or rec.sessions_due == true
 end
 
 --- True from "planned" until the password of a created (or adopted) user has been promoted.

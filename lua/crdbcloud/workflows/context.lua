@@ -4,6 +4,7 @@
 local core = require "crdbcloud.core"
 local entry_of = require "crdbcloud.workflows.entry"
 local errors = require "crdbcloud.errors"
+local outcome = require "crdbcloud.workflows.outcome"
 local retry = require "crdbcloud.retry"
 local sinks = require "crdbcloud.sinks"
 local store = require "crdbcloud.store"
@@ -277,6 +278,28 @@ function Context:with(user, fn)
   entry:release()
   if not ok then error(a, 0) end
   return a, b
+end
+
+local MAX_OVERTAKEN = 3 -- times that another run may change a user's record under us
+
+--- Works on one user under its lock; the row says what became of it. When
+--- another run overtakes this one, what it left is read and worked on again.
+---@param user string
+---@param work fun(ctx: table, entry: table, wanted: any): table|nil, crdbcloud.error|nil
+---@param wanted? any handed to work
+---@return table row of a report
+---@return crdbcloud.error|nil
+function Context:user_row(user, work, wanted)
+  local shown, fields, err = { sinks = {} }, nil, nil
+  for _ = 1, MAX_OVERTAKEN do
+    fields, err = self:with(user, function(entry)
+      local done, why = work(self, entry, wanted)
+      shown = self:shown(entry)
+      return done, why
+    end)
+    if fields or err.reason ~= "version" then break end
+  end
+  return outcome.row(user, fields, err, shown), err
 end
 
 --- The error of a run that writes but was given no store.

@@ -146,7 +146,8 @@ local function known(ctx, entry, wanted, opts)
   return { result = "done", note = "unchanged", verified = rec.current.verified == true and "accepted" or nil }
 end
 
-local function create_held(ctx, entry, wanted, opts)
+local function create_held(ctx, entry, wanted)
+  local opts = wanted.opts
   if entry.user == ctx.cluster:sql_account() then
     return nil, errors.new {
       kind = "invalid_argument", outcome = "not_sent", operation = "create_app_user",
@@ -211,14 +212,8 @@ function M.create_app_user(cluster, opts)
     return outcome.finish(ctx, { dry_row(ctx, wanted, sql, exists, rec, opts) }, { dry_run = true }, true)
   end
   require("crdbcloud.workflows.resume").demote_first(ctx, wanted.user)
-  local shown = {}
-  local fields
-  fields, err = ctx:with(wanted.user, function(entry)
-    local done, why = create_held(ctx, entry, wanted, opts)
-    shown = ctx:shown(entry)
-    return done, why
-  end)
-  local row = outcome.row(wanted.user, fields, err, shown)
+  wanted.opts = opts
+  local row = ctx:user_row(wanted.user, create_held, wanted)
   row.access, row.roles, row.owner = wanted.access, wanted.roles, opts.owner
   return outcome.finish(ctx, { row })
 end

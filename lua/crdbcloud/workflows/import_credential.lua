@@ -61,14 +61,8 @@ function M.import_credential(cluster, opts)
   ctx, err = context.new(cluster, "import_credential", opts)
   if not ctx then return nil, err end
   ctx.call_sinks = nil
-  local shown = {}
-  local fields
-  fields, err = ctx:with(user, function(entry)
-    local done, why = import_held(ctx, entry, opts)
-    shown = ctx:shown(entry)
-    return done, why
-  end)
-  return outcome.finish(ctx, { outcome.row(user, fields, err, shown) }, { dry_run = opts.dry_run }, opts.dry_run and fields ~= nil)
+  local row = ctx:user_row(user, import_held, opts)
+  return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result == "import")
 end
 
 return M

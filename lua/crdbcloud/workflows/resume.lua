@@ -55,13 +55,7 @@ local function finish_held(ctx, entry)
 end
 
 local function finish_user(ctx, user)
-  local shown = {}
-  local fields, err = ctx:with(user, function(entry)
-    local done, why = finish_held(ctx, entry)
-    shown = ctx:shown(entry)
-    return done, why
-  end)
-  local row = outcome.row(user, fields, err, shown)
+  local row = ctx:user_row(user, finish_held)
   ctx:progress { step = "user", user = user, result = row.result, text = outcome.text(row), kind = row.kind }
   return row
 end
@@ -108,6 +102,7 @@ function M.resume(cluster, opts)
   local ctx, err = context.new(cluster, "resume", opts)
   if not ctx then return nil, err end
   local function work()
+    if ctx.store.tidy and not opts.dry_run then ctx.store:tidy(ctx.id) end
     local list, list_err = records(ctx.store, ctx.id)
     if not list then return nil, list_err end
     local items, rows = open_items(ctx, list), {}

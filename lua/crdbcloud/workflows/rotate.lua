@@ -15,7 +15,6 @@ local steps = require "crdbcloud.workflows.steps"
 
 local M = {}
 
-local MAX_OVERTAKEN = 3 -- times that another run may change a user's record under us
 local MAX_FAILURES = 3 -- in a row, before a run stops
 
 local COMMON = {
@@ -34,20 +33,6 @@ local MANY = with_common {
   plan = rules.later,
 }
 local ONE = with_common { user = "text", password = "text|secret" }
-
--- Ends the sessions that logged in with the old password, if that was asked for.
-local function cancel_sessions(ctx, user)
-  if not ctx.cancel_sessions then return 0 end
-  local sql, err = ctx:sql()
-  local cancelled
-  if sql then cancelled, err = require("crdbcloud.privileges").cancel_sessions(sql, user) end
-  if not cancelled then
-    err.outcome, err.exit = "applied", 3
-    return nil, err
-  end
-  ctx:progress { step = "sessions", user = user, text = ("%d sessions cancelled"):format(cancelled) }
-  return cancelled
-end
 
 local function settling(entry)
   local at = record.settled_at(entry.rec)
@@ -80,7 +65,7 @@ local function rotate_held(ctx, entry, wanted)
     local staged = rec.staged ~= nil
     local verdict, err = steps.finish(ctx, entry)
     if not verdict then return nil, err end
-    if staged and not wanted.password then return { verified = verdict, note = "finished a half-done rotation" } end
+    if staged and not wanted.password then return { verified = verdict, window = entry.window, note = "finished a half-done rotation" } end
   elseif wanted.epoch ~= nil and wanted.epoch ~= rec.epoch then
     return { result = "skipped", note = "rotated by another run in the meantime" }
   end
@@ -95,33 +80,7 @@ local function rotate_held(ctx, entry, wanted)
   local verdict
   verdict, err = steps.finish(ctx, entry)
   if not verdict then return nil, err end
-  return { verified = verdict }
-end
-
---- Rotates one user under its lock; the row says what became of it.
----@param ctx table
----@param user string
----@param wanted { password: userdata|nil, epoch: integer|nil }
----@return table row
----@return crdbcloud.error|nil
-function M.rotate_user(ctx, user, wanted)
-  local shown, fields, err = {}, nil, nil
-  for _ = 1, MAX_OVERTAKEN do
-    fields, err = ctx:with(user, function(entry)
-      local done, why = rotate_held(ctx, entry, wanted)
-      shown = ctx:shown(entry)
-      return done, why
-    end)
-    -- Overtaken by another run: what it left is read and finished.
-    if fields or err.reason ~= "version" then break end
-  end
-  if fields and fields.result ~= "skipped" then
-    local cancelled
-    cancelled, err = cancel_sessions(ctx, user)
-    fields.sessions_cancelled = ctx.cancel_sessions and cancelled or nil
-    if not cancelled then fields = nil end
-  end
-  return outcome.row(user, fields, err, shown), err
+  return { verified = verdict, window = entry.window, sessions_cancelled = entry.cancelled }
 end
 
 local function untouched(row, why)
@@ -136,7 +95,7 @@ local function work(ctx, plan, opts)
   local function visit(i, last)
     local planned = plan[i]
     ctx.index = done + 1
-    local row, err = M.rotate_user(ctx, planned.user, { epoch = planned.epoch })
+    local row, err = ctx:user_row(planned.user, rotate_held, { epoch = planned.epoch })
     if err and not last and (err.kind == "busy" or err.reason == "settling") then
       deferred[#deferred + 1] = { index = i, err = err }
       return
@@ -267,7 +226,7 @@ function M.rotate_password(cluster, opts)
   local listed
   listed, err = ctx:user_exists(user)
   if listed == nil then return nil, err end
-  if listed then return outcome.finish(ctx, { (M.rotate_user(ctx, user, { password = opts.password })) }) end
+  if listed then return outcome.finish(ctx, { (ctx:user_row(user, rotate_held, { password = opts.password })) }) end
   err = errors.new { kind = "not_found", outcome = "not_sent", message = user .. ": no such user on the cluster" }
   return outcome.finish(ctx, { outcome.row(user, nil, err, {}) })
 end

@@ -141,12 +141,39 @@ function M.publish(ctx, entry)
     return nil, failed
   end
   local at = ctx.clock.time()
-  local changes = { published = marks, flags = {}, history = remembered(ctx, rec, at, names), hook = ctx:hook_mark(rec) }
+  local changes = {
+    published = marks, flags = {}, history = remembered(ctx, rec, at, names), hook = ctx:hook_mark(rec),
+    sessions_due = ctx.cancel_sessions or rec.sessions_due,
+  }
   -- How long plain sinks held a password that no longer logged in.
   entry.window = #names > 0 and rec.current.sent_at and math.max(0, at - rec.current.sent_at) or nil
   if not entry:keep(rec.state == "promoted" and record.move(rec, "idle", changes) or record.amend(rec, changes)) then
     return nil, entry.lost
   end
+  return true
+end
+
+--- SESSIONS: ends those that logged in with the old password, where that was asked
+--- for. The record stays open until none is left.
+---@return true|nil
+---@return crdbcloud.error|nil err outcome "applied", exit 3, with the statement to run
+function M.sessions(ctx, entry)
+  local rec = entry.rec
+  if not rec.sessions_due then return true end
+  local privileges = require "crdbcloud.privileges"
+  local sql, err = ctx:sql()
+  local cancelled
+  if sql then cancelled, err = privileges.cancel_sessions(sql, rec.user) end
+  if not cancelled then
+    err.outcome, err.exit = "applied", 3
+    err.hint = "its old sessions may go on; run: " .. privileges.cancel_statement(rec.user, sql and sql:dialect())
+    return nil, err
+  end
+  ctx:progress { step = "sessions", user = rec.user, text = ("%d sessions cancelled"):format(cancelled) }
+  entry.cancelled = cancelled
+  local history = record.copy(rec.history)
+  history[#history].sessions_cancelled = cancelled
+  if not entry:keep(record.amend(rec, { sessions_due = record.NONE, history = history })) then return nil, entry.lost end
   return true
 end
 
@@ -229,6 +256,8 @@ function M.finish(ctx, entry, guard)
     if not verdict then return nil, err end
   end
   local ok, err = M.publish(ctx, entry)
+  if not ok then return nil, err end
+  ok, err = M.sessions(ctx, entry)
   if not ok then return nil, err end
   if entry.lost then
     -- The password is live and published; only the store does not know yet.

@@ -1,0 +1,60 @@
+--- Commands around a run: `before` may stop it, `after` tells applications that
+--- something was published. Argument lists, no shell, a time limit; a command
+--- that fails never takes a good password back.
+
+local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
+
+local M = {}
+
+M.TIMEOUT = 300 -- seconds
+
+--- An argument list; raises for anything else.
+function M.rule(value, name, level)
+  if type(value) ~= "table" or #value == 0 then
+    errors.raise(level, '%s must be a list such as { "systemctl", "reload", "app" }, got %s', name, errors.shown(value))
+  end
+  for key, item in pairs(value) do
+    if type(key) ~= "number" or type(item) ~= "string" or item:find("%z") then
+      errors.raise(level, "%s must hold strings only, got %s", name, errors.shown(item))
+    end
+  end
+  return value
+end
+
+--- Runs a command once.
+---@param ctx table
+---@param which "before"|"after"
+---@param command string[]
+---@param users string[] that were published, or are about to be worked on
+---@return true|nil
+---@return crdbcloud.error|nil err kind "hook"
+function M.run(ctx, which, command, users)
+  ctx:progress { step = which, text = ("running `%s`"):format(command[1]) }
+  local result, why = core.run(command, {
+    timeout = M.TIMEOUT,
+    env = {
+      CRDBCLOUD_RUN_ID = ctx.run_id, CRDBCLOUD_CLUSTER = ctx.name, CRDBCLOUD_USERS = table.concat(users, ","),
+    },
+  })
+  local problem
+  if not result then
+    problem = why
+  elseif result.timed_out then
+    problem = ("did not end within %d s"):format(M.TIMEOUT)
+  elseif result.signal then
+    problem = ("was ended by signal %d"):format(result.signal)
+  elseif result.status ~= 0 then
+    problem = ("ended with %d"):format(result.status)
+  end
+  ctx.hooks = ctx.hooks or {}
+  ctx.hooks[which] = { command = command[1], status = result and result.status, error = problem }
+  if not problem then return true end
+  return nil, errors.new {
+    kind = "hook", operation = which, outcome = which == "before" and "not_sent" or "applied", exit = 6,
+    message = ("the %s command `%s` %s"):format(which, command[1], problem),
+    hint = which == "after" and "the passwords are changed and published; `crdbcloud rotate resume` runs it again" or nil,
+  }
+end
+
+return M

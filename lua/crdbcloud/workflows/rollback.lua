@@ -1,0 +1,96 @@
+--- `rollback_password`: sends the password before the current one again, as a new
+--- epoch. Labels are never changed: what is live is what was sent last.
+
+local context = require "crdbcloud.workflows.context"
+local errors = require "crdbcloud.errors"
+local names = require "crdbcloud.names"
+local options = require "crdbcloud.options"
+local outcome = require "crdbcloud.workflows.outcome"
+local record = require "crdbcloud.record"
+local rules = require "crdbcloud.workflows.rules"
+local steps = require "crdbcloud.workflows.steps"
+
+local M = {}
+
+local OPTIONS = {
+  user = "text", verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, reason = "text",
+  on_progress = "function", cancel_sessions = "boolean",
+}
+
+--- Pure: may the previous password of a record be sent again now?
+---@param rec table|nil
+---@param now number
+---@return boolean
+---@return string|nil why not
+function M.allowed(rec, now)
+  if not rec then return false, "it has no record" end
+  if record.is_creating(rec) then return false, "it is being created" end
+  if rec.state ~= "idle" and not (rec.state == "applied" and rec.flags.verify_failed) then
+    return false, "a rotation is half done; `crdbcloud rotate resume` finishes it first"
+  end
+  local held = rec.state == "applied" and rec.current or rec.previous
+  if not held then return false, "no previous password is kept" end
+  local settled = record.settled_at(rec)
+  if settled and settled > now then
+    return false, ("an earlier change was not answered and may still arrive; try again in %d s"):format(math.ceil(settled - now))
+  end
+  return true
+end
+
+-- A password that was answered but does not log in is kept as a candidate.
+local function set_aside(rec)
+  local list = record.copy(rec.candidates or {})
+  list[#list + 1] = { epoch = rec.staged.epoch, password = rec.staged.password }
+  return list
+end
+
+local function roll_back(ctx, entry)
+  local rec = entry.rec
+  local ok, why = M.allowed(rec, ctx.clock.time())
+  if not ok then
+    return nil, errors.new {
+      kind = rec and "conflict" or "not_found", outcome = "not_sent", operation = "rollback_password",
+      message = ("%s: %s"):format(entry.user, why),
+    }
+  end
+  local old = rec.previous
+  local err
+  if rec.state == "applied" then
+    old = rec.current
+    ok, err = entry:save(record.move(rec, "idle", { staged = record.NONE, candidates = set_aside(rec), flags = {} }))
+    if not ok then return nil, err end
+  end
+  ok, err = ctx:check_sinks(entry.rec, old.password)
+  if not ok then return nil, err end
+  ok, err = steps.stage(ctx, entry, old.password, "rollback")
+  if not ok then return nil, err end
+  local verdict
+  verdict, err = steps.finish(ctx, entry)
+  if not verdict then return nil, err end
+  local same = entry.rec.current.password:equals(old.password)
+  return {
+    verified = verdict, window = entry.window, sessions_cancelled = entry.cancelled,
+    note = same and ("the password of epoch %d is live again"):format(old.epoch)
+      or "the service refuses old passwords; a new one was set instead",
+  }
+end
+
+--- Makes the previous password live again, by sending it as a new epoch.
+---@param cluster table
+---@param opts table|string user (required), verify, keep_previous, sinks, cancel_sessions, reason, on_progress
+---@return table|nil report
+---@return crdbcloud.error|nil
+function M.rollback_password(cluster, opts)
+  if type(opts) == "string" then opts = { user = opts } end
+  opts = options.check(OPTIONS, opts, "rollback_password", "caller")
+  if not opts.user then errors.raise("caller", "rollback_password: user is missing") end
+  local user, err = names.check(opts.user)
+  if not user then return nil, err end
+  local ctx
+  ctx, err = context.new(cluster, "rollback_password", opts)
+  if not ctx then return nil, err end
+  ctx.index, ctx.total = 1, 1
+  return outcome.finish(ctx, { ctx:user_row(user, roll_back) })
+end
+
+return M
