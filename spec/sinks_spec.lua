@@ -111,6 +111,15 @@ describe("a json sink", function()
     assert.are.equal("{}", temp.read(dir .. "/app.json"))
   end)
 
+  it("removes what a crash left beside its file, and nothing else", function()
+    local torn, other = dir .. "/.app.json.tmp.0123456789abcdef", dir .. "/.other.json.tmp.0123456789abcdef"
+    temp.write(torn, '{"password":"ha')
+    temp.write(other, "another user's")
+    assert(sink:publish(credential()))
+    assert.is_nil(temp.read(torn))
+    assert.are.equal("another user's", temp.read(other))
+  end)
+
   it("says before anything is staged that its directory is missing", function()
     local lost = sinks.open(sinks.parse("json:" .. dir .. "/no/x.json", "sinks"), "app", "prod")[1]
     local ok, err = lost:check(credential())
@@ -150,6 +159,12 @@ describe("a pgpass sink", function()
     assert.is_nil(ok)
     assert.are.equal("sink", err.kind)
     assert.truthy(err.message:find("600", 1, true))
+  end)
+
+  it("removes what a crash left beside the file", function()
+    temp.write(dir .. "/.pgpass.tmp.0123456789abcdef", "db.example.com:2")
+    assert(sink:publish(credential()))
+    assert.is_nil(temp.read(dir .. "/.pgpass.tmp.0123456789abcdef"))
   end)
 
   it("says when the address is not known", function()

@@ -243,6 +243,21 @@ describe("a file: store", function()
     assert.is_table((s:get(KEY)))
   end)
 
+  it("tidies a whole cluster, but not where somebody works", function()
+    temp.run("mkdir -m 700 -p " .. dir .. "/" .. CLUSTER)
+    local torn, busy = dir .. "/" .. CLUSTER .. "/.never_written.rec.tmp.0123", dir .. "/" .. CLUSTER .. "/.app.rec.tmp.0123"
+    temp.write(torn, "half")
+    local lock = assert(s:lock(KEY, "run"))
+    temp.write(busy, "half")
+    assert(store.open("file:" .. dir)):tidy(CLUSTER)
+    assert.is_nil(temp.read(torn))
+    assert.are.equal("half", temp.read(busy))
+    lock.close()
+    s:tidy(CLUSTER)
+    assert.is_nil(temp.read(busy))
+    s:tidy "no-such-cluster"
+  end)
+
   it("keeps a version that two handles agree on", function()
     local other = assert(store.open("file:" .. dir))
     local v1 = assert(s:put(KEY, example()))

@@ -2,6 +2,7 @@
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
+local leftovers = require "crdbcloud.leftovers"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}
@@ -84,6 +85,7 @@ function Json:publish(credential)
   parts[#parts + 1] = '"password":"'
   parts[#parts + 1] = credential.password:encode("json")
   parts[#parts + 1] = '"}\n'
+  leftovers.sweep(self.path) -- the user is ours, and its file is no other's
   local ok, why = core.write_file(self.path, core.secret_join(parts))
   if not ok then return nil, sinks.failed(self.name, why) end
   return true

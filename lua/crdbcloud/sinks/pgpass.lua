@@ -1,6 +1,7 @@
 --- `pgpass:PATH` a line of libpq's password file; other lines stay as they are.
 
 local core = require "crdbcloud.core"
+local leftovers = require "crdbcloud.leftovers"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}
@@ -61,6 +62,7 @@ end
 
 function Pgpass:publish(credential)
   local ok, why = locked(self, function()
+    leftovers.sweep(self.path)
     local text, problem = read(self)
     if problem then return nil, problem end
     local place = {

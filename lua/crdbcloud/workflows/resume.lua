@@ -55,7 +55,13 @@ local function finish_held(ctx, entry)
 end
 
 local function finish_user(ctx, user)
-  local row = ctx:user_row(user, finish_held)
+  local shown = {}
+  local fields, err = ctx:with(user, function(entry)
+    local done, why = finish_held(ctx, entry)
+    shown = ctx:shown(entry)
+    return done, why
+  end)
+  local row = outcome.row(user, fields, err, shown)
   ctx:progress { step = "user", user = user, result = row.result, text = outcome.text(row), kind = row.kind }
   return row
 end
