@@ -200,6 +200,30 @@ describe("crdbcloud.pq", function()
       assert.equal("0", left)
     end)
 
+    it("works in many threads at once, each with a Lua state of its own", function()
+      local uv = require "luv"
+      local function work(path, cpath, socket, port, passfile)
+        package.path, package.cpath = path, cpath
+        local conn = require "crdbcloud.pq".connect {
+          host = socket, port = port, user = "root", dbname = "postgres", sslmode = "disable", passfile = passfile, ambient_password = true,
+        }
+        for i = 1, 20 do
+          local rows = conn:query("SELECT $1::text AS n", { tostring(i) })
+          if rows[1].n ~= tostring(i) then return end
+        end
+        conn:query "INSERT INTO threads_seen DEFAULT VALUES"
+        conn:close()
+      end
+      postgres:psql "CREATE TABLE threads_seen (id serial)"
+      local threads = {}
+      for i = 1, 8 do
+        threads[i] = uv.new_thread(work, package.path, package.cpath, postgres.socket, ("%d"):format(postgres.port), postgres.pgpass)
+      end
+      for _, thread in ipairs(threads) do thread:join() end
+      assert.equal("8", postgres:psql "SELECT count(*) FROM threads_seen")
+      postgres:psql "DROP TABLE threads_seen"
+    end)
+
     it("raises in a forked child, and closing it there leaves the parent's alone", function()
       local forking = native.module(temp.dir(), "forking")
       for _, changes in ipairs { {}, { host = postgres.socket, sslmode = "disable" } } do
