@@ -183,6 +183,18 @@ describe("the sandbox command", function()
     assert.are.equal("no sandbox runs", (clean("examples/sandbox/sandbox status"):match("sandbox: (.-)%s*$")))
   end)
 
+  it("leaves nothing behind when it is interrupted while it starts", function()
+    -- The directory for keys is made early, long before the servers run.
+    local output = clean([[
+      examples/sandbox/sandbox start --dir $TMPDIR/early >/dev/null 2>&1 & pid=$!
+      until [ -d $TMPDIR/early/keys ]; do sleep 0.01; done
+      kill -TERM $pid; wait $pid; echo "status=$?"
+    ]])
+    assert.is_truthy(output:find("status=143", 1, true), output)
+    assert.is_false(exists(work .. "/early"))
+    assert.are.same({}, processes(work .. "/early"))
+  end)
+
   it("stops also when a part of it has been killed", function()
     local output = clean("examples/sandbox/sandbox start")
     local dir = started(output)
@@ -229,6 +241,12 @@ describe("the sandbox command", function()
       local output, status = clean(quote(run("pwd"):gsub("%s", "") .. "/examples/sandbox/sandbox") .. " " .. words, work)
       assert.are.equal(expected[1], status, words .. ": " .. output)
       assert.is_truthy(output:find(expected[2], 1, true), words .. ": " .. output)
+    end
+    if select(2, run('test "$(id -u)" = 0')) == 0 then
+      local output, status = clean("mkdir -m 700 $TMPDIR/closed && examples/sandbox/sandbox start --dir $TMPDIR/closed/box")
+      assert.are.equal(1, status)
+      assert.is_truthy(output:find("the user postgres cannot reach", 1, true), output)
+      assert.is_false(exists(work .. "/closed/box"))
     end
     outside.write(work .. "/file", "x")
     local output, status = clean("examples/sandbox/sandbox start --dir " .. quote(work))
