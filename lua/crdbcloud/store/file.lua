@@ -5,11 +5,10 @@
 -- somebody works on it. Directories are 0700, files 0600, both owned by us.
 -- The version of a record is a number inside its metadata.
 
-local cjson = require("cjson.safe").new()
+local codecs = require "crdbcloud.store.codec"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local leftovers = require "crdbcloud.leftovers"
-local record = require "crdbcloud.record"
 local store = require "crdbcloud.store"
 
 local M = {}
@@ -65,9 +64,10 @@ end
 
 --- Opens the store, making its directory where it is missing.
 ---@param url string file:DIR
+---@param codec? crdbcloud.store.codec
 ---@return crdbcloud.store.file|nil
 ---@return crdbcloud.error|nil
-function M.open(url)
+function M.open(url, codec)
   local dir = url:match("^file://(/.*)$") or url:match("^file:(.*)$")
   dir = dir and (dir:gsub("/+$", ""))
   if not dir or dir == "" then
@@ -79,7 +79,7 @@ function M.open(url)
   end
   local st, why = make_directory(dir)
   if not st then return nil, store.failed("store " .. url, why, { outcome = "not_sent" }) end
-  return setmetatable({ url = url, dir = dir, fs = st.fs, held = {} }, File)
+  return setmetatable({ url = url, dir = dir, fs = st.fs, codec = codec or codecs.new(), held = {} }, File)
 end
 
 function File:__tostring()
@@ -98,38 +98,21 @@ function File:warnings()
   return list
 end
 
-local function read_problem(key, path, why)
-  return store.failed("record " .. key .. " was refused", why, {
-    outcome = "not_sent",
-    hint = "nothing was sent; look at " .. path,
-  })
-end
-
 function File:read(path, key)
   local content, why, code = core.read_file(path, { max = MAX_RECORD, private = true })
   if not content then
     if code == "ENOENT" then return nil end
-    return nil, read_problem(key, path, why)
+    return nil, codecs.refused(key, why, code, path)
   end
-  local json, secrets
-  json, secrets, code = core.record_decode(content)
+  local rec, version, form = self.codec:decode(content, key)
   content:close()
-  if not json then return nil, read_problem(key, path, ("%s (%s)"):format(secrets, code)) end
-  local meta, problem = cjson.decode(json)
-  if type(meta) ~= "table" then return nil, read_problem(key, path, "its metadata is no JSON: " .. tostring(problem)) end
-  local version = meta.version
-  local rec
-  rec, problem = record.join(meta, secrets)
-  if not rec then return nil, read_problem(key, path, problem) end
-  if record.key(rec.cluster_id, rec.user) ~= key then
-    return nil, read_problem(key, path, ("it belongs to %s"):format(record.key(rec.cluster_id, rec.user)))
-  end
-  if type(version) ~= "number" then return nil, read_problem(key, path, "it has no version") end
-  rec.version = nil
-  return rec, version
+  if not rec then return nil, codecs.refused(key, version, form, path) end
+  if type(version) ~= "number" then return nil, codecs.refused(key, "it has no version", "foreign", path) end
+  return rec, version, form
 end
 
---- The record and its version; nothing when there is none.
+--- The record, its version and how its passwords are kept ("clear", "mixed", or the id of a key); nothing
+--- when there is none.
 function File:get(key)
   return self:read(self:path(key, ".rec"), key)
 end
@@ -160,18 +143,18 @@ function File:put(key, rec, version)
     local old, found = self:get(key)
     if not old and found then return nil, found end
     if (old and found or nil) ~= version then return nil, store.conflict(key) end
-    local meta, secrets = record.split(rec)
-    meta.version = (version or 0) + 1
-    local json, why = cjson.encode(meta)
-    if not json then return nil, store.failed("record " .. key, why, { outcome = "not_sent" }) end
+    local next_version = (version or 0) + 1
+    local bytes, why = self.codec:encode(rec, next_version)
+    if not bytes then return nil, store.failed("record " .. key, why, { outcome = "not_sent" }) end
     local ok
-    ok, why = core.write_file(path, core.record_encode(json, secrets))
+    ok, why = core.write_file(path, bytes)
+    bytes:close()
     if not ok then
       return nil, store.failed("writing record " .. key, why, {
         hint = "nothing is sent before a record is durable",
       })
     end
-    return meta.version
+    return next_version
   end)
 end
 
