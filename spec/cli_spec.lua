@@ -90,4 +90,24 @@ describe("the command", function()
       end)
     end
   end)
+
+  it("exits 70 and asks for a resume when an error of its own comes through", function()
+    env.LUA_INIT = [[package.preload["crdbcloud.cli.whoami"] = function()
+      return { register = function(parser)
+        parser:command "whoami":action(function(args) args.run = function() error "a fault of ours" end end)
+      end }
+    end]]
+    local r = run "whoami"
+    assert.equal(70, r.code)
+    assert.equal("", r.out)
+    shows("a fault of ours", r.err)
+    shows("crdbcloud rotate resume", r.err)
+  end)
+
+  it("exits 70 when it cannot even start", function()
+    env.LUA_INIT = [[package.preload["argparse"] = function() error "argparse is not here" end]]
+    local r = run "whoami"
+    assert.equal(70, r.code)
+    shows("argparse is not here", r.err)
+  end)
 end)

@@ -12,7 +12,7 @@ local function environment(env)
   local words = { "env", "-i", "PATH=" .. temp.quote(os.getenv "PATH"), "LC_ALL=C.UTF-8" }
   for name, value in pairs(env) do
     -- The sandbox's exports name interpreter paths; the command finds its own.
-    if value and not name:find "^LUA_" and name ~= "PATH" then words[#words + 1] = name .. "=" .. temp.quote(value) end
+    if value and not name:find "^LUA_C?PATH" and name ~= "PATH" then words[#words + 1] = name .. "=" .. temp.quote(value) end
   end
   return table.concat(words, " ")
 end
