@@ -236,6 +236,27 @@ function core.pgpass_update(file, line, password) end
 ---@return table<string, crdbcloud.secret>|string secrets or message
 function core.json_take(document, keys) end
 
+--- Runs a program to its end: no shell, no descriptor of ours, a session of its own (so no terminal to ask on).
+--- At the time limit all that it started in that session is ended: SIGTERM, and SIGKILL two seconds later.
+---
+--- env is added to PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_*, TZ, TMPDIR, XDG_RUNTIME_DIR and XDG_CONFIG_HOME, or
+--- with inherit to all but COCKROACH_*, CRDBCLOUD_* and PGPASSWORD. max_output is per stream, default 1 MiB; what is
+--- longer is cut. An argument cannot be a secret, as every user of a machine sees arguments.
+---@param argv string[] the program, looked for in PATH unless it has a "/", and its arguments
+---@param opts { timeout: number, stdin: (string|crdbcloud.secret)?, env: table<string, string|crdbcloud.secret>?, inherit: boolean?, cwd: string?, max_output: integer? }
+---@return crdbcloud.core.run|nil
+---@return string? message it could not be started, or ("ETIMEDOUT") not be killed
+---@return string? code an errno name
+function core.run(argv, opts) end
+
+---@class crdbcloud.core.run
+---@field status integer? exit status; without status and signal it is not known: the host program (nginx) took it
+---@field signal integer? that ended it
+---@field stdout crdbcloud.secret it may hold passwords
+---@field stderr crdbcloud.secret
+---@field timed_out boolean
+---@field truncated boolean a stream was cut at max_output
+
 ---@class crdbcloud.core.result one exchange; never raised, never nil
 ---@field outcome "applied"|"rejected"|"not_sent"|"unknown"
 ---@field kind string? of crdbcloud.kind
