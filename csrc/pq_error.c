@@ -108,6 +108,8 @@ void crdb_pq_error_of_connection(struct crdb_pq_error *error, const char *text,
                                          "invalid integer value",
                                          "invalid sslmode",
                                          "no password supplied",
+                                         "definition of service",
+                                         "service file",
                                          "could not match",
                                          NULL};
     memset(error, 0, sizeof *error);

@@ -131,17 +131,23 @@ describe("crdbcloud.pq", function()
           return conn and "in" or err.reason .. " " .. tostring(err.sqlstate)
         end
         print(try(core.secret_from_file "%s"), try "wrong", try(nil))]]):format(postgres.port, postgres.ca_file, home .. "/secret")
+      temp.write(home .. "/service", ("[elsewhere]\nhost=example.invalid\nhostaddr=192.0.2.1\nuser=x\nsslmode=disable\n"
+        .. "options=-cnonsense=1\npassword=%s\nrequirepeer=nobody\n"):format(postgres.password_text))
       temp.write(home .. "/secret", postgres.password_text)
       temp.run("chmod 600 " .. home .. "/secret")
       local surroundings = ("HOME=%s PGPASSFILE=%s PGPASSWORD=%s PGHOST=example.invalid PGHOSTADDR=192.0.2.1 PGPORT=1 PGUSER=x "
         .. "PGDATABASE=nowhere PGSSLMODE=disable PGSSLCERT=%s PGSSLKEY=%s PGSSLROOTCERT=%s PGSSLCRL=%s PGREQUIREPEER=nobody "
         .. "PGCHANNELBINDING=require PGGSSENCMODE=require PGTARGETSESSIONATTRS=standby PGOPTIONS='-c nonsense=1' "
-        .. "PGAPPNAME=x PGCLIENTENCODING=LATIN1 PGSSLMINPROTOCOLVERSION=nonsense PGKRBSRVNAME=x PGCONNECT_TIMEOUT=x ")
+        .. "PGAPPNAME=x PGCLIENTENCODING=LATIN1 PGSSLMINPROTOCOLVERSION=nonsense PGKRBSRVNAME=x PGCONNECT_TIMEOUT=x "
+        .. "PGSERVICE=elsewhere PGSERVICEFILE=" .. home .. "/service ")
         :format(home, home .. "/.pgpass", postgres.password_text, home .. "/.postgresql/postgresql.crt",
           home .. "/.postgresql/postgresql.crt", home .. "/.postgresql/root.crt", home .. "/.postgresql/root.crt")
       local output, status = temp.run(surroundings .. temp.lua(code))
       assert.equal(0, status, output)
       assert.equal("in\tserver 28P01\toption nil", (output:gsub("%s+$", "")))
+      -- The name of a service is the one thing that cannot be blanked: if there is none of it, no login is tried.
+      output = temp.run(surroundings .. "PGSERVICE=nowhere " .. temp.lua(code))
+      assert.equal("option nil\toption nil\toption nil", (output:gsub("%s+$", "")))
     end)
 
     it("uses the password file when that is allowed", function()

@@ -9,8 +9,7 @@ local M = {}
 local function skip(text, at)
   local c = text:sub(at, at)
   if c == "'" or c == '"' then
-    -- E'...' knows backslashes; taking them as such in every string never ends one too late where it matters: a
-    -- backslash before the closing quote is refused by the caller's check for balance.
+    -- Only E'...' knows backslashes (standard_conforming_strings is on, as on both servers by default).
     local escapes = c == "'" and text:sub(at - 1, at - 1):upper() == "E" and not text:sub(at - 2, at - 2):match "[%w_]"
     local i = at + 1
     while i <= #text do
