@@ -116,4 +116,16 @@ function M.conflict(key)
   }
 end
 
+--- The error of a lease that is not ours any more. Nothing is sent under it.
+---@param key string
+---@param why? string
+---@return crdbcloud.error
+function M.lease_lost(key, why)
+  return errors.new {
+    kind = "busy", reason = "lease", outcome = "not_sent",
+    message = ("the lease of %s was lost: %s"):format(key, why or "another run took over while this one stood still"),
+    hint = "that run goes on with what this one had begun",
+  }
+end
+
 return M
