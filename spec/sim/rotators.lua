@@ -1,0 +1,204 @@
+--- The real engine as the processes of a simulated world: what is replaced is the
+-- world around it (clock, account, login, SQL, sinks), nothing of the protocol.
+
+local context = require "crdbcloud.workflows.context"
+local create_app_user = require "crdbcloud.workflows.create_app_user"
+local entry = require "crdbcloud.workflows.entry"
+local privileges = require "crdbcloud.privileges"
+local resume = require "crdbcloud.workflows.resume"
+local rotate = require "crdbcloud.workflows.rotate"
+local passwords = require "crdbcloud.passwords"
+local record = require "crdbcloud.record"
+local world_of = require "spec.sim.world"
+
+local M = {}
+
+local ACCESS = { database = "shop", tables = "*", preset = "readonly" }
+local MOST_CRASHES = 6
+
+local Cluster = {}
+Cluster.__index = Cluster
+
+function Cluster:resolve() return { id = self.world.id, name = "simulated" } end
+
+function Cluster:open_store()
+  if not self.opened then self.opened = self.world:store_of(self.process):open(self.process) end
+  return self.opened
+end
+
+function Cluster:open_sql() return self.world:sql(self.process) end
+
+function Cluster.address() return { host = "simulated", port = 26257, database = "defaultdb", sslmode = "verify-full" } end
+
+function Cluster.sql_account() return "operator" end
+
+function Cluster.has_sql() return true end
+
+--- The handle of one process.
+function M.cluster(world, process)
+  local p = world.profile
+  local cloud = world.service:open(process, { timeout = p.timeout, deadline = p.deadline, max_attempts = p.max_attempts })
+  return setmetatable({ world = world, process = process, cloud = cloud, sinks = {} }, Cluster)
+end
+
+--- Puts the simulated surroundings in place.
+---@return fun() restore
+function M.install()
+  local saved = { new = context.new, jitter = entry.jitter, privileges = {} }
+  local current -- the world that runs now
+  context.new = function(cluster, operation, opts)
+    local ctx, err = saved.new(cluster, operation, opts)
+    if not ctx or getmetatable(cluster) ~= Cluster then return ctx, err end
+    local world, process = cluster.world, cluster.process
+    ctx.clock = world:clock(process)
+    ctx.probe = function(_, rec, password) return world.service:login(process, rec.user, password) end
+    ctx.sinks_of = function(_, user) return world:open_sinks(process, user) end
+    return ctx
+  end
+  entry.jitter = function() return current and current.random:number() or 0.5 end
+  for name, fn in pairs(world_of.privileges) do
+    saved.privileges[name] = privileges[name]
+    privileges[name] = fn
+  end
+  M.use = function(world) current = world end
+  return function()
+    context.new, entry.jitter = saved.new, saved.jitter
+    for name, fn in pairs(saved.privileges) do privileges[name] = fn end
+  end
+end
+
+-- What a process may be asked to do.
+local JOBS = {}
+
+local function common(world)
+  return { verify = world.profile.verify, keep_previous = world.profile.keep_previous }
+end
+
+function JOBS.rotate(world, cluster)
+  local opts = common(world)
+  opts.user = world_of.USER
+  return rotate.rotate_password(cluster, opts)
+end
+
+function JOBS.rotate_all(world, cluster)
+  local opts = common(world)
+  opts.users = "managed"
+  return rotate.rotate_passwords(cluster, opts)
+end
+
+function JOBS.resume(world, cluster)
+  return resume.resume(cluster, common(world))
+end
+
+function JOBS.create(world, cluster)
+  return create_app_user.create_app_user(cluster, { name = world_of.USER, access = ACCESS, verify = world.profile.verify })
+end
+
+--- Does one job as a process would; its report is checked.
+function M.job(world, process, name)
+  process.job = (process.job or 0) + 1
+  world:say(process, "JOB %s", name)
+  local report, err = JOBS[name](world, M.cluster(world, process))
+  local rows = (report or err.report or { rows = {} }).rows
+  for _, row in ipairs(rows) do
+    world:say(process, "says %s: %s%s%s", row.user, row.result, row.outcome and ", " .. row.outcome or "",
+      row.error and ": " .. row.error or row.note and ": " .. row.note or "")
+    world.check:reported(process, row)
+  end
+  if not report and not err.report then world:say(process, "fails: %s", tostring(err)) end
+  return rows, err
+end
+
+local function job_list(world)
+  local r, list = world.random, {}
+  for i = 1, r:integer(world.profile.jobs) do
+    if world.profile.scenario == "create" then
+      list[i] = r:weighted { "create", 4, "resume", 2, "rotate", i > 1 and 2 or 0.5 }
+    else
+      list[i] = r:weighted { "rotate", 4, "rotate_all", 3, "resume", 2 }
+    end
+  end
+  return list
+end
+
+-- Starts a process; when it is killed, another takes its place a while later.
+local function start(world, name, list)
+  local r, p = world.random, world.profile
+  local process = {
+    name = name, crash = p.crash, freeze = p.freeze, longest = p.longest_freeze,
+    boot = r:between(0, 1e5), mono = r:between(0, 1e5), skew = r:between(-p.skew, p.skew),
+  }
+  world.processes[#world.processes + 1] = process
+  local left = {}
+  for i, job in ipairs(list) do left[i] = job end
+  world.scheduler:start(process, function()
+    while #left > 0 do
+      M.job(world, process, left[1])
+      table.remove(left, 1)
+      world:pause(r:weighted { 0.1, 2, r:between(0, 20), 2, r:between(0, 300), 1 })
+    end
+  end, function(crashed)
+    if not crashed then return end
+    world:say(process, "KILLED")
+    world:store_of(process):forget(process)
+    world.crashes = (world.crashes or 0) + 1
+    if world.crashes > MOST_CRASHES then return end
+    if r:chance(0.7) then table.insert(left, 1, "resume") end
+    world.scheduler:after(r:weighted { r:between(0, 2), 2, r:between(0, 300), 1 }, function()
+      start(world, name .. "'", left)
+    end)
+  end)
+end
+
+--- Users and records as they are before anything runs.
+function M.prepare(world)
+  local scenario, user = world.profile.scenario, world_of.USER
+  if scenario == "create" then return end -- nothing is there yet
+  local password = passwords.generate {}
+  local label = world:label(password)
+  world.refused[label] = nil
+  world.service:put_user(user, label)
+  if scenario == "unmanaged" then return end
+  local rec = record.new {
+    cluster_id = world.id, user = user, state = "idle", epoch = 1, origin = "import", created_at = world:wall(),
+    current = { epoch = 1, password = password, set_at = world:wall(), verified = true },
+  }
+  for _, kept in ipairs(world:all_stores()) do
+    kept:fill(record.key(world.id, user), rec)
+  end
+end
+
+--- Runs the rotators of a world until each has ended and nothing is under way.
+function M.run(world)
+  local r = world.random
+  for i = 1, world.profile.rotators do
+    local list = job_list(world)
+    world.scheduler:after(r:between(0, world.profile.spread), function() start(world, string.char(64 + i), list) end)
+  end
+  world.scheduler:run()
+end
+
+--- The end of a run: everything works, nothing sent can still arrive; a last
+--- `resume`, checked; then one more rotation, checked again.
+function M.finish(world)
+  world.healthy = true
+  world.refused = {}
+  for i, kept in ipairs(world:all_stores()) do
+    local process = { name = "last" .. i, crash = 0, freeze = 0, longest = 0, boot = 0, mono = 0, skew = 0, store = kept }
+    world.scheduler:start(process, function()
+      world:pause(record.SETTLE + 600)
+      for _ = 1, 3 do
+        local rows, err = M.job(world, process, "resume")
+        if not err then break end
+        world:pause(record.SETTLE + #rows)
+      end
+      world.check:finished(kept, "after the last resume")
+      if world.profile.scenario == "create" then M.job(world, process, "create") end
+      M.job(world, process, "rotate")
+      world.check:finished(kept, "after one more rotation")
+    end, function() end)
+    world.scheduler:run()
+  end
+end
+
+return M

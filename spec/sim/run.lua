@@ -1,0 +1,47 @@
+--- Runs the simulation.
+--   lua5.4 spec/sim/run.lua [--runs N] [--from SEED] [--variant NAME]
+--   lua5.4 spec/sim/run.lua --seed N --trace
+
+local simulation = require "spec.sim.simulation"
+local variants = require "spec.sim.variants"
+
+local options = { runs = 1000, from = 1 }
+local i = 1
+while arg[i] do
+  local name = arg[i]:match "^%-%-(%w+)$"
+  if name == "trace" then
+    options.trace = true
+  elseif name == "runs" or name == "from" or name == "seed" then
+    i = i + 1
+    options[name] = assert(tonumber(arg[i]), "--" .. name .. " takes a number")
+  elseif name == "variant" then
+    i = i + 1
+    options.variant = arg[i]
+  else
+    io.stderr:write("usage: run.lua [--runs N] [--from SEED] [--seed N [--trace]] [--variant NAME|all]\n")
+    os.exit(2)
+  end
+  i = i + 1
+end
+
+if options.seed then
+  local result = simulation.one(options.seed, { variant = options.variant, trace = options.trace })
+  if result.lines then print(table.concat(result.lines, "\n")) end
+  print(simulation.describe(result))
+  os.exit(#result.problems == 0)
+end
+
+local function series(variant)
+  local clock = os.clock()
+  local totals = simulation.many(options.from, options.runs, { variant = variant })
+  print(simulation.summary(totals, variant) .. (" (%.1f s)"):format(os.clock() - clock))
+  return totals
+end
+
+if options.variant == "all" then
+  for _, variant in ipairs(variants.list) do series(variant.name) end
+else
+  local totals = series(options.variant)
+  for _, result in ipairs(totals.first) do print(simulation.describe(result)) end
+  os.exit(totals.wrong == 0)
+end
