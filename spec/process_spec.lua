@@ -29,7 +29,11 @@ end
 -- The state of a process as ps shows it, "" when there is none.
 local function state_of(pid) return (temp.run("ps -o stat= -p " .. pid):gsub("%s", "")) end
 
-local function open_descriptors() return (temp.run("ls /proc/" .. core.pid() .. "/fd")) end
+local function open_descriptors()
+  collectgarbage() -- the runner's own garbage may hold files
+  collectgarbage()
+  return table.concat(assert(core.list_dir "/proc/self/fd"), " ")
+end
 
 describe("a program that is run", function()
   after_each(temp.clean)
@@ -206,7 +210,7 @@ describe("the time limit of a program", function()
     assert.equal(0, r.status)
     assert.is_false(r.timed_out)
     local pid = assert(r.stdout:reveal():match "^(%d+)\n")
-    assert.equal("S", state_of(pid):sub(1, 1))
+    assert.matches("^[RSD]", state_of(pid)) -- it runs
     temp.run("kill " .. pid)
   end)
 end)
