@@ -36,14 +36,16 @@ describe("crdbcloud.privileges", function()
   end)
 
   before_each(function()
-    postgres:psql("CREATE ROLE app LOGIN PASSWORD '" .. PASSWORD .. "'; CREATE ROLE staff; CREATE ROLE boss IN ROLE admin")
+    for _, text in ipairs { "CREATE ROLE app LOGIN PASSWORD '" .. PASSWORD .. "'", "CREATE ROLE staff", "CREATE ROLE boss IN ROLE admin" } do
+      assert(sql:query(text))
+    end
   end)
 
   after_each(function()
     for _, database in ipairs { "shop", "second", "postgres" } do
-      postgres:psql("DROP OWNED BY app; DROP OWNED BY staff; DROP OWNED BY boss", database)
+      assert(assert(sql:database(database)):query "DROP OWNED BY app, staff, boss")
     end
-    postgres:psql "DROP ROLE app; DROP ROLE staff; DROP ROLE boss"
+    assert(sql:query "DROP ROLE app, staff, boss")
   end)
 
   local function as_app(text, database)
