@@ -19,6 +19,7 @@ Cluster.__index = Cluster
 
 local OPTIONS = {
   store = "text|table", sql = "text|table|secret|function", sql_ca_file = "text", sinks = true,
+  store_key_file = "text", plaintext = "boolean",
 }
 
 local function from_environment(name)
@@ -29,7 +30,7 @@ end
 --- Makes a handle; `cloud:cluster(...)` calls this.
 ---@param cloud table
 ---@param name_or_id? string default CRDBCLOUD_CLUSTER
----@param opts? table { store, sql, sql_ca_file, sinks }, default CRDBCLOUD_STORE, CRDBCLOUD_SQL, CRDBCLOUD_CA_FILE
+---@param opts? table { store, sql, sql_ca_file, sinks, store_key_file, plaintext }, default CRDBCLOUD_STORE, CRDBCLOUD_SQL, CRDBCLOUD_CA_FILE
 ---@return crdbcloud.cluster|nil
 ---@return crdbcloud.error|nil
 function M.new(cloud, name_or_id, opts)
@@ -49,6 +50,7 @@ function M.new(cloud, name_or_id, opts)
     cloud = cloud,
     name_or_id = name_or_id,
     store_spec = opts.store or from_environment "CRDBCLOUD_STORE",
+    store_options = { store_key_file = opts.store_key_file, plaintext = opts.plaintext },
     sql_spec = opts.sql or from_environment "CRDBCLOUD_SQL",
     sql_ca_file = opts.sql_ca_file or cloud.config.ca_file or from_environment "CRDBCLOUD_CA_FILE",
     sinks = sinks.parse(opts.sinks, "cloud:cluster: sinks", "caller"),
@@ -94,7 +96,8 @@ function Cluster:open_store(operation)
     self.store = self.store_spec
     return self.store
   end
-  local opened, err = store.open(self.store_spec)
+  self.store_options.ca_file = self.sql_ca_file
+  local opened, err = store.open(self.store_spec, self.store_options)
   if not opened then return nil, err end
   self.store = opened
   return opened

@@ -207,10 +207,13 @@ function Source:close()
 end
 Source.__close = Source.close
 
-local OPTIONS = { source = "text", user = "text", cluster = "text" }
+local OPTIONS = {
+  source = "text", user = "text", cluster = "text", store_key_file = "text", plaintext = "boolean", ca_file = "text",
+}
 
 --- Opens a source of one user's credential.
----@param opts { source: string, user: string, cluster?: string } source: a store's URL, or json:PATH written by a sink
+---@param opts { source: string, user: string, cluster?: string, store_key_file?: string, plaintext?: boolean, ca_file?: string }
+---  source: a store's URL, or json:PATH written by a sink; the last three are for a store
 ---@return table|nil
 ---@return crdbcloud.error|nil
 function M.open(opts)
@@ -222,7 +225,9 @@ function M.open(opts)
   local self = setmetatable({ source = opts.source, user = user, cluster = opts.cluster }, Source)
   self.path = opts.source:match("^json:(.+)$")
   if not self.path then
-    self.store, err = require("crdbcloud.store").open(opts.source)
+    self.store, err = require("crdbcloud.store").open(opts.source, {
+      store_key_file = opts.store_key_file, plaintext = opts.plaintext, ca_file = opts.ca_file,
+    })
     if not self.store then return nil, err end
   end
   return self

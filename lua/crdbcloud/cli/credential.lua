@@ -11,13 +11,12 @@ local M = {}
 local COLUMNS = { "user", "password", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name" }
 
 -- From the store alone: no API key, and no network, is needed to read it.
-local function credential_of(args)
-  local store = args.store or os.getenv "CRDBCLOUD_STORE"
-  if not store or store == "" then return nil, require "crdbcloud.store".not_named "credential" end
+local function credential_of(run, args)
+  local store, opts = run:store_spec "credential"
+  if not store then return nil, opts end
   local cluster = args.cluster_name or os.getenv "CRDBCLOUD_CLUSTER"
-  local source, err = require "crdbcloud.credentials".open {
-    source = store, user = args.user, cluster = cluster ~= "" and cluster or nil,
-  }
+  opts.source, opts.user, opts.cluster = store, args.user, cluster ~= "" and cluster or nil
+  local source, err = require "crdbcloud.credentials".open(opts)
   if not source then return nil, err end
   local credential
   credential, err = source:get()
@@ -26,7 +25,7 @@ local function credential_of(args)
 end
 
 local function show(run, args)
-  local credential, err = credential_of(args)
+  local credential, err = credential_of(run, args)
   if not credential then return nil, err end
   if args.url then
     if not args.reveal then
@@ -43,7 +42,7 @@ local function show(run, args)
 end
 
 local function export(run, args)
-  local credential, err = credential_of(args)
+  local credential, err = credential_of(run, args)
   if not credential then return nil, err end
   local opened = sinks.open(sinks.parse(args.sink, "--sink"), credential.user, credential.cluster or credential.cluster_id)
   for _, sink in ipairs(opened) do

@@ -62,9 +62,9 @@ local function check_sql(found, run)
 end
 
 local function check_store(found, run)
-  local url = run.args.store or os.getenv "CRDBCLOUD_STORE"
-  if not url or url == "" then return found:add("store", "?", "none named: --store or CRDBCLOUD_STORE; needed by what writes") end
-  local store, err = require "crdbcloud.store".open(url)
+  local url, opts = run:store_spec "doctor"
+  if not url then return found:add("store", "?", "none named: --store or CRDBCLOUD_STORE; needed by what writes") end
+  local store, err = require "crdbcloud.store".open(url, opts)
   if not store then return found:failed("store", err) end
   local keys
   keys, err = store:list ""
@@ -72,7 +72,7 @@ local function check_store(found, run)
   store:close()
   if not keys then return found:failed("store", err) end
   if #warnings > 0 then return found:add("store", "warning", table.concat(warnings, "; ")) end
-  return found:add("store", "ok", ("%s, %d records"):format(url, #keys))
+  return found:add("store", "ok", ("%s, %d records"):format(store.url, #keys))
 end
 
 local function doctor(run, args)

@@ -12,7 +12,7 @@ local M = {}
 local INTERNAL = 70
 
 -- One file per group of commands; each adds its commands to the parser.
-local GROUPS = { "whoami", "doctor", "cluster", "user", "app_user", "rotate", "credential", "completion" }
+local GROUPS = { "whoami", "doctor", "cluster", "user", "app_user", "rotate", "credential", "store", "completion" }
 
 local EPILOG = [[
 The API key comes from COCKROACH_API_KEY or COCKROACH_API_KEY_FILE, never from an argument.
@@ -37,6 +37,8 @@ local function build_parser()
   parser:option "--api-key-file":argname "FILE":description "File that holds the API key, mode 0600."
   parser:option "--ca-file":argname "FILE":description "Certificate authority of API and SQL."
   parser:option "--store":argname "URL":description "Where credentials are kept, such as file:/var/lib/crdbcloud."
+  parser:option "--store-key-file":argname "FILE":description "Keys that seal the passwords in the store, mode 0600."
+  parser:flag "--store-plaintext":description "Let the store hold passwords in the clear."
   parser:option "--sql":argname "URL":description "SQL connection of the cluster, without a password."
   parser:option "--timeout":argname "TIME":description "Limit of one request, such as 30s."
     :convert(session.limit)

@@ -70,11 +70,25 @@ function Session:cluster()
     if not name or name == "" then return M.usage("no cluster was named", "give --cluster NAME or set CRDBCLOUD_CLUSTER") end
     local cloud, err = self:cloud()
     if not cloud then return nil, err end
-    self.opened_cluster, err = cloud:cluster(name, { store = args.store, sql = args.sql, sql_ca_file = args.ca_file })
+    self.opened_cluster, err = cloud:cluster(name, {
+      store = args.store, store_key_file = args.store_key_file, plaintext = args.store_plaintext, sql = args.sql,
+      sql_ca_file = args.ca_file,
+    })
     if not self.opened_cluster then return nil, err end
     self.cluster_name = name
   end
   return self.opened_cluster
+end
+
+--- The URL of the store of --store or CRDBCLOUD_STORE, and the options to open it with.
+---@param operation string for the error when there is none
+---@return string|nil url
+---@return table|crdbcloud.error
+function Session:store_spec(operation)
+  local args = self.args
+  local url = args.store or os.getenv "CRDBCLOUD_STORE"
+  if not url or url == "" then return nil, require "crdbcloud.store".not_named(operation) end
+  return url, { store_key_file = args.store_key_file, plaintext = args.store_plaintext, ca_file = args.ca_file }
 end
 
 --- Says something to the person at the terminal.

@@ -53,7 +53,7 @@ function Codec:refuses(url)
   return errors.new {
     kind = "store", outcome = "not_sent", reason = "clear",
     message = ("store %s is shared, and without a key it would hold the passwords in the clear"):format(url),
-    hint = "give store_key_file (make one: " .. MAKE_KEY .. "), or plaintext = true",
+    hint = "give store_key_file (--store-key-file; make one: " .. MAKE_KEY .. "), or plaintext = true (--store-plaintext)",
   }
 end
 
@@ -126,7 +126,7 @@ function Codec:decode(bytes, key)
 end
 
 local HINTS = {
-  sealed = "give the file with that key as store_key_file",
+  sealed = "give the file with that key as store_key_file (--store-key-file)",
   clear = "`crdbcloud store rekey` seals what is in the clear, if you trust what is there",
   tampered = "somebody changed the record outside of crdbcloud, or moved it here; put a backup of it back, or remove it",
   newer = "a newer version of crdbcloud wrote it; use that one",
