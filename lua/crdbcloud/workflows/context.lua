@@ -28,7 +28,7 @@ function M.new(cluster, operation, opts)
     cloud = cluster.cloud,
     operation = operation,
     run_id = core.random_hex(8),
-    clock = core, -- time, monotonic, sleep
+    clock = core, -- time, boottime, sleep
     started = core.monotonic(),
     by = ("%s:%d"):format(core.hostname(), core.pid()),
     reason = opts.reason,
@@ -41,15 +41,34 @@ function M.new(cluster, operation, opts)
     created = {},
   }, Context)
   if ctx.verify == nil then ctx.verify = "auto" end
+  ctx.emergency = opts.emergency ~= nil
+  ctx.after = opts.after
   local err
   ctx.store, err = cluster:open_store(operation)
-  if not ctx.store then return nil, err end
-  for _, text in ipairs(ctx.store.warnings and ctx.store:warnings() or {}) do ctx:warn(text) end
+  if not ctx.store and (not ctx.emergency or err.kind ~= "store") then return nil, err end
   local info
   info, err = cluster:resolve()
   if not info then return nil, err end
   ctx.id, ctx.name = info.id, info.name or info.id
+  local ok
+  ok, err = ctx:check_store(err)
+  if not ok then return nil, err end
+  for _, text in ipairs(ctx.store.warnings and ctx.store:warnings() or {}) do ctx:warn(text) end
   return ctx
+end
+
+--- An emergency does not wait for a store that is down: it goes on with the spool.
+function Context:check_store(err)
+  if not self.emergency then return true end
+  local keys = self.store
+  if keys then keys, err = self.store:list(self.id .. "/") end
+  if keys then return true end
+  local spool, spool_err = require("crdbcloud.workflows.spool").open()
+  if not spool then return nil, spool_err end
+  self.store, self.spooling = spool, true
+  self:warn(("the store is down (%s); this emergency is kept in %s until `crdbcloud rotate resume`"):format(
+    err and err.message or "?", spool.url))
+  return true
 end
 
 --- Keeps a warning for the report, once.
@@ -87,9 +106,9 @@ function Context:now()
   return math.floor(self.clock.time())
 end
 
---- Seconds of a clock that only goes forward.
+--- Seconds of a clock that only goes forward, also while the machine is suspended.
 function Context:monotonic()
-  return self.clock.monotonic()
+  return self.clock.boottime()
 end
 
 --- Sleeps; false when a signal ended it.

@@ -20,6 +20,7 @@ local OPTIONS = {
   sinks = rules.sinks,
   password = "text|secret", adopt = "boolean", dry_run = "boolean", reason = "text", on_progress = "function",
   verify = rules.verify,
+  max_age = "duration",
   via = function(value, name, level)
     if value == "api" then return value end
     errors.raise(level, '%s must be "api" in this version, got %s', name, errors.shown(value))
@@ -166,7 +167,7 @@ local function create_held(ctx, entry, wanted)
   end
   local rec = record.new {
     cluster_id = ctx.id, cluster_name = ctx.name, user = entry.user, state = "planned", origin = "create_app_user",
-    creating = true, adopted = exists or nil, owner = opts.owner, description = opts.description, labels = opts.labels,
+    creating = true, adopted = exists or nil, owner = opts.owner, description = opts.description, labels = opts.labels, max_age = opts.max_age,
     access = wanted.access, roles = wanted.roles, sinks = opts.sinks, created_at = ctx:now(),
     bootstrap = creation.bootstrap(),
   }
@@ -211,7 +212,8 @@ function M.create_app_user(cluster, opts)
     if not rec and version then return nil, version end
     return outcome.finish(ctx, { dry_row(ctx, wanted, sql, exists, rec, opts) }, { dry_run = true }, true)
   end
-  require("crdbcloud.workflows.resume").demote_first(ctx, wanted.user)
+  require("crdbcloud.workflows.spool").merge(ctx)
+  require("crdbcloud.workflows.resume").first(ctx, { wanted.user })
   wanted.opts = opts
   local row = ctx:user_row(wanted.user, create_held, wanted)
   row.access, row.roles, row.owner = wanted.access, wanted.roles, opts.owner

@@ -88,7 +88,10 @@ function Entry:send(o)
   local ctx = self.ctx
   local timeout = ctx.cloud.config.timeout
   local needed = timeout + M.SLACK
-  -- Nothing is sent that could arrive after our lease (I7).
+  -- Nothing is sent that could arrive after our lease (I7). The time is taken before
+  -- the lease is asked for, since a process may be stopped anywhere below; on the wall
+  -- clock too, which alone goes on while a virtual machine is stopped.
+  local ends, at = ctx:monotonic() + needed, ctx.clock.time()
   if self.lock.ensure then
     local ok, lease_err = self.lock.ensure(needed)
     if not ok then
@@ -96,13 +99,13 @@ function Entry:send(o)
       return nil, lease_err, "store"
     end
   end
-  local at = ctx.clock.time()
   local ok, store_err = self:save(record.move(self.rec, o.state, {
     sends = record.add_send(self.rec, { op = o.op, epoch = o.epoch, at = at, deadline = at + needed, run_id = ctx.run_id }),
   }))
   if not ok then return nil, store_err, "store" end
+  if ctx.clock.time() > at + needed then ends = 0 end
   local value, err = ctx.cloud:once(o.op, { cluster_id = ctx.id, name = self.user, password = o.password }, {
-    timeout = timeout, deadline = math.min(o.deadline, ctx:monotonic() + needed),
+    timeout = timeout, deadline = math.min(o.deadline, ends),
   })
   local outcome = value and "applied" or err.outcome or "unknown"
   self.rec = record.amend(self.rec, { sends = record.answer_send(self.rec, outcome, err and err.reason) })

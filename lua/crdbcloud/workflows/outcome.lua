@@ -73,23 +73,40 @@ local function error_of(ctx, rows, code, full)
   }
 end
 
+-- How long sinks held a password that no longer logged in: from the send to the
+-- last sink, over all users.
+local function windows(rows)
+  local list = {}
+  for _, row in ipairs(rows) do list[#list + 1] = row.window end
+  if #list == 0 then return nil end
+  table.sort(list)
+  local function percentile(p) return list[math.max(1, math.ceil(#list * p))] end
+  return { users = #list, p50 = percentile(0.5), p99 = percentile(0.99), longest = list[#list] }
+end
+
 --- Ends a run: its report, or the error that carries it.
 ---@param ctx table
 ---@param rows table[]
 ---@param extra? table more fields of the report
 ---@param planned? boolean rows are a plan, nothing was done
+---@param hook_err? crdbcloud.error of the command that followed
 ---@return table|nil report
 ---@return crdbcloud.error|nil
-function M.finish(ctx, rows, extra, planned)
+function M.finish(ctx, rows, extra, planned, hook_err)
   local fields = {
     operation = ctx.operation, run_id = ctx.run_id, cluster = ctx.name, cluster_id = ctx.id,
     store = ctx.store.url or "given as an object", rows = rows, warnings = ctx.warnings,
     seconds = core.monotonic() - ctx.started,
   }
   for k, v in pairs(extra or {}) do fields[k] = v end
+  fields.window = windows(rows)
   local full = report.new(fields)
   if planned then return full end
   local code = decide.exit(rows, ctx.interrupted())
+  if hook_err and code ~= 5 and code < 128 then
+    full.exit, hook_err.report = 6, full
+    return nil, hook_err
+  end
   full.exit = code
   if code == 0 then return full end
   return nil, error_of(ctx, rows, code, full)

@@ -5,6 +5,8 @@ local context = require "crdbcloud.workflows.context"
 local core = require "crdbcloud.core"
 local creation = require "crdbcloud.workflows.creation"
 local durations = require "crdbcloud.durations"
+local hooks = require "crdbcloud.workflows.hooks"
+local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
 local record = require "crdbcloud.record"
@@ -44,7 +46,11 @@ local function finish_held(ctx, entry)
     return verdict and { verified = verdict, note = "creation finished" }, err
   end
   if record.is_open(rec) then
-    local verdict, err = steps.finish(ctx, entry)
+    local wait = rec.resend_at and rec.resend_at - ctx.clock.time() or 0
+    if rec.state == "idle" and wait > 0 then
+      return { result = "skipped", note = ("to be sent once more in %d s"):format(math.ceil(wait)) }
+    end
+    local verdict, err = (rec.resend_at and rec.state == "idle" and steps.resend or steps.finish)(ctx, entry)
     if not verdict then return nil, err end
     local ok
     ok, err = steps.retire(ctx, entry)
@@ -55,36 +61,85 @@ local function finish_held(ctx, entry)
 end
 
 local function finish_user(ctx, user)
-  local shown = {}
-  local fields, err = ctx:with(user, function(entry)
-    local done, why = finish_held(ctx, entry)
-    shown = ctx:shown(entry)
-    return done, why
-  end)
-  local row = outcome.row(user, fields, err, shown)
+  local row = ctx:user_row(user, finish_held)
   ctx:progress { step = "user", user = user, result = row.result, text = outcome.text(row), kind = row.kind }
   return row
 end
 
---- Before any other work of a run: each user whose creation was cut while it may
---- be an admin is finished. What cannot be is a warning; the run goes on.
+-- Users that the caller works on itself.
+local function set_of(users)
+  local set = {}
+  if type(users) == "table" then
+    for _, user in ipairs(users) do set[names.fold(user)] = true end
+  end
+  return set
+end
+
+--- What a crash left is finished before any other work of a run, users that may be
+--- admins first. What cannot be finished is a warning; the run goes on. Users that
+--- the run itself works on (by name) are left to it, unless they may be admins.
 ---@param ctx table
----@param except? string a user that the caller finishes itself
-function M.demote_first(ctx, except)
-  for _, item in ipairs(records(ctx.store, ctx.id) or {}) do
-    if maybe_admin(item.rec) and item.user ~= except then
+---@param users any as in the call: names are left out
+function M.first(ctx, users)
+  local own = set_of(users)
+  for _, item in ipairs(M.open_items(ctx, records(ctx.store, ctx.id) or {})) do
+    local rec = item.rec
+    if rec and record.is_open(rec) and not own[item.user] then
+      local risky = maybe_admin(rec)
       local row = finish_user(ctx, item.user)
-      ctx:warn(("security: the creation of %s had been cut while it may have been an admin: %s"):format(
-        item.user, row.result == "done" and "finished now" or outcome.text(row)))
+      if risky then
+        ctx:warn(("security: the creation of %s had been cut while it may have been an admin: %s"):format(
+          item.user, row.result == "done" and "finished now" or outcome.text(row)))
+      elseif row.result ~= "done" and row.kind ~= "busy" then
+        ctx:warn(("%s is half done and could not be finished: %s"):format(item.user, outcome.text(row)))
+      end
     end
   end
+  ctx.stop = nil
+end
+
+--- Runs the command that follows a publication, once, and marks its users.
+---@param ctx table
+---@param command string[]
+---@param users string[]
+---@return crdbcloud.error|nil
+function M.run_hook(ctx, command, users)
+  local ok, err = hooks.run(ctx, "after", command, users)
+  if not ok then return err end
+  for _, user in ipairs(users) do
+    ctx:with(user, function(entry)
+      if not entry.rec or not entry.rec.hook then return true end
+      return entry:save(record.amend(entry.rec, { hook = record.NONE }))
+    end)
+  end
+  return nil
+end
+
+-- Commands that a crash left undone, each once.
+local function pending_hooks(ctx)
+  local groups, order = {}, {}
+  for _, item in ipairs(records(ctx.store, ctx.id) or {}) do
+    local hook = item.rec and item.rec.state == "idle" and item.rec.hook
+    if hook then
+      local id = table.concat(hook.command, "\0")
+      if not groups[id] then
+        groups[id] = { command = hook.command, users = {} }
+        order[#order + 1] = groups[id]
+      end
+      table.insert(groups[id].users, item.user)
+    end
+  end
+  local first
+  for _, group in ipairs(order) do first = M.run_hook(ctx, group.command, group.users) or first end
+  return first
 end
 
 local OPTIONS = {
   verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, dry_run = "boolean", reason = "text", on_progress = "function",
 }
 
-local function open_items(ctx, list)
+--- Records that need something, users that may be admins first.
+function M.open_items(ctx, list)
   local now, first, rest = ctx:now(), {}, {}
   for _, item in ipairs(list) do
     local rec = item.rec
@@ -111,7 +166,8 @@ function M.resume(cluster, opts)
     if ctx.store.tidy and not opts.dry_run then ctx.store:tidy(ctx.id) end
     local list, list_err = records(ctx.store, ctx.id)
     if not list then return nil, list_err end
-    local items, rows = open_items(ctx, list), {}
+    local items, rows = M.open_items(ctx, list), {}
+    local hook_err
     ctx.total = #items
     for i, item in ipairs(items) do
       ctx.index = i
@@ -125,10 +181,14 @@ function M.resume(cluster, opts)
         rows[i] = finish_user(ctx, item.user)
       end
     end
-    return outcome.finish(ctx, rows, { dry_run = opts.dry_run }, opts.dry_run)
+    if not opts.dry_run and not ctx.interrupted() then hook_err = pending_hooks(ctx) end
+    return outcome.finish(ctx, rows, { dry_run = opts.dry_run, hooks = ctx.hooks }, opts.dry_run, hook_err)
   end
   if opts.dry_run then return work() end
-  return ctx:with_run(work)
+  return ctx:with_run(function()
+    require("crdbcloud.workflows.spool").merge(ctx)
+    return work()
+  end)
 end
 
 --- What the store says of every user of the cluster. No request is sent where

@@ -1,201 +1,170 @@
 --- Rotation: new passwords for many users or one, by the protocol, each durable
 --- before it is sent and published only when it is live.
 
-local core = require "crdbcloud.core"
+local ages = require "crdbcloud.workflows.ages"
+local batch = require "crdbcloud.workflows.batch"
 local context = require "crdbcloud.workflows.context"
+local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
+local hooks = require "crdbcloud.workflows.hooks"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
 local passwords = require "crdbcloud.passwords"
+local plans = require "crdbcloud.workflows.plan"
 local record = require "crdbcloud.record"
-local selection = require "crdbcloud.workflows.selection"
+local resume = require "crdbcloud.workflows.resume"
+local rotate_user = require "crdbcloud.workflows.rotate_user"
 local rules = require "crdbcloud.workflows.rules"
-local steps = require "crdbcloud.workflows.steps"
+local selection = require "crdbcloud.workflows.selection"
+local window = require "crdbcloud.workflows.window"
 
 local M = {}
 
-local MAX_FAILURES = 3 -- in a row, before a run stops
-
-local COMMON = {
-  verify = rules.verify, keep_previous = "duration", cancel_sessions = "boolean", sinks = rules.sinks,
-  dry_run = "boolean", reason = "text", on_progress = "function",
-}
-
-local function with_common(own)
-  for name, rule in pairs(COMMON) do own[name] = rule end
-  return own
-end
-
-local MANY = with_common {
+M.MANY = rules.with_common {
   users = true, exclude = "table|text", max_age = rules.age, max_failures = rules.limit, skip_admins = "boolean",
-  parallel = "count", window = rules.later, emergency = rules.later, before = rules.later, after = rules.later,
-  plan = rules.later,
+  parallel = "count", window = window.rule, emergency = true, before = hooks.rule, after = hooks.rule, plan = plans.rule,
 }
-local ONE = with_common { user = "text", password = "text|secret" }
+local ONE = rules.with_common { user = "text", password = "text|secret" }
 
-local function settling(entry)
-  local at = record.settled_at(entry.rec)
-  local wait = at and math.ceil(at - entry.ctx.clock.time()) or 0
-  if wait <= 0 then return nil end
-  return errors.new {
-    kind = "pending", reason = "settling", outcome = "not_sent", retry_after = wait, exit = 3,
-    message = ("%s: an earlier change was not answered; the next may start in %d s"):format(entry.user, wait),
-  }
-end
-
--- A record for a user that has none: its present password stays unknown.
-local function unmanaged(ctx, user)
-  return record.new {
-    cluster_id = ctx.id, cluster_name = ctx.name, user = user, state = "idle", origin = "rotation",
-    created_at = ctx:now(),
-  }
-end
-
--- Rotates one held user. Returns the row's fields.
-local function rotate_held(ctx, entry, wanted)
-  local rec = entry.rec or unmanaged(ctx, entry.user)
-  entry.rec = rec
-  if record.is_creating(rec) then
-    return nil, context.pending(entry.user, "it is being created", {
-      outcome = "not_sent", hint = "`crdbcloud rotate resume` finishes it", exit = 3,
-    })
-  end
-  if record.is_open(rec) then
-    local staged = rec.staged ~= nil
-    local verdict, err = steps.finish(ctx, entry)
-    if not verdict then return nil, err end
-    if staged and not wanted.password then return { verified = verdict, window = entry.window, note = "finished a half-done rotation" } end
-  elseif wanted.epoch ~= nil and wanted.epoch ~= rec.epoch then
-    return { result = "skipped", note = "rotated by another run in the meantime" }
-  end
-  local ok, err = steps.retire(ctx, entry)
-  if not ok then return nil, err end
-  err = settling(entry)
-  if err then return nil, err end
-  ok, err = ctx:check_sinks(rec, wanted.password)
-  if not ok then return nil, err end
-  ok, err = steps.stage(ctx, entry, wanted.password)
-  if not ok then return nil, err end
-  local verdict
-  verdict, err = steps.finish(ctx, entry)
-  if not verdict then return nil, err end
-  return { verified = verdict, window = entry.window, sessions_cancelled = entry.cancelled }
-end
-
-local function untouched(row, why)
-  return { user = row.user, result = "untouched", note = why, epoch = row.epoch, sinks = row.sinks }
-end
-
--- The rows in the order of the plan. Busy and settling users are met again at the end.
-local function work(ctx, plan, opts)
-  local rows, deferred = {}, {}
-  local limit = opts.max_failures == nil and MAX_FAILURES or opts.max_failures
-  local failures, done = 0, 0
-  local function visit(i, last)
-    local planned = plan[i]
-    ctx.index = done + 1
-    local row, err = ctx:user_row(planned.user, rotate_held, { epoch = planned.epoch })
-    if err and not last and (err.kind == "busy" or err.reason == "settling") then
-      deferred[#deferred + 1] = { index = i, err = err }
-      return
+--- Checks the options of a rotation of many; raises on misuse.
+---@param opts table
+---@param what string
+---@return table
+function M.check_many(opts, what)
+  opts = options.check(M.MANY, opts, what, "caller")
+  local given = 0
+  for _, name in ipairs { "users", "emergency", "plan" } do given = given + (opts[name] ~= nil and 1 or 0) end
+  if given > 1 then errors.raise("caller", "%s: users, emergency and plan exclude one another", what) end
+  if opts.emergency ~= nil then
+    if opts.window then errors.raise("caller", "%s: an emergency has no window", what) end
+    if opts.emergency ~= "all" and type(opts.emergency) ~= "table" and type(opts.emergency) ~= "string" then
+      errors.raise("caller", '%s: emergency takes names or "all", got %s', what, errors.shown(opts.emergency))
     end
-    done = done + 1
-    rows[i] = row
-    failures = (row.result == "done" or row.result == "skipped") and 0 or failures + 1
-    ctx:progress { step = "user", user = row.user, result = row.result, text = outcome.text(row), kind = row.kind }
+    opts.users = opts.emergency
+    opts.cancel_sessions = true
+  elseif opts.plan then
+    opts.users = opts.plan.users
+    if #opts.users == 0 then opts.users = function() return false end end
   end
-  local function stopped()
-    if ctx.interrupted() then return "interrupted" end
-    if ctx.stop then return "stopped: " .. ctx.stop.message end
-    if limit and failures >= limit then return ("stopped after %d failures in a row"):format(failures) end
-  end
-  for i, planned in ipairs(plan) do
-    if planned.action == "skip" then
-      rows[i] = { user = planned.user, result = "skipped", note = planned.reason, epoch = planned.epoch, sinks = planned.sinks }
-    elseif planned.action == "blocked" then
-      rows[i] = outcome.row(planned.user, nil, planned.err or errors.new {
-        kind = "not_found", outcome = "not_sent", message = planned.user .. ": " .. planned.reason,
-      }, { epoch = planned.epoch, sinks = planned.sinks })
-    else
-      local why = stopped()
-      if why then rows[i] = untouched(planned, why) else visit(i) end
-    end
-  end
-  for _, later_one in ipairs(deferred) do
-    local why = stopped()
-    if why then
-      rows[later_one.index] = untouched(plan[later_one.index], why)
-    else
-      if later_one.err.retry_after then ctx:sleep(later_one.err.retry_after) end
-      visit(later_one.index, true)
-    end
-  end
-  return rows
+  opts.users = selection.check_users(opts.users, what)
+  return opts
 end
 
-local function planned_rows(plan)
-  local rows = {}
-  for i, row in ipairs(plan) do
-    rows[i] = {
-      user = row.user, result = row.action == "resume" and "finish" or row.action, note = row.reason,
-      epoch = row.epoch, sinks = row.sinks, managed = row.managed,
-    }
-  end
-  return rows
+-- Ages that the records do not know, where they matter.
+local function audit_ages(ctx)
+  local found, err = ages.from_audit_log(ctx.cloud, ctx.id)
+  if found then return found end
+  ctx:warn(("ages are from the records only: the audit log cannot be read (%s)"):format(err.message))
+  return {}
 end
 
 local function plan_of(ctx, opts)
-  local plan, unmanaged_count = selection.plan(ctx, opts)
-  if not plan then return nil, unmanaged_count end
-  ctx.total = 0
-  for _, row in ipairs(plan) do
-    if row.action == "rotate" or row.action == "resume" then ctx.total = ctx.total + 1 end
+  local selected, unmanaged = selection.plan(ctx, opts, audit_ages)
+  if not selected then return nil, unmanaged end
+  if opts.plan then
+    local fitted, err = plans.fit(opts.plan, ctx.id, selected, function(user)
+      local rec = ctx.store:get(record.key(ctx.id, user))
+      return rec and rec.run_id
+    end)
+    if not fitted then return nil, err end
   end
-  if unmanaged_count > 0 then
-    ctx:warn(("%d of these users have no record yet: their present passwords are not in the store"):format(unmanaged_count))
+  if unmanaged > 0 then
+    ctx:warn(("%d of these users have no record yet: their present passwords are not in the store"):format(unmanaged))
     ctx:progress { step = "plan", text = ctx.warnings[#ctx.warnings] }
   end
-  return plan, unmanaged_count
+  return selected, unmanaged
+end
+
+-- Users whose present password was sent before something unanswered had settled.
+local function resend(ctx, rows)
+  for _, row in ipairs(rows) do
+    if row.resend_at and not ctx.interrupted() then
+      ctx:progress { step = "wait", user = row.user, text = "waiting to send the same password once more" }
+      ctx:sleep(math.max(0, row.resend_at - ctx.clock.time()))
+      if not ctx.interrupted() then
+        local again = ctx:user_row(row.user, rotate_user.resend)
+        if again.result ~= "done" then
+          for k, v in pairs(again) do row[k] = v end
+        end
+      end
+    end
+    row.resend_at = nil
+  end
+end
+
+local function published(rows)
+  local users = {}
+  for _, row in ipairs(rows) do
+    if row.result == "done" then users[#users + 1] = row.user end
+  end
+  return users
+end
+
+local function work(ctx, selected, opts)
+  local todo = batch.new(ctx, selected, opts)
+  if opts.parallel and opts.parallel > 1 and todo.total > 1 then
+    return require("crdbcloud.workflows.parallel").run(ctx, todo, opts)
+  end
+  return todo:run(function(job)
+    return ctx:user_row(job.user, rotate_user.rotate, { epoch = job.epoch })
+  end)
+end
+
+local function rotate(ctx, opts)
+  require("crdbcloud.workflows.spool").merge(ctx)
+  -- What a crash left comes first; a user that may be an admin before all else.
+  resume.first(ctx, opts.users)
+  local selected, unmanaged = plan_of(ctx, opts)
+  if not selected then return nil, unmanaged end
+  local todo = selection.work_of(selected)
+  if opts.before and #todo > 0 then
+    local ok, err = hooks.run(ctx, "before", opts.before, todo)
+    if not ok then return nil, err end
+  end
+  local rows = work(ctx, selected, opts)
+  if ctx.emergency then resend(ctx, rows) end
+  local users, hook_err = published(rows), nil
+  if opts.after and #users > 0 then hook_err = resume.run_hook(ctx, opts.after, users) end
+  return outcome.finish(ctx, rows, { unmanaged = unmanaged, hooks = ctx.hooks }, false, hook_err)
 end
 
 local function run(cluster, opts, dry)
   local ctx, err = context.new(cluster, "rotate_passwords", opts)
   if not ctx then return nil, err end
-  if opts.parallel and opts.parallel > 1 then ctx:warn("this version rotates one user after the other") end
+  if opts.plan then ctx.run_id = opts.plan.run_id end
   if dry then
-    local plan, count = plan_of(ctx, opts)
-    if not plan then return nil, count end
-    return outcome.finish(ctx, planned_rows(plan), { unmanaged = count, dry_run = true }, true)
+    local selected, unmanaged = plan_of(ctx, opts)
+    if not selected then return nil, unmanaged end
+    return outcome.finish(ctx, plans.rows(selected), { unmanaged = unmanaged, dry_run = true, made_at = ctx:now() }, true)
   end
-  return ctx:with_run(function()
-    -- A created user that is still an admin comes before everything else.
-    require("crdbcloud.workflows.resume").demote_first(ctx)
-    local plan, count = plan_of(ctx, opts)
-    if not plan then return nil, count end
-    return outcome.finish(ctx, work(ctx, plan, opts), { unmanaged = count })
-  end)
+  return ctx:with_run(function() return rotate(ctx, opts) end)
 end
 
---- Rotates the passwords of many users, one after the other.
+--- Rotates the passwords of many users.
 ---@param cluster table
----@param opts table see design: users (required), exclude, max_age, verify, keep_previous, cancel_sessions,
----  max_failures, skip_admins, sinks, dry_run, reason, on_progress
+---@param opts table users (required; or emergency, or plan), exclude, max_age, verify, keep_previous, cancel_sessions,
+---  parallel, max_failures, window, skip_admins, emergency, sinks, before, after, plan, dry_run, reason, on_progress
 ---@return table|nil report
 ---@return crdbcloud.error|nil err err.report says what became of each user
 function M.rotate_passwords(cluster, opts)
-  opts = options.check(MANY, opts, "rotate_passwords", "caller")
-  opts.users = selection.check_users(opts.users, "rotate_passwords")
+  opts = M.check_many(opts, "rotate_passwords")
   return run(cluster, opts, opts.dry_run)
 end
 
 --- What rotate_passwords with the same options would do; reads only.
----@return table|nil plan a report whose rows say rotate, finish, skip or blocked
+---@return table|nil plan a report whose rows say rotate, finish, skip or blocked; rotate_passwords{ plan = ... } runs it
 ---@return crdbcloud.error|nil
 function M.plan_rotation(cluster, opts)
-  opts = options.check(MANY, opts, "plan_rotation", "caller")
-  opts.users = selection.check_users(opts.users, "plan_rotation")
-  return run(cluster, opts, true)
+  return run(cluster, M.check_many(opts, "plan_rotation"), true)
+end
+
+-- The caller's password, checked, as a secret.
+local function own_password(password, user)
+  if not password then return nil end
+  local ok, err = passwords.check(password, { user = user })
+  if not ok then return nil, err end
+  return type(password) == "string" and core.secret(password) or password
 end
 
 --- Rotates one user.
@@ -209,12 +178,9 @@ function M.rotate_password(cluster, opts)
   if not opts.user then errors.raise("caller", "rotate_password: user is missing") end
   local user, err = names.check(opts.user)
   if not user then return nil, err end
-  if opts.password then
-    local ok
-    ok, err = passwords.check(opts.password, { user = user })
-    if not ok then return nil, err end
-    if type(opts.password) == "string" then opts.password = core.secret(opts.password) end
-  end
+  local password
+  password, err = own_password(opts.password, user)
+  if err then return nil, err end
   if opts.dry_run then
     opts.users, opts.user, opts.password = { user }, nil, nil
     return run(cluster, opts, true)
@@ -222,11 +188,13 @@ function M.rotate_password(cluster, opts)
   local ctx
   ctx, err = context.new(cluster, "rotate_password", opts)
   if not ctx then return nil, err end
+  require("crdbcloud.workflows.spool").merge(ctx)
+  resume.first(ctx, { user })
   ctx.index, ctx.total = 1, 1
   local listed
   listed, err = ctx:user_exists(user)
   if listed == nil then return nil, err end
-  if listed then return outcome.finish(ctx, { (ctx:user_row(user, rotate_held, { password = opts.password })) }) end
+  if listed then return outcome.finish(ctx, { (ctx:user_row(user, rotate_user.rotate, { password = password })) }) end
   err = errors.new { kind = "not_found", outcome = "not_sent", message = user .. ": no such user on the cluster" }
   return outcome.finish(ctx, { outcome.row(user, nil, err, {}) })
 end

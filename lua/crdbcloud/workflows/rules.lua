@@ -78,4 +78,13 @@ function M.later(value, name, level)
   errors.raise(level, "%s is not in this version (got %s)", name, errors.shown(value))
 end
 
+--- What all rotations take; `own` is completed with it.
+---@param own table
+---@return table own
+function M.with_common(own)
+  own.verify, own.keep_previous, own.cancel_sessions = M.verify, "duration", "boolean"
+  own.sinks, own.dry_run, own.reason, own.on_progress = M.sinks, "boolean", "text", "function"
+  return own
+end
+
 return M

@@ -65,14 +65,14 @@ end
 
 --- Pure: what to do with one user.
 ---@param o { user: string, rec: table|nil, named: boolean, excluded: boolean, own: boolean, listed: boolean,
----   managed_only: boolean, max_age: number|nil, now: integer }
+---   managed_only: boolean, max_age: number|nil, audited_at: integer|nil, now: integer }
 ---@return string action "rotate", "resume", "skip" or "blocked"
 ---@return string reason
 function M.decide(o)
   if o.excluded then return "skip", "excluded" end
   if names.is_protected(o.user) then return "skip", "protected" end
   if not o.named and names.is_sso(o.user) then return "skip", "signs in by SSO" end
-  if o.own and not o.named then return "skip", "used by the SQL connection itself" end
+  if o.own and not o.named and not o.emergency then return "skip", "used by the SQL connection itself" end
   local rec = o.rec
   if o.managed_only and not rec then return "skip", "has no record" end
   if rec and record.is_creating(rec) then return "blocked", "is being created; `resume` finishes it" end
@@ -81,10 +81,12 @@ function M.decide(o)
   if rec and record.is_open(rec) then return "resume", "a rotation is half done" end
   if o.max_age then
     local set_at = rec and rec.current and rec.current.set_at
+    local from = set_at and "" or ", by the audit log"
+    set_at = set_at or o.audited_at
     if set_at and o.now - set_at < o.max_age then
-      return "skip", ("changed %s ago"):format(durations.format(math.max(0, o.now - set_at)))
+      return "skip", ("changed %s ago%s"):format(durations.format(math.max(0, o.now - set_at)), from)
     end
-    return "rotate", set_at and "due" or "age unknown, counts as due"
+    return "rotate", set_at and "due" .. from or "age unknown, counts as due"
   end
   return "rotate", "asked for"
 end
@@ -129,12 +131,23 @@ local function is_admin(ctx, user)
   return found.admin == true
 end
 
-local function plan_row(ctx, user, o, opts)
+-- The age at which a user is due: its own, the call's, or this project's.
+local function due_age(opts, rec)
+  if opts.max_age ~= "policy" then return opts.max_age end
+  return rec and rec.max_age or M.POLICY_AGE
+end
+
+local function plan_row(ctx, user, o, opts, audit_ages)
   local rec, version = ctx.store:get(record.key(ctx.id, user))
   if not rec and version then
     return { user = user, action = "blocked", reason = version.message, err = version, sinks = {} }
   end
-  o.user, o.rec = user, rec
+  o.user, o.rec, o.max_age = user, rec, due_age(opts, rec)
+  local known = rec and rec.current and rec.current.set_at
+  if o.max_age and not known then
+    ctx.audited = ctx.audited or audit_ages(ctx)
+    o.audited_at = ctx.audited[user] and ctx.audited[user].at
+  end
   local action, reason = M.decide(o)
   if opts.skip_admins and action == "rotate" then
     local admin, err = is_admin(ctx, user)
@@ -144,7 +157,7 @@ local function plan_row(ctx, user, o, opts)
   local row = {
     user = user, action = action, reason = reason, managed = rec ~= nil, epoch = rec and rec.epoch or nil,
     set_at = rec and rec.current and rec.current.set_at or nil, sinks = ctx:sink_names(user, rec),
-    opened = ctx:sinks_of(user, rec),
+    opened = ctx:sinks_of(user, rec), age_from = known and "record" or o.audited_at and "audit log" or nil,
   }
   return row
 end
@@ -153,9 +166,10 @@ end
 --- work, our own accounts last. Reads only.
 ---@param ctx table
 ---@param opts table checked options
----@return table[]|nil rows { user, action, reason, managed, epoch, set_at, sinks }
----@return crdbcloud.error|nil
-function M.plan(ctx, opts)
+---@param audit_ages fun(ctx: table): table<string, { at: integer }> asked for when a record does not know an age
+---@return table[]|nil rows { user, action, reason, managed, epoch, set_at, sinks, last }
+---@return integer|crdbcloud.error unmanaged count of users without a record
+function M.plan(ctx, opts, audit_ages)
   local excluded = folded_set(opts.exclude, ctx.operation)
   if type(opts.users) == "table" then
     local list, err = named(opts.users)
@@ -166,20 +180,19 @@ function M.plan(ctx, opts)
   local users, err = candidates(ctx, opts.users, listed)
   if not users then return nil, err end
   local own = ctx.cluster:sql_account()
-  local max_age = opts.max_age == "policy" and M.POLICY_AGE or opts.max_age
   local rows, last, opened, unmanaged = {}, {}, {}, 0
   for _, user in ipairs(users) do
     local row, row_err = plan_row(ctx, user, {
       named = type(opts.users) == "table", excluded = excluded[user] == true, own = user == own,
       listed = on_cluster[user] == true, managed_only = opts.users == "managed",
-      max_age = max_age, now = ctx:now(),
-    }, opts)
+      emergency = opts.emergency ~= nil, now = ctx:now(),
+    }, opts, audit_ages)
     if not row then return nil, row_err end
     if row.action == "rotate" or row.action == "resume" then
       opened[user] = row.opened
       if not row.managed then unmanaged = unmanaged + 1 end
     end
-    row.opened = nil
+    row.opened, row.last = nil, user == own or nil
     local target = user == own and last or rows
     target[#target + 1] = row
   end
@@ -187,6 +200,17 @@ function M.plan(ctx, opts)
   local clash = sinks.clash(opened)
   if clash then return nil, clash end
   return rows, unmanaged
+end
+
+--- The users that a plan's rows work on.
+---@param rows table[]
+---@return string[]
+function M.work_of(rows)
+  local list = {}
+  for _, row in ipairs(rows) do
+    if row.action == "rotate" or row.action == "resume" then list[#list + 1] = row.user end
+  end
+  return list
 end
 
 return M

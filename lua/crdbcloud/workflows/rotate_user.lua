@@ -1,0 +1,83 @@
+--- The rotation of one held user, whatever its record says: finish what is half
+--- done, or stage and send a new password.
+
+local context = require "crdbcloud.workflows.context"
+local errors = require "crdbcloud.errors"
+local record = require "crdbcloud.record"
+local steps = require "crdbcloud.workflows.steps"
+
+local M = {}
+
+local function settling(ctx, rec)
+  local at = not ctx.emergency and record.settled_at(rec)
+  local wait = at and math.ceil(at - ctx.clock.time()) or 0
+  if wait <= 0 then return nil end
+  return errors.new {
+    kind = "pending", reason = "settling", outcome = "not_sent", retry_after = wait, exit = 3,
+    message = ("%s: an earlier change was not answered; the next may start in %d s"):format(rec.user, wait),
+  }
+end
+
+-- A record for a user that has none: its present password stays unknown.
+local function unmanaged(ctx, user)
+  return record.new {
+    cluster_id = ctx.id, cluster_name = ctx.name, user = user, state = "idle", origin = "rotation", created_at = ctx:now(),
+  }
+end
+
+local function fields_of(entry, verdict, note)
+  return {
+    verified = verdict, note = note, window = entry.window, sessions_cancelled = entry.cancelled,
+    resend_at = entry.rec.resend_at,
+  }
+end
+
+--- Rotates the user of a held entry.
+---@param ctx table
+---@param entry crdbcloud.entry
+---@param wanted { password: userdata|nil, epoch: integer|nil } epoch: as planned; another run may have been here since
+---@return table|nil fields of the report's row
+---@return crdbcloud.error|nil
+function M.rotate(ctx, entry, wanted)
+  local rec = entry.rec or unmanaged(ctx, entry.user)
+  entry.rec = rec
+  if record.is_creating(rec) then
+    return nil, context.pending(entry.user, "it is being created", {
+      outcome = "not_sent", hint = "`crdbcloud rotate resume` finishes it", exit = 3,
+    })
+  end
+  if record.is_open(rec) then
+    local staged = rec.staged ~= nil
+    local verdict, err = steps.finish(ctx, entry)
+    if not verdict then return nil, err end
+    if staged and not wanted.password then return fields_of(entry, verdict, "finished a half-done rotation") end
+  elseif wanted.epoch ~= nil and wanted.epoch ~= rec.epoch then
+    return { result = "skipped", note = "rotated by another run in the meantime" }
+  end
+  local ok, err = steps.retire(ctx, entry)
+  if not ok then return nil, err end
+  err = settling(ctx, entry.rec)
+  if err then return nil, err end
+  ok, err = ctx:check_sinks(entry.rec, wanted.password)
+  if not ok then return nil, err end
+  ok, err = steps.stage(ctx, entry, wanted.password)
+  if not ok then return nil, err end
+  local verdict
+  verdict, err = steps.finish(ctx, entry)
+  if not verdict then return nil, err end
+  return fields_of(entry, verdict)
+end
+
+--- Sends the current password once more where an emergency did not wait, and its
+--- time has come.
+---@return table|nil fields
+---@return crdbcloud.error|nil
+function M.resend(ctx, entry)
+  local rec = entry.rec
+  if not rec or not rec.resend_at then return { result = "skipped", note = "sent again by another run" } end
+  local verdict, err = steps.resend(ctx, entry)
+  if not verdict then return nil, err end
+  return fields_of(entry, verdict, "sent again after the settle time")
+end
+
+return M

@@ -1,0 +1,129 @@
+--- The spool: where an emergency keeps what it sends while the store is down.
+--
+-- A file store of its own under the user's state directory, durable before the
+-- send like any other. `resume` and every writing run merge it into the store,
+-- where it counts as the newest epoch, and remove it.
+
+local errors = require "crdbcloud.errors"
+local record = require "crdbcloud.record"
+
+local M = {}
+
+--- The spool's directory.
+---@return string|nil
+function M.directory()
+  local state = os.getenv "XDG_STATE_HOME"
+  if state and state:sub(1, 1) == "/" then return state .. "/crdbcloud/spool" end
+  local home = os.getenv "HOME"
+  return home and home:sub(1, 1) == "/" and home .. "/.local/state/crdbcloud/spool" or nil
+end
+
+--- Opens the spool as a store.
+---@return table|nil store
+---@return crdbcloud.error|nil
+function M.open()
+  local directory = M.directory()
+  if not directory then
+    return nil, errors.new {
+      kind = "store", outcome = "not_sent", message = "the store is down and there is no place for a spool",
+      hint = "set HOME or XDG_STATE_HOME",
+    }
+  end
+  return require("crdbcloud.store.file").open("file:" .. directory)
+end
+
+local function keep(list, holder)
+  if holder then list[#list + 1] = { epoch = holder.epoch, password = holder.password } end
+end
+
+--- Pure: what the store's record becomes when a spooled one is merged into it. The
+--- spooled password was sent last, so it is the newest epoch; what the store holds
+--- stays as previous or as candidates.
+---@param main table|nil the store's record
+---@param spooled table
+---@param now integer
+---@return table
+function M.merged(main, spooled, now)
+  if not main then
+    local out = record.copy(spooled)
+    out.spooled = true
+    return out
+  end
+  local out = record.copy(main)
+  local epoch = main.epoch + 1
+  local function renumbered(holder)
+    local new = record.copy(holder)
+    if new then new.epoch = epoch end
+    return new
+  end
+  local candidates = record.copy(main.candidates or {})
+  keep(candidates, main.staged)
+  local sends = {}
+  for _, send in ipairs(main.sends) do sends[#sends + 1] = record.copy(send) end
+  for _, send in ipairs(spooled.sends) do
+    local one = record.copy(send)
+    one.epoch, one.n = epoch, #sends + 1
+    sends[#sends + 1] = one
+  end
+  out.epoch, out.sends, out.spooled = epoch, sends, true
+  if spooled.staged then
+    out.state, out.staged = spooled.state, renumbered(spooled.staged)
+  else
+    keep(candidates, main.previous)
+    out.state = "idle"
+    out.staged = nil
+    out.previous = main.current and {
+      epoch = main.current.epoch, password = main.current.password, keep_until = now + 86400,
+    } or nil
+    out.current = renumbered(spooled.current)
+    out.resend_at = spooled.resend_at
+    out.sessions_due = spooled.sessions_due
+    out.flags = { unpublished = true }
+  end
+  out.candidates = #candidates > 0 and candidates or nil
+  return out
+end
+
+-- Merges one user's record. The spool's copy goes only once the store has it.
+local function merge_one(ctx, spool, user)
+  local key = record.key(ctx.id, user)
+  local lock, err = spool:lock(key, ctx.run_id)
+  if not lock then return nil, err end
+  local spooled, version = spool:get(key)
+  local ok = true
+  if spooled then
+    ok, err = ctx:with(user, function(entry)
+      return entry:save(M.merged(entry.rec, spooled, ctx:now()))
+    end)
+    if ok then ok, err = spool:remove(key, version) end
+  elseif version then
+    ok, err = nil, version
+  end
+  lock.close()
+  return ok, err
+end
+
+--- Merges what an emergency left in the spool for this cluster.
+---@param ctx table
+---@return integer merged count
+function M.merge(ctx)
+  local directory = M.directory()
+  if ctx.spooling or not directory or not require("crdbcloud.core").stat(directory) then return 0 end
+  local spool = M.open()
+  local keys = spool and spool:list(ctx.id .. "/")
+  local n = 0
+  for _, key in ipairs(keys or {}) do
+    local user = key:match("/([^/]+)$")
+    local ok, err = merge_one(ctx, spool, user)
+    if ok then
+      n = n + 1
+      ctx:warn(("%s: what an emergency kept in the spool is in the store now"):format(user))
+    else
+      ctx:warn(("%s: the spool could not be merged: %s"):format(user, err.message))
+    end
+  end
+  if spool then spool:close() end
+  return n
+end
+
+return M
