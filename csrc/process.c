@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -157,13 +158,25 @@ static void release_sigpipe(const struct sigpipe *s) {
     pthread_sigmask(SIG_SETMASK, &s->before, NULL);
 }
 
+/* A descriptor that can be polled for the end of the program; -1 where the kernel has none. A
+ * kernel that does not know the call (before Linux 5.3) is asked once. */
+static int open_pidfd(pid_t pid) {
+    static atomic_bool unknown_call;
+    if (atomic_load(&unknown_call))
+        return -1;
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0 && errno == ENOSYS)
+        atomic_store(&unknown_call, true);
+    return fd;
+}
+
 bool crdb_process_run(const struct crdb_process_spec *spec, struct crdb_process_result *result,
                       struct crdb_failure *f) {
     *result = (struct crdb_process_result){.status = -1};
     struct crdb_child c;
     if (!crdb_process_spawn(spec, &c, f))
         return false;
-    int pidfd = (int)syscall(SYS_pidfd_open, c.pid, 0);
+    int pidfd = open_pidfd(c.pid);
     struct sigpipe sigpipe;
     hold_sigpipe(&sigpipe);
     bool ended = attend(&c, pidfd, spec, result);
