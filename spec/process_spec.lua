@@ -116,7 +116,7 @@ describe("a program that is run", function()
     code[#code + 1] = "print(before == open())"
     local lines = {}
     for line in temp.run(temp.lua(table.concat(code, " "))):gmatch "[^\n]+" do lines[#lines + 1] = line:gsub("\t", " ") end
-    for i, case in ipairs(cases) do assert.equal("nil " .. case[3]:gsub("DIR", dir), lines[i]) end
+    for i, case in ipairs(cases) do assert.equal("nil " .. case[3]:gsub("DIR/", dir .. "/"), lines[i]) end
     assert.equal("true", lines[#cases + 1])
   end)
 end)
