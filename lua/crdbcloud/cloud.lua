@@ -216,7 +216,7 @@ end
 --- For workflows: exactly one exchange of an operation, paced, with no retry but for another key after a 401.
 ---@param operation string
 ---@param args table arguments by name, which the workflow has checked, and options of the call
----@param limits {timeout: number?, deadline: number?}|nil timeout in seconds, deadline as monotonic time
+---@param limits {timeout: number?, deadline: number?}|nil timeout in seconds, deadline as of core.boottime
 ---@return table|nil
 ---@return crdbcloud.error|nil err with outcome, reason, retry_after
 function Cloud:once(operation, args, limits)

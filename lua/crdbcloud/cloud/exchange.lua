@@ -52,13 +52,18 @@ local function unsent(kind, reason, retry_after)
   return { outcome = "not_sent", kind = kind, status = 0, reason = reason, retry_after = retry_after }
 end
 
--- One paced exchange that ends by the deadline (monotonic seconds).
+-- Deadlines count the time during which the machine is suspended: what is late then is not sent afterwards.
+local function clock()
+  return core().boottime()
+end
+
+-- One paced exchange that ends by the deadline (as of `clock`).
 local function exchange(cloud, call, state)
-  local left = state.deadline - core().monotonic()
+  local left = state.deadline - clock()
   if left < LEAST then return unsent("timeout", "deadline") end
   local waited, needed = core().pace(cloud:account(), cloud.config.rate, left)
   if not waited then return unsent("rate_limited", "budget", needed) end
-  left = state.deadline - core().monotonic()
+  left = state.deadline - clock()
   if left < LEAST then return unsent("timeout", "deadline") end
   state.attempt = state.attempt + 1
   state.timeout = math.min(state.limit, left)
@@ -145,14 +150,14 @@ local function new_state(cloud, limits)
   local seconds = limits.deadline or cloud.config.deadline
   return {
     attempt = 0, unknown = false, key_read = false, limit = limit, seconds = seconds, timeout = limit,
-    deadline = core().monotonic() + seconds, signals = signals(),
+    deadline = clock() + seconds, signals = signals(),
   }
 end
 
 --- Runs a call to its end by the rules of crdbcloud.retry.
 ---@param cloud crdbcloud.cloud
 ---@param call crdbcloud.call
----@param limits {timeout: number?, deadline: number?, until_time: number?}|nil seconds; until_time is monotonic and wins
+---@param limits {timeout: number?, deadline: number?, until_time: number?}|nil seconds; until_time is as of core.boottime and wins
 ---@return table|nil value
 ---@return crdbcloud.error|nil err
 function M.run(cloud, call, limits)
@@ -166,7 +171,7 @@ function M.run(cloud, call, limits)
     local decision = retry.decide {
       effect = call.effect, outcome = result.outcome, reason = result.reason, kind = result.kind, status = result.status,
       attempt = math.max(1, state.attempt), max_attempts = cloud.config.max_attempts,
-      retry_after = result.retry_after, remaining = state.deadline - core().monotonic(), jitter = jitter(),
+      retry_after = result.retry_after, remaining = state.deadline - clock(), jitter = jitter(),
     }
     if not decision.retry then
       local context = {}

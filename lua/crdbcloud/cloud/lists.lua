@@ -101,7 +101,7 @@ local function may_start_again(self, err)
 end
 
 --- The items of the next page that were not seen yet; nil without error at the end.
----@param until_time number|nil monotonic
+---@param until_time number|nil as of core.boottime
 ---@return table[]|nil
 ---@return crdbcloud.error|nil
 function Reader:next(until_time)
@@ -123,7 +123,7 @@ end
 function M.all(cloud, operation, args, opts, pinned)
   local reader = M.reader(cloud, operation, args, opts, pinned)
   local core = require "crdbcloud.core"
-  local until_time = core.monotonic() + (opts.deadline or cloud.config.deadline)
+  local until_time = core.boottime() + (opts.deadline or cloud.config.deadline)
   local out = {}
   while true do
     local items, err = reader:next(until_time)
