@@ -10,7 +10,7 @@
  *
  * HTTP/1.1: send:TEXT (\r \n \\ are escapes; the connection stays), last:TEXT (then closes),
  *   close (after the whole request), reset (likewise, by RST), cut (reset after the headers alone),
- *   hang, flood-headers, flood-body
+ *   die (after the headers says that it will send no more, then is gone: writing to it gives EPIPE), hang, flood-headers, flood-body
  * HTTP/2: ok, refuse (REFUSED_STREAM), goaway, http11 (HTTP_1_1_REQUIRED), fail (INTERNAL_ERROR), close
  */
 #include <arpa/inet.h>
@@ -147,6 +147,15 @@ static bool serve_http1(struct peer *p) {
     if (strcmp(action, "cut") == 0) {
         record("request %s %s cut\n", method, path);
         abort_connection(p);
+        return false;
+    }
+    if (strcmp(action, "die") == 0) {
+        record("request %s %s die\n", method, path);
+        for (size_t taken = 0; taken < 1000000 && fill(p, 1); drop(p, p->length))
+            taken += p->length;
+        if (p->ssl)
+            SSL_shutdown(p->ssl);
+        shutdown(p->fd, SHUT_WR);
         return false;
     }
     for (char *line = strstr(p->head, "\r\n") + 2; line < end;) {
