@@ -69,9 +69,10 @@ endef
 define link_rule
 $(BUILD)/$(1)/crdbcloud/$(2).so: $(call objects,$(2),$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LINK) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(2)) -lm -lpthread
-	@! nm -D --defined-only $$@ | grep -v ' T luaopen_crdbcloud_$(2)$$$$' || { echo '$$@ exports the symbols above' >&2; exit 1; }
-	@! nm -u $$@ | grep ' U crdb_' || { echo '$$@ lacks the symbols above' >&2; exit 1; }
+	$$(CC) $$(LINK) $$(LDFLAGS) -o $$@.new $$^ $$(LIBS_$(2)) -lm -lpthread
+	@! nm -D --defined-only $$@.new | grep -v ' T luaopen_crdbcloud_$(2)$$$$' || { echo '$$@ exports the symbols above' >&2; exit 1; }
+	@! nm -u $$@.new | grep ' U crdb_' || { echo '$$@ lacks the symbols above' >&2; exit 1; }
+	@mv $$@.new $$@
 
 endef
 $(foreach abi,$(ABIS),$(eval $(call abi_rules,$(abi))))
