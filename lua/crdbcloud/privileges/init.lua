@@ -4,6 +4,7 @@
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.options"
 local names = require "crdbcloud.names"
+local quote = require "crdbcloud.sql.quote"
 local access = require "crdbcloud.privileges.access"
 
 local M = {}
@@ -171,6 +172,20 @@ end
 ---@return string
 function M.cancel_statement(user, dialect)
   return require("crdbcloud.privileges.sessions").statement(check_user(user, "privileges.cancel_statement"), dialect)
+end
+
+--- Lets a user log in, or takes that away. Sessions that are open go on.
+---@param sql crdbcloud.sql
+---@param user string
+---@param allowed boolean
+---@return true|nil
+---@return crdbcloud.error|nil
+function M.set_login(sql, user, allowed)
+  check_sql(sql, "privileges.set_login")
+  local name = quote.identifier(check_user(user, "privileges.set_login"))
+  local ok, err = require("crdbcloud.privileges.run").query(sql, deadline_of {}, ("ALTER ROLE %s WITH %s"):format(name,
+    allowed and "LOGIN" or "NOLOGIN"))
+  return ok and true, err
 end
 
 return M

@@ -90,7 +90,7 @@ function M.rollback_password(cluster, opts)
   ctx, err = context.new(cluster, "rollback_password", opts)
   if not ctx then return nil, err end
   ctx.index, ctx.total = 1, 1
-  return outcome.finish(ctx, { ctx:user_row(user, roll_back) })
+  return outcome.finish(ctx, { (ctx:user_row(user, roll_back)) })
 end
 
 return M

@@ -2,21 +2,11 @@
 --- done, or stage and send a new password.
 
 local context = require "crdbcloud.workflows.context"
-local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
+local send = require "crdbcloud.workflows.send"
 local steps = require "crdbcloud.workflows.steps"
 
 local M = {}
-
-local function settling(ctx, rec)
-  local at = not ctx.emergency and record.settled_at(rec)
-  local wait = at and math.ceil(at - ctx.clock.time()) or 0
-  if wait <= 0 then return nil end
-  return errors.new {
-    kind = "pending", reason = "settling", outcome = "not_sent", retry_after = wait, exit = 3,
-    message = ("%s: an earlier change was not answered; the next may start in %d s"):format(rec.user, wait),
-  }
-end
 
 -- A record for a user that has none: its present password stays unknown.
 local function unmanaged(ctx, user)
@@ -56,7 +46,7 @@ function M.rotate(ctx, entry, wanted)
   end
   local ok, err = steps.retire(ctx, entry)
   if not ok then return nil, err end
-  err = settling(ctx, entry.rec)
+  err = send.settling(ctx, entry.rec)
   if err then return nil, err end
   ok, err = ctx:check_sinks(entry.rec, wanted.password)
   if not ok then return nil, err end

@@ -14,6 +14,22 @@ local MAX_STAGES = 3 -- new passwords after the service refused one
 -- Passwords that satisfy any rule of character classes, for the second try.
 local STRICT = { "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789" }
 
+--- Why no other password may be staged yet: an earlier one was sent, not answered,
+--- and may still arrive (I8). An emergency does not wait. A creation that was not
+--- answered is no reason: once the user exists it can only be refused.
+---@param ctx table
+---@param rec table
+---@return crdbcloud.error|nil err reason "settling"
+function M.settling(ctx, rec)
+  local at = not ctx.emergency and record.settled_at(rec, PUT)
+  local wait = at and math.ceil(at - ctx.clock.time()) or 0
+  if wait <= 0 then return nil end
+  return errors.new {
+    kind = "pending", reason = "settling", outcome = "not_sent", retry_after = wait, exit = 3,
+    message = ("%s: an earlier change was not answered; the next may start in %d s"):format(rec.user, wait),
+  }
+end
+
 --- STAGE: makes a password durable that nobody has seen yet.
 ---@param ctx table
 ---@param entry table
@@ -23,6 +39,8 @@ local STRICT = { "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "01
 ---@return crdbcloud.error|nil
 function M.stage(ctx, entry, password, policy)
   local rec = entry.rec
+  local early = M.settling(ctx, rec)
+  if early then return nil, early end
   local epoch = rec.epoch + 1
   local staged = {
     epoch = epoch,

@@ -1,0 +1,78 @@
+--- `disable_user` and `enable_user`: whether a user may log in at all. Its password
+--- and access stay as they are.
+
+local context = require "crdbcloud.workflows.context"
+local errors = require "crdbcloud.errors"
+local names = require "crdbcloud.names"
+local options = require "crdbcloud.options"
+local outcome = require "crdbcloud.workflows.outcome"
+local privileges = require "crdbcloud.privileges"
+local record = require "crdbcloud.record"
+
+local M = {}
+
+local OPTIONS = { user = "text", reason = "text", on_progress = "function" }
+
+local function refuse(message)
+  return errors.new { kind = "invalid_argument", outcome = "not_sent", message = message }
+end
+
+-- Sets the attribute and notes it in the record, if there is one.
+local function set(ctx, entry, allowed)
+  local sql, err = ctx:sql()
+  if not sql then return nil, err end
+  local ok
+  ok, err = privileges.set_login(sql, entry.user, allowed)
+  if not ok then return nil, err end
+  local ended
+  if not allowed then
+    ended, err = privileges.cancel_sessions(sql, entry.user)
+    if not ended then
+      err.outcome, err.exit = "applied", 3
+      err.hint = "it may not log in any more; run: " .. privileges.cancel_statement(entry.user, (sql:dialect()))
+      return nil, err
+    end
+  end
+  if entry.rec then
+    ok, err = entry:save(record.amend(entry.rec, { disabled = not allowed or record.NONE }))
+    if not ok then
+      err.outcome, err.exit = "applied", 6
+      return nil, err
+    end
+  end
+  return { note = allowed and "may log in" or "may not log in", sessions_cancelled = ended }
+end
+
+local function run(cluster, operation, opts, allowed)
+  if type(opts) == "string" then opts = { user = opts } end
+  opts = options.check(OPTIONS, opts, operation, "caller")
+  if not opts.user then errors.raise("caller", "%s: user is missing", operation) end
+  local user, err = names.check(opts.user)
+  if not user then return nil, err end
+  if names.is_protected(user) then return nil, refuse(user .. " is protected") end
+  if user == cluster:sql_account() then return nil, refuse(user .. " is the account of the SQL connection itself") end
+  local ctx
+  ctx, err = context.new(cluster, operation, opts)
+  if not ctx then return nil, err end
+  return outcome.finish(ctx, { (ctx:user_row(user, set, allowed)) })
+end
+
+--- Takes the login away and ends the user's sessions.
+---@param cluster table
+---@param opts string|table user, reason, on_progress
+---@return table|nil report
+---@return crdbcloud.error|nil
+function M.disable_user(cluster, opts)
+  return run(cluster, "disable_user", opts, false)
+end
+
+--- Gives the login back.
+---@param cluster table
+---@param opts string|table user, reason, on_progress
+---@return table|nil report
+---@return crdbcloud.error|nil
+function M.enable_user(cluster, opts)
+  return run(cluster, "enable_user", opts, true)
+end
+
+return M
