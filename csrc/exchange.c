@@ -11,14 +11,17 @@
 
 /* ---- Keeping secrets out of it ---- */
 
+typedef bool redactor(struct crdb_buffer *text, const void *secret, size_t length);
+
 /* False: no memory; text is empty then. A 2xx cannot quote the key: the service
  * has no cause to, and a listing is not worth searching for it. */
-static bool redact(const struct crdb_exchange *x, struct crdb_buffer *text, long status) {
+static bool redact(const struct crdb_exchange *x, redactor *clean, struct crdb_buffer *text,
+                   long status) {
     const struct crdb_buffer *quote = &x->request.quote;
-    if (!crdb_redact(text, quote->data, quote->length))
+    if (!clean(text, quote->data, quote->length))
         return false;
     return (status >= 200 && status < 300) ||
-           crdb_redact(text, crdb_secret_bytes(x->api_key), crdb_secret_length(x->api_key));
+           clean(text, crdb_secret_bytes(x->api_key), crdb_secret_length(x->api_key));
 }
 
 /* The message in lower case for the table of texts, without the user's name: a user
@@ -42,7 +45,7 @@ static void keep_body(struct crdb_exchange *x, const struct crdb_evidence *e,
                       struct crdb_result *result) {
     if (e->curl != CURLE_OK || e->body_empty || (!e->body_whole && x->request.quote.length > 0))
         return;
-    if (!redact(x, &x->response.body, e->status))
+    if (!redact(x, e->body_whole ? crdb_redact_json : crdb_redact, &x->response.body, e->status))
         return;
     result->body = x->response.body.data;
     result->body_length = x->response.body.length;
@@ -97,7 +100,7 @@ static struct crdb_evidence observe(struct crdb_exchange *x, const struct crdb_t
     e.has_name = a.has_name;
     e.name_matches = a.name_matches;
     e.code = a.code;
-    if (!success && x->message.length > 0 && redact(x, &x->message, f->status)) {
+    if (!success && x->message.length > 0 && redact(x, crdb_redact, &x->message, f->status)) {
         crdb_message_clean(&x->message);
         e.message = recognisable(x, &x->message);
     }
@@ -119,7 +122,7 @@ void crdb_exchange_run(struct crdb_exchange *x, long timeout_ms, struct crdb_res
         if (!*e.message) {
             crdb_message_explain(&x->message, &e, &result->outcome,
                                  transport_text(x, f.curl, text, sizeof text));
-            redact(x, &x->message, 0);
+            redact(x, crdb_redact, &x->message, 0);
         }
         result->message = x->message.length ? x->message.data : "there is not enough memory";
     }

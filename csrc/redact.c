@@ -224,22 +224,87 @@ static bool rewrite(struct forms *f, const struct crdb_buffer *text, struct crdb
     return copied == 0 || crdb_buffer_append(out, text->data + copied, text->length - copied);
 }
 
-bool crdb_redact(struct crdb_buffer *text, const void *secret, size_t length) {
-    /* No spelling is shorter than the secret, so most answers need no work. */
-    if (length == 0 || text->length < length)
-        return true;
-    struct forms f = {.secret = secret, .length = length};
+/* In place; false: no memory, and text is empty. *changed is set when there was something. */
+static bool redact_text(struct forms *f, struct crdb_buffer *text, bool *changed) {
     struct crdb_buffer out = {0};
-    bool fits = prepare(&f) && rewrite(&f, text, &out);
-    release(&f);
+    bool fits = rewrite(f, text, &out);
     if (!fits) {
         crdb_buffer_free(&out);
         crdb_buffer_reset(text);
     } else if (out.data) {
-        size_t limit = text->limit;
+        out.limit = text->limit;
         crdb_buffer_free(text);
         *text = out;
-        text->limit = limit;
+        *changed = true;
     }
     return fits;
+}
+
+/* The string that begins at the quote text[i]: decoded, redacted, and written to out if that
+ * changed it, up to which *copied has been. Returns where it ends, or 0: no memory. */
+static size_t redact_string(struct forms *f, const struct crdb_buffer *text, size_t i,
+                            size_t *copied, struct crdb_buffer *out) {
+    struct crdb_buffer inside = {0};
+    bool changed = false, fits = true;
+    size_t end = i + 1;
+    while (end < text->length && text->data[end] != '"')
+        end += text->data[end] == '\\' ? 2 : 1;
+    if (end >= text->length)
+        return text->length;
+    if (end - i - 1 >= f->length) {
+        bool decoded = crdb_json_decode(text->data + i + 1, end - i - 1, &inside);
+        fits = decoded ? redact_text(f, &inside, &changed) : !inside.failed;
+        if (fits && changed) {
+            fits = crdb_buffer_append(out, text->data + *copied, i + 1 - *copied) &&
+                   crdb_buffer_json(out, inside.data, inside.length);
+            *copied = end;
+        }
+        crdb_buffer_free(&inside);
+    }
+    return fits ? end + 1 : 0;
+}
+
+static bool redact_strings(struct forms *f, struct crdb_buffer *text) {
+    struct crdb_buffer out = {0};
+    size_t copied = 0, i = 0;
+    bool fits = true;
+    while (fits && i < text->length) {
+        const char *quote = memchr(text->data + i, '"', text->length - i);
+        if (!quote)
+            break;
+        i = redact_string(f, text, (size_t)(quote - text->data), &copied, &out);
+        fits = i > 0;
+    }
+    if (fits && copied > 0)
+        fits = crdb_buffer_append(&out, text->data + copied, text->length - copied);
+    if (!fits) {
+        crdb_buffer_free(&out);
+        crdb_buffer_reset(text);
+    } else if (copied > 0) {
+        out.limit = text->limit;
+        crdb_buffer_free(text);
+        *text = out;
+    }
+    return fits;
+}
+
+static bool redact(struct crdb_buffer *text, const void *secret, size_t length, bool json) {
+    /* No spelling is shorter than the secret, so most answers need no work. */
+    if (length == 0 || text->length < length)
+        return true;
+    struct forms f = {.secret = secret, .length = length};
+    bool changed = false, ready = prepare(&f);
+    bool fits = ready && (!json || redact_strings(&f, text)) && redact_text(&f, text, &changed);
+    release(&f);
+    if (!ready)
+        crdb_buffer_reset(text);
+    return fits;
+}
+
+bool crdb_redact(struct crdb_buffer *text, const void *secret, size_t length) {
+    return redact(text, secret, length, false);
+}
+
+bool crdb_redact_json(struct crdb_buffer *text, const void *secret, size_t length) {
+    return redact(text, secret, length, true);
 }

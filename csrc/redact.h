@@ -21,4 +21,8 @@
  * changes nothing. */
 bool crdb_redact(struct crdb_buffer *text, const void *secret, size_t length);
 
+/* The same for a JSON document, which may hold a spelling inside a string that
+ * is escaped once more (a quoted request, base64 with "\/"). Stays JSON. */
+bool crdb_redact_json(struct crdb_buffer *text, const void *secret, size_t length);
+
 #endif
