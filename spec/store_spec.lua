@@ -1,6 +1,7 @@
 local core = require "crdbcloud.core"
 local record = require "crdbcloud.record"
 local store = require "crdbcloud.store"
+local sql_store = require "spec.support.sql_store"
 local temp = require "spec.support.temp"
 
 local CLUSTER = "1b6fee85-c1ae-42da-bb4f-e3f8a89fdd25"
@@ -72,11 +73,21 @@ describe("opening a store", function()
   end)
 end)
 
-for _, kind in ipairs { "file", "memory" } do
+for _, kind in ipairs { "file", "memory", "postgresql" } do
   describe("a " .. kind .. ": store", function()
-    local s
-    before_each(function() s = kind == "file" and file_store() or assert(store.open "memory:") end)
-    after_each(temp.clean)
+    local s, place
+    before_each(function()
+      if kind == "postgresql" then
+        place = sql_store.new()
+        s = place:open()
+      else
+        s = kind == "file" and file_store() or assert(store.open "memory:")
+      end
+    end)
+    after_each(function()
+      if place then place:close() end
+      temp.clean()
+    end)
 
     it("has no record at first, and says so without an error", function()
       local rec, err = s:get(KEY)

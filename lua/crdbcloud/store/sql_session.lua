@@ -8,13 +8,13 @@ local sqls = require "crdbcloud.sql"
 
 local M = {}
 
-local LIMIT = 30 -- seconds for one statement with its retries
 local STATEMENT = 10 -- seconds for one attempt
 local FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1 -- seconds
 
 ---@class crdbcloud.store.sql.session
 ---@field url string for people; it never has a password
-local Session = {}
+---@field limit number seconds for one statement with its retries
+local Session = { limit = 30 }
 Session.__index = Session
 
 -- The statement may succeed if it is sent again: serialization failure, deadlock, ambiguous result, cancelled by an
@@ -127,7 +127,7 @@ end
 function Session:run(what, text, values, secret_columns)
   values = values or {}
   local count = values.n or #values
-  local give_up = core.monotonic() + LIMIT
+  local give_up = core.monotonic() + self.limit
   local pause, unanswered = FIRST_PAUSE, false
   while true do
     local left = give_up - core.monotonic()
