@@ -157,10 +157,13 @@ function M.unknown_sends(rec, epoch, op)
 end
 
 --- When the last unanswered send of any epoch has settled; nil when none is open.
-function M.settled_at(rec)
+---@param rec table
+---@param op? string only sends of this operation
+---@return number|nil
+function M.settled_at(rec, op)
   local at
   for _, send in ipairs(rec.sends) do
-    if send.outcome == nil or send.outcome == "unknown" then
+    if (send.outcome == nil or send.outcome == "unknown") and (not op or send.op == op) then
       local t = (send.deadline or send.at) + M.SETTLE
       if not at or t > at then at = t end
     end
