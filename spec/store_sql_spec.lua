@@ -1,32 +1,8 @@
-local core = require "crdbcloud.core"
-local record = require "crdbcloud.record"
-local sql_proxy = require "spec.support.sql_proxy"
 local sql_store = require "spec.support.sql_store"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"
 
-local CLUSTER = "1b6fee85-c1ae-42da-bb4f-e3f8a89fdd25"
-local KEY = CLUSTER .. "/app"
-
-local function example(text, user)
-  return record.new {
-    cluster_id = CLUSTER, user = user or "app", state = "idle", epoch = 3, owner = "team@example.com", by = "host-a:17",
-    current = { epoch = 3, password = core.secret(text or "correct-horse-battery"), set_at = 1700000000 },
-  }
-end
-
--- Records which states a handle's statements end with.
-local function watched(handle)
-  local seen = {}
-  local sql = handle.session.sql
-  local query = sql.query
-  sql.query = function(self, ...)
-    local rows, err = query(self, ...)
-    seen[#seen + 1] = err and (err.sqlstate or err.kind) or "ok"
-    return rows, err
-  end
-  return seen
-end
+local KEY, example = sql_store.KEY, sql_store.example
 
 local place
 
@@ -217,8 +193,9 @@ describe("a postgresql: store", function()
     it("refuses by name what was damaged, or moved to another user", function()
       local handle = place:open()
       handle:put(KEY, example())
-      place:psql(("INSERT INTO crdbcloud_records SELECT '%s/other', version, 'x', record, state, epoch, holder, now() FROM crdbcloud_records"):format(CLUSTER))
-      local rec, err = handle:get(CLUSTER .. "/other")
+      place:psql(("INSERT INTO crdbcloud_records SELECT '%s/other', version, 'x', record, state, epoch, holder, now() FROM crdbcloud_records")
+        :format(sql_store.CLUSTER))
+      local rec, err = handle:get(sql_store.CLUSTER .. "/other")
       assert.is_nil(rec)
       assert.equal("store", err.kind)
       assert.equal("not_sent", err.outcome)
@@ -235,214 +212,9 @@ describe("a postgresql: store", function()
     it("keeps a name in any letters, and passwords of any bytes", function()
       local handle = place:open()
       local user, text = "ünïcode_ж.x-1", "it's \\x00 $1 \"quoted\" ü " .. ("x"):rep(4000)
-      assert(handle:put(CLUSTER .. "/" .. user, example(text, user)))
-      assert.equal(text, handle:get(CLUSTER .. "/" .. user).current.password:reveal())
-      assert.same({ CLUSTER .. "/" .. user }, handle:list(CLUSTER .. "/ünïcode_ж"))
-    end)
-  end)
-
-  describe("on a connection that breaks", function()
-    local proxy, handle
-    before_each(function()
-      proxy = sql_proxy.start(place.sandbox.pg.port, place.dir)
-      handle = place:open { url = place:url { port = proxy.port } }
-    end)
-    after_each(function() proxy:stop() end)
-
-    it("goes on when the server ends the session between two statements", function()
-      local v = assert(handle:put(KEY, example()))
-      place:end_sessions()
-      assert.equal("correct-horse-battery", current(handle))
-      place:end_sessions()
-      assert.equal(v + 1, assert(handle:put(KEY, example "second", v)))
-      assert.equal("second", current(handle))
-    end)
-
-    it("knows its own write when the answer to it is lost", function()
-      proxy:lose_answer()
-      local v = assert(handle:put(KEY, example()))
-      assert.equal(1, v)
-      proxy:lose_answer()
-      v = assert(handle:put(KEY, example "second", v))
-      assert.equal(2, v)
-      assert.equal("2", row "version")
-      proxy:lose_answer()
-      assert.is_true(assert(handle:remove(KEY, v)))
-      assert.is_nil((handle:get(KEY)))
-    end)
-
-    it("writes once when the statement itself is lost", function()
-      proxy:lose_request()
-      local v = assert(handle:put(KEY, example()))
-      proxy:lose_request()
-      assert.equal(2, assert(handle:put(KEY, example "second", v)))
-      assert.equal("2", row "version")
-      assert.equal("second", current(handle))
-    end)
-
-    it("hears of the other's write when that came after its own unanswered one", function()
-      local other = place:open()
-      local v = assert(handle:put(KEY, example()))
-      -- The other's write follows ours at once, by the database itself.
-      place:psql [[
-        CREATE FUNCTION follow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-          NEW.version := NEW.version + 1; NEW.write_id := 'of-another'; RETURN NEW; END $$;
-        CREATE TRIGGER follow BEFORE UPDATE ON crdbcloud_records FOR EACH ROW EXECUTE FUNCTION follow()]]
-      proxy:lose_answer()
-      local ok, err = handle:put(KEY, example "second", v)
-      assert.is_nil(ok)
-      assert.equal("conflict", err.kind)
-      assert.equal(3, (select(2, other:get(KEY))))
-    end)
-
-    it("waits for a server that comes back", function()
-      local v = assert(handle:put(KEY, example()))
-      proxy:sever(3)
-      assert.equal(2, assert(handle:put(KEY, example "second", v)))
-      proxy:sever(3)
-      assert.equal("second", current(handle))
-    end)
-
-    it("gives up in the end and says that the write may or may not be there", function()
-      local v = assert(handle:put(KEY, example()))
-      handle.session.limit = 0.3
-      proxy:lose_answer()
-      local sql = handle.session.sql
-      local query = sql.query
-      sql.query = function(...)
-        local rows, err = query(...)
-        proxy:sever(1000)
-        return rows, err
-      end
-      local ok, err = handle:put(KEY, example "second", v)
-      assert.is_nil(ok)
-      assert.equal("store", err.kind)
-      assert.equal("not_sent", err.outcome)
-      assert.matches("writing record .*, which may or may not have happened, in store", err.message)
-      assert.equal("2", row "version")
-    end)
-
-    it("finds its own lease when the answer to taking it is lost", function()
-      proxy:lose_answer()
-      local lock = assert(handle:lock(KEY, "run-a"))
-      local _, err = place:open():lock(KEY, "run-b")
-      assert.matches("worked on by run run-a", err.message, 1, true)
-      proxy:lose_answer()
-      assert.is_true(assert(lock.ensure(300)))
-      lock.close()
-      assert(place:open():lock(KEY, "run-b")).close()
-    end)
-
-    it("leaves a lease to end by itself when giving it back fails", function()
-      local lock = assert(handle:lock(KEY, "run-a"))
-      proxy:sever(1000)
-      lock.close()
-      local other = place:open()
-      assert.equal("busy", (select(2, other:lock(KEY, "run-b"))).kind)
-      place:end_leases()
-      assert(other:lock(KEY, "run-b")).close()
-    end)
-  end)
-
-  it("sends a statement again after a serialization failure", function()
-    local handle = place:open { url = place:url { query = "&options=-c%20default_transaction_isolation%3Dserializable" } }
-    local v = assert(handle:put(KEY, example()))
-    -- Another transaction changes the row and ends once somebody waits for it.
-    temp.write(place.dir .. "/hold.sql", [[
-      BEGIN;
-      UPDATE crdbcloud_records SET holder = 'somebody';
-      DO $$ BEGIN FOR i IN 1..2000 LOOP
-        PERFORM pg_stat_clear_snapshot();
-        EXIT WHEN EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock');
-        PERFORM pg_sleep(0.005);
-      END LOOP; END $$;
-      COMMIT;]])
-    temp.run(("PGPASSFILE=%s psql -X -q -h %s -p %d -U root -d %s -f %s/hold.sql >/dev/null 2>&1 &"):format(
-      place.sandbox.dir .. "/root.pgpass", place.sandbox.pg.socket, place.sandbox.pg.port, place.dbname, place.dir))
-    local give_up = core.monotonic() + 10
-    repeat
-      local held = place:psql "SELECT count(*) FROM pg_locks WHERE relation = 'crdbcloud_records'::regclass AND mode = 'RowExclusiveLock'"
-    until held ~= "0" or core.monotonic() > give_up
-    local seen = watched(handle)
-    assert.equal(v + 1, assert(handle:put(KEY, example "second", v)))
-    assert.same({ "40001", "ok" }, seen)
-    assert.equal("second", current(handle))
-  end)
-
-  describe("as leases", function()
-    it("lends a key to one handle, and tells others when the lease ends", function()
-      local a, b = place:open(), place:open()
-      local lock = assert(a:lock(KEY, "run-a"))
-      local other, err = b:lock(KEY, "run-b")
-      assert.is_nil(other)
-      assert.equal("busy", err.kind)
-      assert.equal(7, err.exit)
-      assert.matches("being worked on by run run-a", err.message, 1, true)
-      assert.matches("its lease ends in 6[01] s", err.hint)
-      lock.close()
-      assert(b:lock(KEY, "run-b")).close()
-      assert.equal("0", place:psql "SELECT count(*) FROM crdbcloud_leases")
-    end)
-
-    it("gives a lease that has ended to the next, and the first hears of it before it sends", function()
-      local a, b = place:open(), place:open()
-      local first = assert(a:lock(KEY, "run-a"))
-      place:end_leases()
-      local second = assert(b:lock(KEY, "run-b"))
-      local ok, err = first.ensure(120)
-      assert.is_nil(ok)
-      assert.equal("busy", err.kind)
-      assert.equal("lease", err.reason)
-      assert.equal("not_sent", err.outcome)
-      assert.is_nil((first.ensure(1)))
-      first.close()
-      assert.equal("run-b", place:psql "SELECT holder FROM crdbcloud_leases")
-      assert.is_true(assert(second.ensure(120)))
-      second.close()
-    end)
-
-    it("keeps a lease that ended when nobody has taken it", function()
-      local handle = place:open()
-      local lock = assert(handle:lock(KEY, "run-a"))
-      place:end_leases()
-      assert.is_true(assert(lock.ensure(120)))
-      assert.equal("t", place:psql "SELECT ends_at > now() + INTERVAL '119 seconds' FROM crdbcloud_leases")
-      lock.close()
-    end)
-
-    it("asks the database only when the lease would end too early", function()
-      local handle = place:open()
-      local lock = assert(handle:lock(KEY, "run-a"))
-      local seen = watched(handle)
-      assert.is_true(lock.ensure(45))
-      assert.same({}, seen)
-      assert.is_true(lock.ensure(61))
-      assert.same({ "ok" }, seen)
-      assert.is_true(lock.ensure(61))
-      assert.same({ "ok" }, seen)
-      lock.close()
-    end)
-
-    it("counts a lease from before the statement, so that it ends here before it ends there", function()
-      local handle = place:open()
-      place:psql [[CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END $$;
-        CREATE TRIGGER wait BEFORE INSERT ON crdbcloud_leases FOR EACH ROW EXECUTE FUNCTION wait()]]
-      local lock = assert(handle:lock(KEY, "run-a"))
-      local seen = watched(handle)
-      assert.is_true(lock.ensure(59.8))
-      assert.same({ "ok" }, seen)
-      lock.close()
-    end)
-
-    it("takes a dead holder's lease over once, however many want it", function()
-      local a = place:open()
-      assert(a:lock(KEY, "run-dead"))
-      place:end_leases()
-      local taken = 0
-      for i = 1, 4 do
-        if place:open():lock(KEY, "run-" .. i) then taken = taken + 1 end
-      end
-      assert.equal(1, taken)
+      assert(handle:put(sql_store.CLUSTER .. "/" .. user, example(text, user)))
+      assert.equal(text, handle:get(sql_store.CLUSTER .. "/" .. user).current.password:reveal())
+      assert.same({ sql_store.CLUSTER .. "/" .. user }, handle:list(sql_store.CLUSTER .. "/ünïcode_ж"))
     end)
   end)
 end)

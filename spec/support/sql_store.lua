@@ -1,11 +1,36 @@
 --- A database of its own in the shared sandbox for a SQL store.
 
 local core = require "crdbcloud.core"
+local record = require "crdbcloud.record"
 local sandbox = require "spec.support.sandbox"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"
 
 local M = {}
+
+M.CLUSTER = "1b6fee85-c1ae-42da-bb4f-e3f8a89fdd25"
+M.KEY = M.CLUSTER .. "/app"
+
+--- A record of app, or of another user.
+function M.example(text, user)
+  return record.new {
+    cluster_id = M.CLUSTER, user = user or "app", state = "idle", epoch = 3, owner = "team@example.com", by = "host-a:17",
+    current = { epoch = 3, password = core.secret(text or "correct-horse-battery"), set_at = 1700000000 },
+  }
+end
+
+--- Records with which states a handle's statements end from here on.
+function M.watched(handle)
+  local seen = {}
+  local sql = handle.session.sql
+  local query = sql.query
+  sql.query = function(self, ...)
+    local rows, err = query(self, ...)
+    seen[#seen + 1] = err and (err.sqlstate or err.kind) or "ok"
+    return rows, err
+  end
+  return seen
+end
 
 local Place = {}
 Place.__index = Place
