@@ -236,6 +236,7 @@ local WORKFLOWS = {
   rotate_passwords = "rotate", rotate_password = "rotate", plan_rotation = "rotate",
   resume = "resume", rotation_status = "resume",
   import_credential = "import_credential", rollback_password = "rollback",
+  access = "access", set_access = "access", remove_app_user = "remove_app_user",
   disable_user = "login", enable_user = "login", history = "history",
 }
 for method, file in pairs(WORKFLOWS) do

@@ -170,7 +170,7 @@ function Context:sinks_of(user, rec)
   local specs, seen = {}, {}
   for _, list in ipairs { self.cluster.sinks or {}, rec and rec.sinks or {} } do
     for _, spec in ipairs(list) do
-      local id = spec.kind .. ":" .. spec.path
+      local id = sinks.id(spec)
       if not seen[id] then
         seen[id] = true
         specs[#specs + 1] = spec
@@ -309,14 +309,20 @@ local MAX_OVERTAKEN = 3 -- times that another run may change a user's record und
 ---@return table row of a report
 ---@return crdbcloud.error|nil
 function Context:user_row(user, work, wanted)
-  local shown, fields, err = { sinks = {} }, nil, nil
+  local shown, effect, fields, err = { sinks = {} }, nil, nil, nil
   for _ = 1, MAX_OVERTAKEN do
     fields, err = self:with(user, function(entry)
       local done, why = work(self, entry, wanted)
       shown = self:shown(entry)
+      effect = entry.effect or effect
       return done, why
     end)
-    if fields or err.reason ~= "version" then break end
+    if fields or err.reason ~= "version" and err.reason ~= "lease" then break end
+  end
+  -- Whatever went wrong afterwards: what was sent was sent.
+  if fields and fields.result == "skipped" and effect then fields = { note = "finished by another run" } end
+  if not fields and effect and err.outcome ~= "applied" and err.outcome ~= "unknown" then
+    err.outcome, err.exit = effect, effect == "unknown" and 5 or 6
   end
   return outcome.row(user, fields, err, shown), err
 end

@@ -16,6 +16,7 @@ M.SLACK = 15
 ---@field key string
 ---@field rec table|nil nil when there is no record
 ---@field version any
+---@field effect "applied"|"unknown"|nil what sending has done to the user meanwhile
 ---@field lost crdbcloud.error|nil why the store could not be written after a send
 local Entry = {}
 Entry.__index = Entry
@@ -79,6 +80,15 @@ function Entry:read_back()
   }
 end
 
+--- Makes sure that no other run takes the user over within so many seconds.
+---@param seconds number
+---@return true|nil
+---@return crdbcloud.error|nil err kind "busy" and reason "lease" when another run may have done so
+function Entry:holds(seconds)
+  if not self.lock.ensure then return true end
+  return self.lock.ensure(seconds)
+end
+
 --- Writes INTENT, sends once, and notes the answer in memory.
 ---@param o { op: string, state: string, epoch: integer, password: userdata, deadline: number }
 ---@return table|nil value
@@ -92,22 +102,20 @@ function Entry:send(o)
   -- the lease is asked for, since a process may be stopped anywhere below; on the wall
   -- clock too, which alone goes on while a virtual machine is stopped.
   local ends, at = ctx:monotonic() + needed, ctx.clock.time()
-  if self.lock.ensure then
-    local ok, lease_err = self.lock.ensure(needed)
-    if not ok then
-      lease_err.outcome = "not_sent"
-      return nil, lease_err, "store"
-    end
+  local held, lease_err = self:holds(needed)
+  if not held then
+    lease_err.outcome = "not_sent"
+    return nil, lease_err, "store"
   end
   local ok, store_err = self:save(record.move(self.rec, o.state, {
     sends = record.add_send(self.rec, { op = o.op, epoch = o.epoch, at = at, deadline = at + needed, run_id = ctx.run_id }),
   }))
   if not ok then return nil, store_err, "store" end
-  if ctx.clock.time() > at + needed then ends = 0 end
   local value, err = ctx.cloud:once(o.op, { cluster_id = ctx.id, name = self.user, password = o.password }, {
-    timeout = timeout, deadline = math.min(o.deadline, ends),
+    timeout = timeout, deadline = math.min(o.deadline, ends), until_wall = at + needed,
   })
   local outcome = value and "applied" or err.outcome or "unknown"
+  if outcome == "applied" or outcome == "unknown" then self.effect = outcome end
   self.rec = record.amend(self.rec, { sends = record.answer_send(self.rec, outcome, err and err.reason) })
   return value, err
 end

@@ -55,12 +55,6 @@ function M.stage(ctx, entry, password, policy)
   return entry:read_back()
 end
 
--- Asks by login whether the staged password is live.
-local function probe_staged(ctx, entry)
-  local verdict = ctx:probe(entry.rec, entry.rec.staged.password)
-  return verdict == "accepted", verdict
-end
-
 -- The service refused this very password: the next epoch gets a stricter one.
 local function restage(ctx, entry, err)
   local rec = entry.rec
@@ -149,11 +143,15 @@ end
 
 -- Ends a send that will get no definite answer from the API now.
 local function settle_by_login(ctx, entry, err)
-  local unknown = record.unknown_sends(entry.rec, entry.rec.staged.epoch, PUT) > 0
-  if (unknown or err.reason == "must_differ") and probe_staged(ctx, entry) then
-    return applied(ctx, entry, "login")
+  local rec = entry.rec
+  local same = err.reason == "must_differ"
+  if same or record.unknown_sends(rec, rec.staged.epoch, PUT) > 0 then
+    if ctx:probe(rec, rec.staged.password) == "accepted" then return applied(ctx, entry, "login") end
   end
-  local ok, store_err = entry:save(entry.rec)
+  -- The service says that this password is the present one, though we know of no send
+  -- that was applied: of this very one, a gateway may have sent two.
+  if same then rec = record.amend(rec, { sends = record.answer_send(rec, "unknown", err.reason) }) end
+  local ok, store_err = entry:save(rec)
   if not ok then return nil, store_err end
   return unfinished(entry, err)
 end

@@ -1,0 +1,152 @@
+--- `access` and `set_access`: what a user may do, and changing it.
+
+local context = require "crdbcloud.workflows.context"
+local errors = require "crdbcloud.errors"
+local names = require "crdbcloud.names"
+local options = require "crdbcloud.options"
+local outcome = require "crdbcloud.workflows.outcome"
+local privileges = require "crdbcloud.privileges"
+local record = require "crdbcloud.record"
+local rules = require "crdbcloud.workflows.rules"
+
+local M = {}
+
+local Access = {}
+Access.__index = Access
+
+function Access:__tostring()
+  local lines = {
+    ("%s: %s, %s%s"):format(self.user, self.login and "may log in" or "may not log in", self.admin and "ADMIN" or "no admin",
+      #self.admin_via > 0 and " through " .. table.concat(self.admin_via, ", ") or ""),
+  }
+  if #self.roles > 0 then lines[#lines + 1] = "roles: " .. table.concat(self.roles, ", ") end
+  for _, grant in ipairs(self.grants) do lines[#lines + 1] = "  " .. privileges.describe(grant) end
+  for _, thing in ipairs(self.owns) do
+    lines[#lines + 1] = ("  owns %s %s"):format(thing.on, table.concat({ thing.database, thing.schema, thing.name }, "."))
+  end
+  return table.concat(lines, "\n")
+end
+
+function Access:json()
+  return require("crdbcloud.json").encode(self)
+end
+
+--- What a user really has, in all databases, by asking the server.
+---@param cluster table
+---@param user string
+---@return table|nil access user, login, admin, admin_via, roles, grants, owns; prints as a list
+---@return crdbcloud.error|nil
+function M.access(cluster, user)
+  if type(user) == "table" then user = user.user end
+  local folded, err = names.check(user)
+  if not folded then return nil, err end
+  local sql
+  sql, err = cluster:open_sql "access"
+  if not sql then return nil, err end
+  local found
+  found, err = privileges.inspect(sql, folded, { databases = "all" })
+  if not found then return nil, err end
+  if not found.exists then
+    return nil, errors.new { kind = "not_found", operation = "access", message = folded .. ": no such user on the cluster" }
+  end
+  return setmetatable({
+    user = folded, login = found.login, admin = found.admin, admin_via = found.admin_via or {}, roles = found.roles or {},
+    grants = found.grants or {}, owns = found.owns or {}, public_create = found.public_create or {},
+  }, Access)
+end
+
+local OPTIONS = {
+  user = "text", access = "table", roles = rules.names, exact = "boolean", reason = "text", on_progress = "function",
+  admin = function(value, name, level)
+    if value == false then return value end
+    errors.raise(level, "%s can only be false: no application user is made an admin here, got %s", name, errors.shown(value))
+  end,
+}
+
+local function applied(err)
+  err.outcome, err.exit = err.outcome or "unknown", err.exit == 5 and 5 or 3
+  return nil, err
+end
+
+local function set_held(ctx, entry, wanted)
+  local sql, err = ctx:sql()
+  if not sql then return nil, err end
+  local ok
+  if wanted.admin == false then
+    ok, err = privileges.demote(sql, entry.user)
+    if not ok then return applied(err) end
+  end
+  ok, err = privileges.apply(sql, wanted.access, { user = entry.user, roles = wanted.roles, exact = wanted.exact })
+  if not ok then return applied(err) end
+  ctx:progress { step = "grant", user = entry.user, text = "access granted and compared" }
+  if entry.rec then
+    local changes = { access = wanted.access, roles = wanted.roles }
+    if not wanted.exact then changes = wanted.merge(entry.rec) end
+    ok, err = entry:save(record.amend(entry.rec, changes))
+    if not ok then return applied(err) end
+  end
+  return { note = wanted.exact and "has exactly this access" or "has this access" }
+end
+
+-- Without `exact` access is added to what the record has.
+local function merge_with(wanted)
+  return function(rec)
+    local list = {}
+    for _, source in ipairs { rec.access or {}, wanted.access } do
+      for _, item in ipairs(source) do list[#list + 1] = item end
+    end
+    local roles, seen = {}, {}
+    for _, source in ipairs { rec.roles or {}, wanted.roles } do
+      for _, role in ipairs(source) do
+        if not seen[role] then
+          seen[role] = true
+          roles[#roles + 1] = role
+        end
+      end
+    end
+    return { access = privileges.normalize(list) or list, roles = roles }
+  end
+end
+
+--- Changes what a user may do: adds access and roles, or with `exact` makes it just
+--- these. What leads to admin is refused; `admin = false` takes admin away first.
+---@param cluster table
+---@param opts table user (required), access, roles, exact, admin = false, reason, on_progress
+---@return table|nil report
+---@return crdbcloud.error|nil
+function M.set_access(cluster, opts)
+  opts = options.check(OPTIONS, opts, "set_access", "caller")
+  if not opts.user then errors.raise("caller", "set_access: user is missing") end
+  if not opts.access and not opts.roles and opts.admin == nil and not opts.exact then
+    errors.raise("caller", "set_access: nothing to set: give access, roles, exact or admin = false")
+  end
+  local user, err = names.check(opts.user)
+  if not user then return nil, err end
+  local wanted = { exact = opts.exact, admin = opts.admin, roles = {} }
+  for i, role in ipairs(opts.roles or {}) do
+    wanted.roles[i], err = names.check(role)
+    if not wanted.roles[i] then return nil, err end
+  end
+  wanted.access, err = privileges.normalize(opts.access or {})
+  if not wanted.access then return nil, err end
+  wanted.merge = merge_with(wanted)
+  if user == cluster:sql_account() then
+    return nil, errors.new {
+      kind = "invalid_argument", outcome = "not_sent", operation = "set_access",
+      message = user .. " is the account of the SQL connection itself",
+    }
+  end
+  local ctx
+  ctx, err = context.new(cluster, "set_access", opts)
+  if not ctx then return nil, err end
+  local sql
+  sql, err = ctx:sql()
+  if not sql then return nil, err end
+  err = privileges.refused(sql, wanted.access, wanted.roles)
+  if err then return nil, err end
+  local row = ctx:user_row(user, set_held, wanted)
+  row.access, row.roles = wanted.access, wanted.roles
+  return outcome.finish(ctx, { row })
+end
+
+return M
