@@ -1,9 +1,13 @@
 /*
- * lua_document.c - documents that hold secrets: password files, JSON.
+ * lua_document.c - documents that hold secrets: password files, environment files, JSON.
  *
  * In each function the userdata that will own the result is pushed before there
  * is a result; borrowed bytes stay on the stack while they are used.
  */
+#include <string.h>
+
+#include "dotenv.h"
+#include "json_scan.h"
 #include "json_take.h"
 #include "lua_check.h"
 #include "lua_scratch.h"
@@ -41,6 +45,80 @@ static int pgpass_update(lua_State *L) {
     struct crdb_buffer b = {0};
     crdb_pgpass_update(&b, file, len, &entry);
     crdb_scratch_to_secret(L, slot, &b);
+    return 1;
+}
+
+static enum crdb_dotenv_dialect check_dialect(lua_State *L, int idx) {
+    static const struct {
+        const char *name;
+        enum crdb_dotenv_dialect dialect;
+    } dialects[] = {{"posix", CRDB_DOTENV_POSIX},
+                    {"docker", CRDB_DOTENV_DOCKER},
+                    {"systemd", CRDB_DOTENV_SYSTEMD}};
+    const char *name = crdb_check_string(L, idx, "dialect", NULL);
+    for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++)
+        if (strcmp(dialects[i].name, name) == 0)
+            return dialects[i].dialect;
+    luaL_error(L, "dialect: expected posix, docker or systemd, got '%s'", name);
+    return CRDB_DOTENV_POSIX;
+}
+
+/* core.dotenv_update(secret | nil, {key, dialect, epoch}, password) -> secret | nil, message, code;
+ * codes: see dotenv.h */
+static int dotenv_update(lua_State *L) {
+    static const char *const names[] = {"key", "dialect", "epoch", NULL};
+    crdb_check_count(L, 3);
+    lua_settop(L, 3);
+    size_t len = 0;
+    const char *file = lua_isnil(L, 1) ? NULL : crdb_check_bytes(L, 1, "file", &len);
+    if (!lua_istable(L, 2))
+        return crdb_raise_type(L, 2, "entry", "a table with key, dialect and epoch");
+    crdb_check_fields(L, 2, "entry", names);
+    struct crdb_dotenv_entry entry;
+    crdb_push_field(L, 2, "key");
+    entry.key = crdb_check_string(L, -1, "key", &entry.key_length);
+    if (!crdb_dotenv_is_key(entry.key, entry.key_length))
+        return luaL_error(L, "key: expected the name of a variable, got '%s'", entry.key);
+    crdb_push_field(L, 2, "dialect");
+    entry.dialect = check_dialect(L, -1);
+    crdb_push_field(L, 2, "epoch");
+    entry.epoch = (unsigned long long)crdb_check_integer(L, -1, "epoch", 0, INT64_C(1) << 53);
+    entry.value = crdb_check_bytes(L, 3, "password", &entry.value_length);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    struct crdb_buffer b = {0};
+    struct crdb_failure f;
+    if (!crdb_dotenv_update(&b, file, len, &entry, &f)) {
+        crdb_buffer_free(&b);
+        return crdb_push_failure(L, &f);
+    }
+    crdb_scratch_to_secret(L, slot, &b);
+    return 1;
+}
+
+struct wanted_member {
+    const char *key, *value;
+    size_t value_length;
+};
+
+static void find_member(void *context, const struct crdb_json_member *member) {
+    struct wanted_member *wanted = context;
+    if (!member->is_string && crdb_json_key_is(member, wanted->key)) {
+        wanted->value = member->value;
+        wanted->value_length = member->value_length;
+    }
+}
+
+/* core.json_member(secret, key) -> JSON of that member, or nil: for the parts of a document beside
+ * its secrets. A member that is a string may be one, so it is not found. */
+static int json_member(lua_State *L) {
+    crdb_check_count(L, 2);
+    size_t len;
+    const char *text = crdb_check_bytes(L, 1, "document", &len);
+    struct wanted_member wanted = {.key = crdb_check_string(L, 2, "key", NULL)};
+    if (crdb_json_scan(text, len, find_member, &wanted) == CRDB_JSON_OBJECT && wanted.value)
+        lua_pushlstring(L, wanted.value, wanted.value_length);
+    else
+        lua_pushnil(L);
     return 1;
 }
 
@@ -98,6 +176,8 @@ static int json_take(lua_State *L) {
 
 const luaL_Reg crdb_document_functions[] = {
     {"pgpass_update", pgpass_update},
+    {"dotenv_update", dotenv_update},
+    {"json_member", json_member},
     {"json_take", json_take},
     {NULL, NULL},
 };

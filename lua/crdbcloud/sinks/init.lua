@@ -1,121 +1,207 @@
 --- Sinks: where a finished credential is published.
 --
--- A sink is written `"pgpass:PATH"`, `"json:PATH"`, or as a table
--- `{ "json", path = PATH }`; `{user}`, `{USER}` and `{cluster}` in the path stand
--- for the user's and the cluster's name. Every sink object has
+-- A sink is written `"KIND:PATH"` (`"json:PATH"`, `"pgpass:PATH"`, `"command:PROGRAM"`, …)
+-- or as a table `{ "json", path = PATH }`, `{ "kubernetes", name = …, command = {…} }`.
+-- `{user}`, `{USER}` and `{cluster}` in its texts stand for the user's and the
+-- cluster's name. Every sink object has
 --   name      as shown in plans and reports
 --   target    what it writes; two users may not write the same
 --   check(credential) -> true | nil, err     can it hold this exactly? asked before staging
 --   publish(credential) -> true | nil, err   idempotent by epoch, never back to an older one
+--
+-- A kind is a module of crdbcloud.sinks with
+--   fields    name -> rule, as of crdbcloud.options
+--   required  names of fields
+--   short     the field that "KIND:TEXT" gives, or function(text) -> fields; none: only a table will do
+--   problem(spec) -> text|nil, optional      what is wrong with the fields taken together
+--   new(spec, fill, user) -> sink            spec with its placeholders filled in, fill(text) for defaults
 
+local cjson = require("cjson.safe").new()
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.options"
 
 local M = {}
 
-local KINDS = { json = "crdbcloud.sinks.json", pgpass = "crdbcloud.sinks.pgpass" }
-local FIELDS = { [1] = true, path = true }
+local KINDS = {
+  command = "crdbcloud.sinks.command", dotenv = "crdbcloud.sinks.dotenv", file = "crdbcloud.sinks.file",
+  json = "crdbcloud.sinks.json", kubernetes = "crdbcloud.sinks.kubernetes", pgpass = "crdbcloud.sinks.pgpass",
+}
 
+local PLACEHOLDERS = { user = true, USER = true, cluster = true }
+
+-- What may be written as one string, for messages.
 local function kinds()
   local names = {}
-  for name in pairs(KINDS) do names[#names + 1] = name .. ":PATH" end
+  for name, module in pairs(KINDS) do
+    local short = require(module).short
+    if short then names[#names + 1] = name .. (short == "path" and ":PATH" or ":PROGRAM") end
+  end
   table.sort(names)
   return table.concat(names, ", ")
 end
 
--- One entry of a list as { kind, path }; raises when it is not understood.
-local function parse(entry, where, level)
-  local kind, path
+local function sorted(fields)
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+-- Kind and fields of an entry as it was written; raises when it is neither text nor table.
+local function read_entry(entry, where, level)
   if type(entry) == "string" then
-    kind, path = entry:match("^([%w-]+):(.+)$")
+    local kind, text = entry:match("^([%w-]+):(.+)$")
     if not kind then
       errors.raise(level + 1, '%s: expected "KIND:PATH" (%s), got %s', where, kinds(), errors.shown(entry))
     end
-  elseif type(entry) == "table" then
-    kind, path = entry[1], entry.path
-    for field in pairs(entry) do
-      if not FIELDS[field] then
-        errors.raise(level + 1, '%s: unknown field "%s"; valid: path', where, tostring(field))
-      end
-    end
-  else
+    return kind, text
+  end
+  if type(entry) ~= "table" then
     errors.raise(level + 1, '%s: expected "KIND:PATH" or a table, got %s', where, errors.shown(entry))
   end
-  if not KINDS[kind] then
-    local near = type(kind) == "string" and options.nearest(kind, KINDS)
-    errors.raise(level + 1, "%s: unknown kind of sink %s; %s", where, errors.shown(kind),
-      near and ('did you mean "%s"?'):format(near) or ("valid: " .. kinds()))
+  local fields = {}
+  for name, value in pairs(entry) do
+    if name ~= 1 and name ~= "kind" then fields[name] = value end
   end
-  if type(path) ~= "string" or path == "" then errors.raise(level + 1, "%s: %s needs a path", where, kind) end
-  for name in path:gmatch("{(.-)}") do
-    if name ~= "user" and name ~= "USER" and name ~= "cluster" then
-      errors.raise(level + 1, "%s: unknown placeholder {%s}; valid: {user}, {USER}, {cluster}", where, name)
+  return entry[1] or entry.kind, fields
+end
+
+-- A placeholder that is misspelt would be published under its own name. Arguments of a program
+-- may have braces for reasons of their own.
+local function check_placeholders(value, where, pattern, level)
+  if type(value) == "table" then
+    for _, word in ipairs(value) do check_placeholders(word, where, "{(%a+)}", level + 1) end
+  elseif type(value) == "string" then
+    for name in value:gmatch(pattern) do
+      if not PLACEHOLDERS[name] then
+        errors.raise(level + 1, "%s: unknown placeholder {%s}; valid: {user}, {USER}, {cluster}", where, name)
+      end
     end
   end
-  return { kind = kind, path = path }
+end
+
+-- One entry of a list as plain data { kind, … }; raises when it is not understood.
+local function parse(entry, where, level)
+  local kind, fields = read_entry(entry, where, level + 1)
+  if type(kind) ~= "string" or not KINDS[kind] then
+    local near = type(kind) == "string" and options.nearest(kind, KINDS)
+    errors.raise(level + 1, "%s: unknown kind of sink %s; %s", where, errors.shown(kind),
+      near and ('did you mean "%s"?'):format(near) or ("valid: " .. table.concat(sorted(KINDS), ", ")))
+  end
+  local module = require(KINDS[kind])
+  if type(fields) == "string" then
+    if not module.short then
+      errors.raise(level + 1, '%s: %s is written as a table: { "%s", %s = … }', where, kind, kind, module.required[1])
+    end
+    fields = type(module.short) == "function" and module.short(fields) or { [module.short] = fields }
+  end
+  local spec = { kind = kind }
+  for _, name in ipairs(sorted(fields)) do
+    if not module.fields[name] then
+      errors.raise(level + 1, '%s: unknown field "%s"; valid: %s', where, tostring(name), table.concat(sorted(module.fields), ", "))
+    end
+    spec[name] = options.value(module.fields[name], fields[name], where .. ": " .. name, level + 1)
+    check_placeholders(fields[name], where, "{(.-)}", level + 1)
+  end
+  for _, name in ipairs(module.required) do
+    if spec[name] == nil then errors.raise(level + 1, "%s: %s needs a %s", where, kind, name) end
+  end
+  local problem = module.problem and module.problem(spec)
+  if problem then errors.raise(level + 1, "%s: %s", where, problem) end
+  return spec
+end
+
+-- A table with named fields is one sink; one without is a list of them.
+local function is_single(list)
+  if type(list) == "string" then return true end
+  if type(list) ~= "table" or type(list[1]) ~= "string" then return false end
+  for name in pairs(list) do
+    if type(name) == "string" then return true end
+  end
+  return false
 end
 
 --- Checks a list of sinks as users write it; raises on misuse.
 ---@param list string|table|nil
 ---@param where string for the message
 ---@param level? integer
----@return { kind: string, path: string }[]|nil specs plain data, as kept in a record
+---@return table[]|nil specs { kind, … }: plain data, as kept in a record; parsing it again changes nothing
 function M.parse(list, where, level)
   if list == nil then return nil end
   level = (level or 1) + 1
-  if type(list) == "string" or (type(list) == "table" and type(list[1]) == "string" and list.path) then
-    list = { list }
-  end
+  if is_single(list) then list = { list } end
   if type(list) ~= "table" then
     errors.raise(level, "%s: expected a list of sinks, got %s", where, errors.shown(list))
   end
   local specs = {}
-  for i, entry in ipairs(list) do
-    if type(entry) == "table" and entry.kind and entry.path and KINDS[entry.kind] then
-      specs[i] = { kind = entry.kind, path = entry.path } -- parsed already
-    else
-      specs[i] = parse(entry, ("%s[%d]"):format(where, i), level)
-    end
-  end
+  for i, entry in ipairs(list) do specs[i] = parse(entry, ("%s[%d]"):format(where, i), level) end
   return specs
 end
 
+--- What two specs have in common if they are the same sink.
+---@param spec table
+---@return string
+function M.id(spec)
+  local parts = {}
+  for i, name in ipairs(sorted(spec)) do
+    parts[i] = name .. "=" .. assert(cjson.encode(type(spec[name]) == "table" and { spec[name] } or tostring(spec[name])))
+  end
+  return table.concat(parts, " ")
+end
+
+-- A record may name a sink that a newer version knows: everything else of it goes on.
+local function unknown(spec)
+  local name = tostring(spec.kind) .. ":?"
+  local function refuse() return nil, M.failed(name, "this version has no sink of that kind") end
+  return { name = name, target = name, check = refuse, publish = refuse }
+end
+
+local function filled(value, fill)
+  if type(value) == "string" then return fill(value) end
+  if type(value) ~= "table" then return value end
+  local out = {}
+  for k, v in pairs(value) do out[k] = filled(v, fill) end
+  return out
+end
+
 --- The sinks of one user.
----@param specs { kind: string, path: string }[]|nil
+---@param specs table[]|nil as of M.parse
 ---@param user string
 ---@param cluster string name of the cluster
 ---@return table[] sinks
 function M.open(specs, user, cluster)
   local sinks = {}
   local values = { user = user, USER = user:upper():gsub("[^%w]", "_"), cluster = cluster }
-  for _, spec in ipairs(specs or {}) do
-    local path = spec.path:gsub("{(.-)}", values)
-    local sink = require(KINDS[spec.kind]).new(path, user)
-    sink.name = spec.kind .. ":" .. path
-    sinks[#sinks + 1] = sink
+  local function fill(text) return (text:gsub("{(%a+)}", values)) end
+  for i, spec in ipairs(specs or {}) do
+    local module = KINDS[spec.kind]
+    sinks[i] = module and require(module).new(filled(spec, fill), fill, user) or unknown(spec)
   end
   return sinks
 end
 
---- Finds two users that would write the same target.
+--- Finds two users that would write the same target, or one that would write it twice.
 ---@param sinks_of table<string, table[]> user -> sinks
 ---@return crdbcloud.error|nil
 function M.clash(sinks_of)
-  local owner, users = {}, {}
-  for user in pairs(sinks_of) do users[#users + 1] = user end
-  table.sort(users)
-  for _, user in ipairs(users) do
+  local owner = {}
+  for _, user in ipairs(sorted(sinks_of)) do
     for _, sink in ipairs(sinks_of[user]) do
       local other = owner[sink.target]
-      if other and other ~= user then
+      if other and other.user ~= user then
         return errors.new {
           kind = "invalid_argument",
           outcome = "not_sent",
-          message = ("%s would be written for %s and for %s"):format(sink.name, other, user),
-          hint = "put {user} into its path",
+          message = ("%s would be written for %s and for %s"):format(sink.name, other.user, user),
+          hint = "put {user} into its path or name",
+        }
+      elseif other and other.name ~= sink.name then
+        return errors.new {
+          kind = "invalid_argument", outcome = "not_sent",
+          message = ("%s: %s and %s would write over each other"):format(user, other.name, sink.name),
         }
       end
-      owner[sink.target] = user
+      owner[sink.target] = { user = user, name = sink.name }
     end
   end
   return nil

@@ -2,6 +2,7 @@
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
+local files = require "crdbcloud.sinks.files"
 local leftovers = require "crdbcloud.leftovers"
 local sinks = require "crdbcloud.sinks"
 
@@ -17,8 +18,12 @@ local FIELDS = {
 local Json = {}
 Json.__index = Json
 
-function M.new(path)
-  return setmetatable({ path = path, target = "file:" .. path }, Json)
+M.fields = { path = "text" }
+M.required = { "path" }
+M.short = "path"
+
+function M.new(spec)
+  return setmetatable({ path = spec.path, name = "json:" .. spec.path, target = "file:" .. spec.path }, Json)
 end
 
 --- Reads a file that this sink wrote.
@@ -66,11 +71,8 @@ end
 function Json:check(credential)
   local problem = refusal(self, credential)
   if problem then return nil, sinks.failed(self.name, problem) end
-  local directory = self.path:match("^(.*)/[^/]*$") or "."
-  local st, why = core.stat(directory == "" and "/" or directory)
-  if not st or st.type ~= "directory" then
-    return nil, sinks.failed(self.name, why or directory .. " is not a directory")
-  end
+  problem = files.directory_problem(self.path)
+  if problem then return nil, sinks.failed(self.name, problem) end
   return true
 end
 

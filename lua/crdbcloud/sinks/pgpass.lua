@@ -1,30 +1,27 @@
 --- `pgpass:PATH` a line of libpq's password file; other lines stay as they are.
 
 local core = require "crdbcloud.core"
-local leftovers = require "crdbcloud.leftovers"
+local files = require "crdbcloud.sinks.files"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}
 
 local MAX = 1024 * 1024 -- bytes of an existing file
-local WAIT = 10 -- seconds for another writer of the same file
+
+M.fields = { path = "text" }
+M.required = { "path" }
+M.short = "path"
 
 local Pgpass = {}
 Pgpass.__index = Pgpass
 
-function M.new(path, user)
+function M.new(spec, _, user)
   -- One file holds many users; a line belongs to one.
-  return setmetatable({ path = path, target = "pgpass:" .. path .. ":" .. user }, Pgpass)
-end
-
-local function read(self)
-  local text, why, code = core.read_file(self.path, { max = MAX, private = true })
-  if text or code == "ENOENT" then return text end
-  return nil, why
+  return setmetatable({ path = spec.path, name = "pgpass:" .. spec.path, target = "pgpass:" .. spec.path .. ":" .. user }, Pgpass)
 end
 
 function Pgpass:check(credential)
-  local _, why = read(self)
+  local _, why = files.read(self.path, MAX)
   if why then return nil, sinks.failed(self.name, why) end
   if not credential.host or not credential.port then
     return nil, sinks.failed(self.name, "the cluster's SQL address is not known")
@@ -35,35 +32,17 @@ function Pgpass:check(credential)
       return nil, sinks.failed(self.name, "a " .. field .. " with a line break does not fit into the file")
     end
   end
-  local directory = self.path:match("^(.*)/[^/]*$") or "."
-  local st
-  st, why = core.stat(directory == "" and "/" or directory)
-  if not st or st.type ~= "directory" then
-    return nil, sinks.failed(self.name, why or directory .. " is not a directory")
+  if not pcall(credential.password.encode, credential.password, "pgpass") then
+    return nil, sinks.failed(self.name, "a password with a line break or a NUL byte does not fit into the file")
   end
+  why = files.directory_problem(self.path)
+  if why then return nil, sinks.failed(self.name, why) end
   return true
 end
 
--- Two processes may publish two users into one file at the same moment.
-local function locked(self, fn)
-  local give_up = core.monotonic() + WAIT
-  while true do
-    local lock, why, code = core.lock(self.path .. ".lock", "")
-    if lock then
-      local ok, a, b = pcall(fn)
-      lock:close()
-      if not ok then error(a, 0) end
-      return a, b
-    end
-    if code ~= "busy" or core.monotonic() > give_up then return nil, why end
-    core.sleep(0.01)
-  end
-end
-
 function Pgpass:publish(credential)
-  local ok, why = locked(self, function()
-    leftovers.sweep(self.path)
-    local text, problem = read(self)
+  local ok, why = files.locked(self.path, function()
+    local text, problem = files.read(self.path, MAX)
     if problem then return nil, problem end
     local place = {
       host = credential.host,

@@ -229,6 +229,21 @@ function core.seal_key_id(key) end
 ---@return crdbcloud.secret
 function core.pgpass_update(file, line, password) end
 
+--- One variable of an environment file set; all else stays byte for byte. A comment before it tells its epoch.
+---@param file crdbcloud.secret|nil its content
+---@param entry { key: string, dialect: "posix"|"docker"|"systemd", epoch: integer }
+---@param password string|crdbcloud.secret
+---@return crdbcloud.secret|nil
+---@return string? message
+---@return string? code "value": the dialect cannot hold the password, "newer": a later epoch is there, "content": a file that is not edited
+function core.dotenv_update(file, entry, password) end
+
+--- The JSON of one member of an object, unless it is a string: those may be secrets.
+---@param document crdbcloud.secret
+---@param key string
+---@return string|nil
+function core.json_member(document, key) end
+
 --- Takes string members of a JSON object out as secrets.
 ---@param document crdbcloud.secret
 ---@param keys string[]

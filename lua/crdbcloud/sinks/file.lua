@@ -1,0 +1,47 @@
+--- `file:PATH` the password alone, without a line feed, in a file of its own, 0600.
+
+local core = require "crdbcloud.core"
+local files = require "crdbcloud.sinks.files"
+local sinks = require "crdbcloud.sinks"
+
+local M = {}
+
+-- A password has 500 bytes at most. A longer file was put there for something else.
+local MAX = 1024
+
+M.fields = { path = "text" }
+M.required = { "path" }
+M.short = "path"
+
+local File = {}
+File.__index = File
+
+function M.new(spec)
+  return setmetatable({ path = spec.path, name = "file:" .. spec.path, target = "file:" .. spec.path }, File)
+end
+
+local function refusal(self)
+  local _, why, code = core.read_file(self.path, { max = MAX, private = true })
+  if code == "large" then
+    return ("it has more than %d bytes, so it holds something else than a password; it is not overwritten"):format(MAX)
+  end
+  return code ~= "ENOENT" and why or nil
+end
+
+function File:check()
+  local problem = refusal(self) or files.directory_problem(self.path)
+  if problem then return nil, sinks.failed(self.name, problem) end
+  return true
+end
+
+function File:publish(credential)
+  local ok, why = files.locked(self.path, function()
+    local problem = refusal(self)
+    if problem then return nil, problem end
+    return core.write_file(self.path, credential.password)
+  end)
+  if not ok then return nil, sinks.failed(self.name, why) end
+  return true
+end
+
+return M

@@ -1,0 +1,52 @@
+--- What sinks that write files have in common.
+
+local core = require "crdbcloud.core"
+local leftovers = require "crdbcloud.leftovers"
+
+local M = {}
+
+local WAIT = 10 -- seconds for another writer of the same file
+
+--- Why nothing can be written there: the directory of a path must exist.
+---@param path string
+---@return string|nil problem
+function M.directory_problem(path)
+  local directory = path:match("^(.*)/[^/]*$") or "."
+  local st, why = core.stat(directory == "" and "/" or directory)
+  if not st then return why end
+  if st.type ~= "directory" then return directory .. " is not a directory" end
+  return nil
+end
+
+--- The content of a file that is ours alone; nothing when there is no file.
+---@param path string
+---@param max integer bytes
+---@return userdata|nil secret
+---@return string|nil problem
+function M.read(path, max)
+  local text, why, code = core.read_file(path, { max = max, private = true })
+  if text or code == "ENOENT" then return text end
+  return nil, why
+end
+
+--- Runs fn while nobody else of us writes the file: two processes may publish two users into one at the same moment.
+--- What a crash left beside it is removed first.
+---@return any
+---@return string|nil problem
+function M.locked(path, fn)
+  local give_up = core.monotonic() + WAIT
+  while true do
+    local lock, why, code = core.lock(path .. ".lock", "")
+    if lock then
+      leftovers.sweep(path)
+      local ok, a, b = pcall(fn)
+      lock:close()
+      if not ok then error(a, 0) end
+      return a, b
+    end
+    if code ~= "busy" or core.monotonic() > give_up then return nil, why end
+    core.sleep(0.01)
+  end
+end
+
+return M

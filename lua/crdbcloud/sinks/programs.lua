@@ -1,0 +1,95 @@
+--- What sinks that run a program have in common: no shell, a time limit, output that is never shown.
+
+local core = require "crdbcloud.core"
+local durations = require "crdbcloud.durations"
+local errors = require "crdbcloud.errors"
+
+local M = {}
+
+--- Seconds that a program may take where nothing else is said.
+M.TIMEOUT = 30
+
+--- Rule for options: a program and its arguments.
+function M.command(value, name, level)
+  if type(value) ~= "table" or #value == 0 then
+    errors.raise(level, '%s: expected a list { "PROGRAM", "ARGUMENT", … }, got %s', name, errors.shown(value))
+  end
+  for i, word in ipairs(value) do
+    if type(word) ~= "string" or word:find("\0", 1, true) or (i == 1 and word == "") then
+      errors.raise(level, "%s: expected strings, got %s as number %d", name, errors.shown(word), i)
+    end
+  end
+  return value
+end
+
+--- Rule for options: a time limit; the text that was given stays, so that it can be checked again.
+function M.timeout(value, name, level)
+  durations.limit(value, name, level)
+  return value
+end
+
+--- The words of "PROGRAM ARGUMENT …": split at blanks, nothing is quoted.
+---@param text string
+---@return string[]
+function M.split(text)
+  local words = {}
+  for word in text:gmatch "%S+" do words[#words + 1] = word end
+  return words
+end
+
+--- A command as people write it; an argument with blanks stands in quotes.
+---@param command string[]
+---@return string
+function M.shown(command)
+  local words = {}
+  for i, word in ipairs(command) do words[i] = word:find "^[^%s'\"]+$" and word or ("%q"):format(word):gsub("\\\n", "\\n") end
+  return table.concat(words, " ")
+end
+
+-- Of a link only the kernel says where it ends, so it counts as a program.
+local function may_run(path)
+  local st, why = core.stat(path)
+  if not st then return false, why end
+  local bits = st.mode % 512
+  return st.type == "symlink" or (st.type == "file" and (math.floor(bits / 64) % 2 == 1 or math.floor(bits / 8) % 2 == 1 or bits % 2 == 1))
+end
+
+--- Why the program of a command would not start.
+---@param command string[]
+---@return string|nil problem
+function M.problem(command)
+  local program = command[1]
+  if program:find("/", 1, true) then
+    local ok, why = may_run(program)
+    return not ok and (why or program .. " is no program that may be run") or nil
+  end
+  for directory in (os.getenv "PATH" or "/usr/bin:/bin"):gmatch "[^:]+" do
+    if may_run(directory .. "/" .. program) then return nil end
+  end
+  return ("there is no program %s in PATH"):format(program)
+end
+
+-- Output may hold the password, so only its size is told.
+local function sizes(result)
+  return ("its output, %d bytes and %d on standard error, is not shown as it may hold the password"):format(#result.stdout, #result.stderr)
+end
+
+--- Runs a command to its end; anything but exit status 0 is a problem.
+---@param command string[]
+---@param stdin userdata secret
+---@param env table<string, string>
+---@param timeout number|string|nil
+---@return true|nil
+---@return string|nil problem
+function M.run(command, stdin, env, timeout)
+  local limit = durations.parse(timeout or M.TIMEOUT, "timeout")
+  local result, why = core.run(command, { stdin = stdin, env = env, inherit = true, timeout = limit, max_output = 65536 })
+  if not result then return nil, why end
+  if result.status == 0 and not result.timed_out then return true end
+  if result.timed_out then return nil, ("%s took longer than %s and was stopped; %s"):format(command[1], durations.format(limit), sizes(result)) end
+  if result.status then return nil, ("%s ended with exit status %d; %s"):format(command[1], result.status, sizes(result)) end
+  if result.signal then return nil, ("%s was ended by signal %d; %s"):format(command[1], result.signal, sizes(result)) end
+  return nil, command[1] .. ": this program waits for all children itself, so the exit status is not known"
+end
+
+return M
