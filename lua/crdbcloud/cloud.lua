@@ -216,7 +216,8 @@ end
 --- For workflows: exactly one exchange of an operation, paced, with no retry but for another key after a 401.
 ---@param operation string
 ---@param args table arguments by name, which the workflow has checked, and options of the call
----@param limits {timeout: number?, deadline: number?}|nil timeout in seconds, deadline as of core.boottime
+---@param limits {timeout: number?, deadline: number?, until_wall: number?}|nil timeout in seconds; deadline as of
+---  core.boottime; until_wall as of core.time, after which nothing is sent
 ---@return table|nil
 ---@return crdbcloud.error|nil err with outcome, reason, retry_after
 function Cloud:once(operation, args, limits)
@@ -227,7 +228,7 @@ function Cloud:once(operation, args, limits)
   for name in pairs(declared.options) do opts[name] = args[name] end
   limits = limits or {}
   return exchange.once(self, calls.make(operation, args, opts), {
-    timeout = limits.timeout, until_time = limits.deadline,
+    timeout = limits.timeout, until_time = limits.deadline, until_wall = limits.until_wall,
   })
 end
 

@@ -64,7 +64,9 @@ local function exchange(cloud, call, state)
   local waited, needed = core().pace(cloud:account(), cloud.config.rate, left)
   if not waited then return unsent("rate_limited", "budget", needed) end
   left = state.deadline - clock()
-  if left < LEAST then return unsent("timeout", "deadline") end
+  -- Only the wall clock goes on while a virtual machine is stopped.
+  local late = state.until_wall and core().time() > state.until_wall
+  if left < LEAST or late then return unsent("timeout", "deadline") end
   state.attempt = state.attempt + 1
   state.timeout = math.min(state.limit, left)
   -- The C client raises for misuse that only it sees, without knowing whose line it is.
@@ -195,12 +197,14 @@ end
 --- Exactly one exchange, but for a second one under another key after a 401.
 ---@param cloud crdbcloud.cloud
 ---@param call crdbcloud.call
----@param limits {timeout: number?, until_time: number?}
+---@param limits {timeout: number?, until_time: number?, until_wall: number?} until_wall: nothing is sent after this time, as
+---  of core.time
 ---@return table|nil value
 ---@return crdbcloud.error|nil err
 function M.once(cloud, call, limits)
   local state = new_state(cloud, limits)
   if limits.until_time then state.deadline = limits.until_time end
+  state.until_wall = limits.until_wall
   local result = exchange_with_key(cloud, call, state)
   if result.outcome == "applied" then return accept(call, result, state) end
   return nil, failure(cloud, call, result, state, {})
