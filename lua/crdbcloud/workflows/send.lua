@@ -134,6 +134,7 @@ local function send_once(ctx, entry, deadline)
 end
 
 local function applied(ctx, entry, how)
+  entry.effect = "applied"
   local changes = { evidence = how, refused = record.NONE, answered_at = ctx.clock.time() }
   if not entry:keep(record.move(entry.rec, "applied", changes)) then
     return nil, entry.lost
@@ -150,7 +151,10 @@ local function settle_by_login(ctx, entry, err)
   end
   -- The service says that this password is the present one, though we know of no send
   -- that was applied: of this very one, a gateway may have sent two.
-  if same then rec = record.amend(rec, { sends = record.answer_send(rec, "unknown", err.reason) }) end
+  if same then
+    rec = record.amend(rec, { sends = record.answer_send(rec, "unknown", err.reason) })
+    entry.effect = "unknown"
+  end
   local ok, store_err = entry:save(rec)
   if not ok then return nil, store_err end
   return unfinished(entry, err)
