@@ -14,6 +14,7 @@ local steps = require "crdbcloud.workflows.steps"
 local M = {}
 
 local POST = "create_sql_user"
+local SQL_TIME = 60 -- seconds that the statements of one step may take, as in crdbcloud.privileges
 local MAX_DEMOTIONS = 3 -- in one run; more means that somebody grants admin again
 
 local function theirs(user)
@@ -112,11 +113,22 @@ local function still_admin(entry, err)
   return nil, err
 end
 
+-- A run that was stopped for longer than its lease must not change by SQL what
+-- others have made of the user since.
+local function still_ours(entry)
+  local ok, err = entry:holds(SQL_TIME)
+  if ok then return true end
+  err.outcome, err.exit = "applied", 3
+  return nil, err
+end
+
 -- posted (or later) -> demoted: takes admin away, and memberships that lead to it.
 local function demote(ctx, entry)
   local sql, err = ctx:sql()
   if not sql then return still_admin(entry, err) end
   local result
+  result, err = still_ours(entry)
+  if not result then return nil, err end
   result, err = require("crdbcloud.privileges").demote(sql, entry.user)
   if not result then return still_admin(entry, err) end
   ctx:progress { step = "demote", user = entry.user, text = "admin revoked" }
@@ -135,6 +147,8 @@ local function grant(ctx, entry)
   if not sql then return half_made(err) end
   local rec = entry.rec
   local ok
+  ok, err = still_ours(entry)
+  if not ok then return nil, err end
   ok, err = require("crdbcloud.privileges").apply(sql, rec.access or {}, { user = rec.user, roles = rec.roles })
   if not ok then return half_made(err) end
   ctx:progress { step = "grant", user = rec.user, text = "access granted and compared" }
