@@ -53,6 +53,13 @@ function M.install()
     ctx.clock = world:clock(process)
     ctx.probe = function(_, rec, password) return world.service:login(process, rec.user, password) end
     ctx.sinks_of = function(_, user) return world:open_sinks(process, user) end
+    local user_row = ctx.user_row
+    ctx.user_row = function(...)
+      process.work = (process.work or 0) + 1
+      local row, err = user_row(...)
+      world.check:reported(process, row)
+      return row, err
+    end
     return ctx
   end
   entry.jitter = function() return current and current.random:number() or 0.5 end
@@ -94,16 +101,16 @@ function JOBS.create(world, cluster)
   return create_app_user.create_app_user(cluster, { name = world_of.USER, access = ACCESS, verify = world.profile.verify })
 end
 
---- Does one job as a process would; its report is checked.
+--- Does one job as a process would.
+---@return table[] rows of the report
+---@return table|nil err
 function M.job(world, process, name)
-  process.job = (process.job or 0) + 1
   world:say(process, "JOB %s", name)
   local report, err = JOBS[name](world, M.cluster(world, process))
   local rows = (report or err.report or { rows = {} }).rows
   for _, row in ipairs(rows) do
     world:say(process, "says %s: %s%s%s", row.user, row.result, row.outcome and ", " .. row.outcome or "",
       row.error and ": " .. row.error or row.note and ": " .. row.note or "")
-    world.check:reported(process, row)
   end
   if not report and not err.report then world:say(process, "fails: %s", tostring(err)) end
   return rows, err

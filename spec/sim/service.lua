@@ -120,7 +120,7 @@ function Service:exchange(process, op, name, password, timeout)
   local now = world.scheduler.now
   local request = {
     process = process, op = op, user = name, label = world:label(password), pending = 0,
-    sent_at = now, until_time = now + timeout, job = process.job,
+    sent_at = now, until_time = now + timeout, work = process.work,
   }
   self.requests[#self.requests + 1] = request
   world.check:sent(request)
@@ -165,7 +165,7 @@ local function failure(op, args, result)
   return explain.error({
     operation = op, effect = op == PUT and "put" or op == POST and "create" or "read", cluster_id = args.cluster_id,
     name = args.name, server = "simulated", key_from = "simulated",
-  }, result, { attempts = 1 })
+  }, result, { attempts = 1, deadline = "?" })
 end
 
 --- One paced exchange, as crdbcloud.cloud.exchange does it.
@@ -173,7 +173,9 @@ function Cloud:once(op, args, limits)
   local world, process = self.world, self.process
   world:pause(world:chance(0.1) and world.random:between(0, 12) or 0.001) -- for its turn
   local left = limits.deadline - world:boot_now(process)
-  if left < 0.01 then return nil, failure(op, args, answer("not_sent", "timeout", "deadline")) end
+  if left < 0.01 or limits.until_wall and world:wall_now(process) > limits.until_wall then
+    return nil, failure(op, args, answer("not_sent", "timeout", "deadline"))
+  end
   local result = self.service:exchange(process, op, args.name, args.password, math.min(limits.timeout, left))
   if result.status == 401 and world.random:chance(0.5) then
     left = limits.deadline - world:boot_now(process)

@@ -137,6 +137,11 @@ function World:boot_now(process)
   return self.scheduler.now + process.boot
 end
 
+--- Its wall clock, likewise.
+function World:wall_now(process)
+  return EPOCH + self.scheduler.now + process.skew
+end
+
 function World:boottime(process)
   self:pause(0.0001)
   return self:boot_now(process)
@@ -155,7 +160,7 @@ function World:clock(process)
   return {
     time = function()
       self:pause(0.0001)
-      return EPOCH + self.scheduler.now + process.skew
+      return self:wall_now(process)
     end,
     boottime = function() return self:boottime(process) end,
     monotonic = function()
@@ -192,8 +197,11 @@ local function by_sql(sql, what, fn)
     world:say(sql.process, "SQL %s fails", what)
     return nil, errors.new { kind = "sql", message = what .. ": connection lost" }
   end
-  world:pause()
-  if world:chance(world.profile.sql_faults) then return fails() end
+  -- No pause before it: no fence stops a statement of a process that was stopped in the middle.
+  if world:chance(world.profile.sql_faults) then
+    world:pause()
+    return fails()
+  end
   local value = fn(world.service)
   world:pause()
   if world:chance(world.profile.sql_faults) then return fails() end
@@ -241,8 +249,10 @@ function World:open_sinks(process, user)
       name = name, target = name,
       check = function() return true end,
       publish = function(_, credential)
-        self:pause()
+        -- No pause before the write: a plain file takes whatever a process that was stopped in
+        -- the middle of it writes afterwards.
         if self:chance(self.profile.sink_faults) then
+          self:pause()
           self:say(process, "sink %s fails", name)
           return nil, errors.new { kind = "sink", message = name .. ": no space left" }
         end
@@ -250,6 +260,7 @@ function World:open_sinks(process, user)
         held.epoch, held.label = credential.epoch, self:label(credential.password)
         self:say(process, "sink %s holds %s of epoch %d", name, held.label, held.epoch)
         self.check:published(user, held, credential, process)
+        self:pause()
         return true
       end,
     }
