@@ -1,4 +1,4 @@
---- `crdbcloud app-user create`: a user with limited access that was never handed out as an admin.
+--- `crdbcloud app-user create|grant|remove`: users with limited access that were never handed out as admins.
 
 local confirm = require "crdbcloud.cli.confirm"
 local lists = require "crdbcloud.cli.lists"
@@ -78,15 +78,48 @@ local function create(run, args)
   return true
 end
 
-function M.register(parser)
-  local group = parser:command "app-user":summary "Create application users with limited access."
-  group:command_target "subcommand"
-  local command = group:command "create":action(function(args) args.run = create end)
-    :description "Creates a user that may do what is named and nothing else. The same again changes nothing; half-done work is finished."
-  command:argument "name"
-  command:option "--owner":argname "WHO":description "Who answers for it, such as a mail address."
-  command:option "--description":argname "TEXT"
-  command:option "--label":argname "K=V":count "*":description "Kept in the record."
+-- Calls a workflow and prints its report.
+local function call(run, method, options)
+  local cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  run:guard()
+  options.on_progress = run:progress()
+  local report
+  report, err = cluster[method](cluster, options)
+  if not report then return nil, err end
+  run:close()
+  run.out:report(report)
+  return true
+end
+
+local function grant(run, args)
+  local access, err
+  if args.no_admin and not args.database and not args.access and #args.role == 0 and not args.exact then
+    access = nil
+  else
+    access, err = access_of(args)
+    if not access then return nil, err end
+  end
+  return call(run, "set_access", {
+    user = args.name, access = access, roles = lists.split(args.role), exact = args.exact,
+    admin = args.no_admin and false or nil, reason = args.reason,
+  })
+end
+
+local function remove(run, args)
+  local cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  if not args.dry_run then
+    local ok
+    ok, err = confirm.yes(run, ("Remove the user %s of cluster %s?"):format(args.name, run.cluster_name))
+    if not ok then return nil, err end
+  end
+  return call(run, "remove_app_user", {
+    user = args.name, reassign_to = args.reassign_to, dry_run = args.dry_run, reason = args.reason,
+  })
+end
+
+local function access_options(command)
   command:option "--database":argname "D"
   command:option "--schema":argname "S":description "Default public."
   command:option "--preset":choices { "readonly", "readwrite", "ddl" }
@@ -96,11 +129,40 @@ function M.register(parser)
   command:flag "--future":description "Tables to come too; with all tables the default."
   command:option "--access":argname "FILE.json":description "The access as JSON, instead of the options above."
   command:option "--role":argname "R[,R…]":count "*":description "Roles it becomes a member of."
+  command:option "--reason":argname "TEXT":description "Kept in the record."
+end
+
+function M.register(parser)
+  local group = parser:command "app-user":summary "Create, grant to and remove application users with limited access."
+  group:command_target "subcommand"
+
+  local grant_command = group:command "grant":action(function(args) args.run = grant end)
+    :description "Adds access, or with --exact makes it just this; takes admin away with --no-admin."
+  grant_command:argument "name"
+  access_options(grant_command)
+  grant_command:flag "--exact":description "Take everything else away that was granted directly."
+  grant_command:flag "--no-admin":description "Take admin away, and memberships that lead to it."
+  confirm.options(grant_command)
+
+  local remove_command = group:command "remove":action(function(args) args.run = remove end)
+    :description "Ends login, sessions and access, deletes the user, then forgets its record."
+  remove_command:argument "name"
+  remove_command:option "--reassign-to":argname "ROLE":description "Gets what the user owns."
+  remove_command:flag "--dry-run":description "Say what is in the way; nothing is sent."
+  remove_command:option "--reason":argname "TEXT":description "Kept in the record."
+  confirm.options(remove_command)
+
+  local command = group:command "create":action(function(args) args.run = create end)
+    :description "Creates a user that may do what is named and nothing else. The same again changes nothing; half-done work is finished."
+  command:argument "name"
+  command:option "--owner":argname "WHO":description "Who answers for it, such as a mail address."
+  command:option "--description":argname "TEXT"
+  command:option "--label":argname "K=V":count "*":description "Kept in the record."
+  access_options(command)
   command:option "--sink":argname "KIND:PATH":count "*":convert(lists.sink)
     :description "Where the credential is published, such as pgpass:/home/app/.pgpass."
   command:flag "--adopt":description "Take over a user of that name that is there already: demoted, new password."
   command:flag "--dry-run":description "Print what would be done; nothing is sent."
-  command:option "--reason":argname "TEXT":description "Kept in the record."
   password.options(command)
   confirm.options(command)
 end

@@ -19,6 +19,16 @@ function M.split(values)
   return out
 end
 
+--- "systemctl reload app" as { "systemctl", "reload", "app" }: no shell, no quotes; nil for nil.
+---@param text string|nil
+---@return string[]|nil
+function M.words(text)
+  if not text then return nil end
+  local out = {}
+  for word in text:gmatch "%S+" do out[#out + 1] = word end
+  return out
+end
+
 --- { "team=pay" } as { team = "pay" }.
 ---@param values string[]|nil
 ---@param option string for the message

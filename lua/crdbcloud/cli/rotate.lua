@@ -1,6 +1,9 @@
---- `crdbcloud rotate plan|run|resume|status`.
+--- `crdbcloud rotate plan|run`; what is left of runs is in rotate_state.lua.
 
+local cjson = require("cjson.safe").new()
 local confirm = require "crdbcloud.cli.confirm"
+local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
 local lists = require "crdbcloud.cli.lists"
 local session = require "crdbcloud.cli.session"
 
@@ -66,14 +69,59 @@ local function plan(run, args)
   local result
   result, err = cluster:plan_rotation(options)
   if not result then return nil, err end
+  if args.save then
+    local ok, why = core.write_file(args.save, result:json() .. "\n")
+    if not ok then return nil, errors.new { kind = "invalid_argument", message = ("--save %s: %s"):format(args.save, why) } end
+    run:say("To do it: crdbcloud rotate run " .. args.save)
+  end
   run.out:report(result)
-  run:say("To do it: " .. command_of(args, users))
+  if not args.save then run:say("To do it: " .. command_of(args, users)) end
   return true
+end
+
+-- A plan that `rotate plan --save` wrote.
+local function read_plan(path)
+  local text, why = core.read_file(path, { max = 16 * 1024 * 1024 })
+  local found = text and cjson.decode(text:reveal()) -- holds no secret
+  if type(found) ~= "table" or type(found.rows) ~= "table" or type(found.run_id) ~= "string" then
+    return session.usage(("%s is no plan of `crdbcloud rotate plan --save` (%s)"):format(path, why or "not its format"))
+  end
+  return found
+end
+
+-- The options of `rotate run`, from a plan, an emergency or a selection.
+local function run_options(args)
+  local options, err
+  if args.plan then
+    if #args.user > 0 or args.managed or args.all or args.due or args.max_age or args.emergency then
+      return session.usage "a plan names its users itself; leave --user, --managed, --all, --due, --max-age, --emergency out"
+    end
+    local found
+    found, err = read_plan(args.plan)
+    if not found then return nil, err end
+    options = { plan = found, sinks = #args.sink > 0 and args.sink or nil }
+  else
+    options, err = selection(args)
+    if not options then return nil, err end
+    if args.emergency then
+      if options.users == "managed" then return session.usage "--emergency takes --user U or --all" end
+      options.emergency, options.users = options.users, nil
+    end
+  end
+  options.before, options.after = lists.words(args.before), lists.words(args.after)
+  options.window = args.window
+  return options
 end
 
 -- Asks as design demands: y for one named user, the cluster's name for several.
 local function confirmed(run, args, cluster, options)
-  local users = options.users
+  local users = options.users or options.emergency
+  if options.plan then
+    users = {}
+    for _, row in ipairs(options.plan.rows) do
+      if row.result == "rotate" or row.result == "finish" then users[#users + 1] = row.user end
+    end
+  end
   if args.yes then return true end
   if type(users) == "table" and #users == 1 and not args.confirm then
     return confirm.yes(run, ("Change the password of %s on cluster %s?"):format(users[1], run.cluster_name))
@@ -87,7 +135,7 @@ local function confirmed(run, args, cluster, options)
 end
 
 local function rotate(run, args)
-  local options, err = selection(args)
+  local options, err = run_options(args)
   if not options then return nil, err end
   local cluster
   cluster, err = run:cluster()
@@ -108,28 +156,6 @@ local function rotate(run, args)
   report, err = cluster:rotate_passwords(options)
   if not report then return nil, err end
   run:close()
-  run.out:report(report)
-  return true
-end
-
-local function resume(run)
-  local cluster, err = run:cluster()
-  if not cluster then return nil, err end
-  run:guard()
-  local report
-  report, err = cluster:resume { on_progress = run:progress() }
-  if not report then return nil, err end
-  run:close()
-  run.out:report(report)
-  return true
-end
-
-local function status(run)
-  local cluster, err = run:cluster()
-  if not cluster then return nil, err end
-  local report
-  report, err = cluster:rotation_status()
-  if not report then return nil, err end
   run.out:report(report)
   return true
 end
@@ -157,11 +183,17 @@ function M.register(parser)
     end)
   group:command_target "subcommand"
 
-  selection_options(group:command "plan":action(on(plan))
+  local plan_command = selection_options(group:command "plan":action(on(plan))
     :description "Shows what a rotation would do and the command that does it; default --managed.")
+  plan_command:option "--save":argname "FILE":description "Keep the plan, for `rotate run FILE`."
 
   local run_command = selection_options(group:command "run":action(on(rotate))
     :description "Changes the passwords and publishes them.")
+  run_command:argument "plan":args "?":description "A saved plan; refused (exit 9) when it no longer fits."
+  run_command:flag "--emergency":description "Now, whatever the window; sessions are ended; goes on with the store down."
+  run_command:option "--window":argname "HH:MM-HH:MM":description "Start on users only within these hours, local time."
+  run_command:option "--before":argname "COMMAND":description "Run before the first change; words without a shell. If it fails, nothing is changed."
+  run_command:option "--after":argname "COMMAND":description "Run once after the last publication, such as 'systemctl reload app'."
   run_command:option "--verify":choices { "auto", "require", "off" }
     :description "auto (default): prove by login where one is possible; require: always; off: never."
   run_command:option "--keep-previous":argname "TIME":convert(session.duration):description "Keep the old password in the store, such as 24h."
@@ -172,8 +204,7 @@ function M.register(parser)
   run_command:option "--reason":argname "TEXT":description "Kept in the record."
   confirm.options(run_command, true)
 
-  group:command "resume":action(on(resume)):description "Finishes whatever an interrupted or failed run left."
-  group:command "status":action(on(status)):description "Shows each record: its state, age and what is left to do."
+  require("crdbcloud.cli.rotate_state").register(group)
 end
 
 return M

@@ -38,6 +38,13 @@ function M.duration(text)
   return text
 end
 
+--- For argparse: a day, or a time of it, in UTC.
+function M.date(text)
+  local ok, seconds = pcall(require "crdbcloud.workflows.rules".time, text, "date", 0)
+  if not ok then return nil, ("'%s' is no date such as 2026-05-01"):format(text) end
+  return seconds
+end
+
 --- For argparse: a count from 1.
 function M.count(text)
   local n = text:match "^%d+$" and tonumber(text)

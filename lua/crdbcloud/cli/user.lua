@@ -1,4 +1,4 @@
---- `crdbcloud user list|create|passwd|delete`: SQL users as the API knows them.
+--- `crdbcloud user list|show|create|passwd|disable|enable|delete`: SQL users as the API and the cluster know them.
 
 local confirm = require "crdbcloud.cli.confirm"
 local names = require "crdbcloud.names"
@@ -79,10 +79,41 @@ local function delete(run, args)
   return true
 end
 
+local function show(run, args)
+  local cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  local access
+  access, err = cluster:access(args.name)
+  if not access then return nil, err end
+  run.out:report(access)
+  return true
+end
+
+-- disable and enable differ in the method and the question.
+local function login(method, question)
+  return function(run, args)
+    local cluster, err = run:cluster()
+    if not cluster then return nil, err end
+    local ok
+    ok, err = confirm.yes(run, question:format(args.name, run.cluster_name))
+    if not ok then return nil, err end
+    run:guard()
+    local report
+    report, err = cluster[method](cluster, { user = args.name, reason = args.reason, on_progress = run:progress() })
+    if not report then return nil, err end
+    run:close()
+    run.out:report(report)
+    return true
+  end
+end
+
+local disable = login("disable_user", "Take the login of %s on cluster %s away and end its sessions?")
+local enable = login("enable_user", "Let %s on cluster %s log in again?")
+
 local function on(run) return function(args) args.run = run end end
 
 function M.register(parser)
-  local group = parser:command "user":summary "List, create and delete SQL users, change a password."
+  local group = parser:command "user":summary "List, show, create, disable and delete SQL users, change a password."
   group:command_target "subcommand"
   group:command "list":description "Lists the SQL users of the cluster.":action(on(list))
 
@@ -96,6 +127,19 @@ function M.register(parser)
     :description "Changes a password through the store: the new one is generated, unless one is given, and is durable before it is sent."
   passwd_command:argument "name"
   confirm.options(password.options(passwd_command))
+
+  local show_command = group:command "show":description "Shows what a user really has, by asking the cluster.":action(on(show))
+  show_command:argument "name"
+
+  for name, entry in pairs {
+    disable = { disable, "Takes the login away and ends the user's sessions; password and access stay." },
+    enable = { enable, "Gives the login back." },
+  } do
+    local command = group:command(name):description(entry[2]):action(on(entry[1]))
+    command:argument "name"
+    command:option "--reason":argname "TEXT":description "Kept in the record."
+    confirm.options(command)
+  end
 
   local delete_command = group:command "delete":description "Deletes a SQL user.":action(on(delete))
   delete_command:argument "name"

@@ -60,13 +60,13 @@ function M.fit(plan, cluster_id, selected, done_by)
   if plan.cluster_id ~= cluster_id then return nil, stale("it was made for another cluster") end
   for _, row in ipairs(selected) do
     local planned = plan.epochs[row.user]
-    if (row.epoch or 0) ~= planned then
+    if row.action == "blocked" and not row.err then
+      row.action, row.reason = "skip", row.reason .. " any more"
+    elseif (row.epoch or 0) ~= planned then
       if done_by(row.user) ~= plan.run_id then
         return nil, stale(("%s is at epoch %d, planned at %d"):format(row.user, row.epoch or 0, planned))
       end
       if row.action == "rotate" then row.action, row.reason = "skip", "done by this plan already" end
-    elseif row.action == "blocked" and not row.err then
-      row.action, row.reason = "skip", row.reason .. " any more"
     end
   end
   return selected

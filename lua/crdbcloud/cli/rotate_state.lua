@@ -1,0 +1,66 @@
+--- `crdbcloud rotate resume|status|rollback|report`: what runs have left.
+
+local confirm = require "crdbcloud.cli.confirm"
+local session = require "crdbcloud.cli.session"
+
+local M = {}
+
+-- A subcommand that calls one workflow of the cluster and prints what it returns.
+local function call(method, writes, options_of, check)
+  return function(run, args)
+    local cluster, err = run:cluster()
+    if not cluster then return nil, err end
+    if check then
+      local ok
+      ok, err = check(run, args)
+      if not ok then return nil, err end
+    end
+    local options = options_of and options_of(args) or {}
+    if writes then
+      run:guard()
+      options.on_progress = run:progress()
+    end
+    local report
+    report, err = cluster[method](cluster, options)
+    if not report then return nil, err end
+    if writes then run:close() end
+    run.out:report(report)
+    return true
+  end
+end
+
+local resume = call("resume", true)
+local status = call("rotation_status", false)
+
+local rollback = call("rollback_password", true, function(args)
+  return { user = args.name, reason = args.reason }
+end, function(run, args)
+  return confirm.yes(run, ("Make the previous password of %s on cluster %s live again?"):format(args.name, run.cluster_name))
+end)
+
+local history = call("history", false, function(args)
+  return { user = args.user, run = args.run_id, since = args.since, audit_log = args.audit_log }
+end)
+
+local function on(run) return function(args) args.run = run end end
+
+--- Adds the subcommands to `rotate`.
+function M.register(group)
+  group:command "resume":action(on(resume)):description "Finishes whatever an interrupted or failed run left."
+  group:command "status":action(on(status)):description "Shows each record: its state, age and what is left to do."
+
+  local rollback_command = group:command "rollback":action(on(rollback))
+    :description "Sends the previous password again, as a new change, where it is still kept."
+  rollback_command:argument "name"
+  rollback_command:option "--reason":argname "TEXT":description "Kept in the record."
+  confirm.options(rollback_command)
+
+  local report_command = group:command "report":action(on(history))
+    :description "Per run and user: what was sent, answered, proved, published, by whom and why."
+  report_command:option "--user":argname "U":description "Of this user."
+  report_command:option "--run":target "run_id":argname "ID":description "Of this run."
+  report_command:option "--since":argname "DATE":convert(session.date):description "Since a day, such as 2026-05-01 (UTC)."
+  report_command:flag "--audit-log":description "With the service's trace ids, where the key may read its audit log."
+end
+
+return M
