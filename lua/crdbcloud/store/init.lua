@@ -22,10 +22,13 @@ local M = {}
 -- what must be there first.
 local KINDS = {
   file = "crdbcloud.store.file", memory = "crdbcloud.store.memory",
-  postgresql = "crdbcloud.store.sql", postgres = "crdbcloud.store.sql",
+  postgresql = "crdbcloud.store.sql", postgres = "crdbcloud.store.sql", exec = "crdbcloud.store.exec",
 }
 
-local OPTIONS = { store_key_file = "text", plaintext = "boolean", ca_file = "text" }
+local OPTIONS = {
+  store_key_file = "text", plaintext = "boolean", ca_file = "text",
+  command = "table", timeout = "limit", lease = "limit", single_writer = "boolean",
+}
 
 -- The scheme may be followed by a password; no message shows what comes after it.
 local function scheme_of(url)
@@ -43,14 +46,16 @@ local function module_of(url)
     kind = "invalid_argument",
     message = scheme and ("store: this version has no store of kind %s:"):format(scheme)
       or "store: a store is named by a URL with a kind in front",
-    hint = "file:DIR for one host, for example file:/var/lib/crdbcloud; postgresql://USER@HOST/DATABASE for several",
+    hint = "file:DIR for one host, for example file:/var/lib/crdbcloud; postgresql://USER@HOST/DATABASE or exec:COMMAND for several",
   }
 end
 
---- Opens a store by its URL: `file:DIR`, `postgresql://USER@HOST/DATABASE`, or `memory:` for tests.
+--- Opens a store by its URL: `file:DIR`, `postgresql://USER@HOST/DATABASE`, `exec:COMMAND`, or `memory:` for tests.
 ---@param url string
----@param opts? { store_key_file: string?, plaintext: boolean?, ca_file: string? } store_key_file: keys that seal the
----  passwords; plaintext: clear ones are read and, without a key, written; ca_file: for TLS
+---@param opts? { store_key_file: string?, plaintext: boolean?, ca_file: string?, command: string[]?, timeout: crdbcloud.duration?, lease: crdbcloud.duration?, single_writer: boolean? }
+---  store_key_file: keys that seal the passwords; plaintext: clear ones are read and, without a key, written;
+---  ca_file: for TLS. Of exec: alone: command in place of the URL's, timeout of one run of it (30 s), lease (60 s),
+---  single_writer: a command without compare-and-swap will do
 ---@return table|nil store
 ---@return crdbcloud.error|nil err
 function M.open(url, opts)
