@@ -2,6 +2,7 @@
  * lua_system.c - random ids, names, clocks, pace and process facts for Lua.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include "terminal.h"
 
 static const double day = 86400;
+
+enum { FDS_MAX = 256 };
 
 /* core.random_hex(bytes) -> string of twice as many digits; for ids, not for secrets */
 static int random_hex(lua_State *L) {
@@ -103,13 +106,18 @@ static int sleep_for(lua_State *L) {
     return 1;
 }
 
-/* core.interrupts(on): SIGINT and SIGTERM count from now on, or act as before again */
+/* core.interrupts(on, last_words): SIGINT and SIGTERM count from now on, or act as before again;
+ * with last_words a second one says them and ends the process */
 static int interrupts(lua_State *L) {
-    crdb_check_count(L, 1);
+    crdb_check_count(L, 2);
     if (!lua_isboolean(L, 1))
         return crdb_raise_type(L, 1, "on", "true or false");
+    const char *words = NULL;
+    if (!lua_isnoneornil(L, 2))
+        words = crdb_check_string(L, 2, "last_words", NULL);
     if (!crdb_interrupts(lua_toboolean(L, 1)))
         return luaL_error(L, "the signal handlers could not be set: %s", crdb_errno_text(errno));
+    crdb_interrupts_end(lua_toboolean(L, 1) ? words : NULL);
     return 0;
 }
 
@@ -124,6 +132,48 @@ static int interrupted(lua_State *L) {
     lua_pushinteger(L, crdb_interrupt_signal());
     lua_pushinteger(L, (lua_Integer)count);
     return 2;
+}
+
+/* Which of the first count entries of set can be read, before the monotonic time until. */
+static int readable_before(struct pollfd *set, nfds_t count, double until) {
+    for (;;) {
+        double left = until - crdb_monotonic();
+        int ms = left <= 0 ? 0 : left > 86400 ? 86400000 : (int)(left * 1000) + 1;
+        int ready = poll(set, count, ms);
+        if (ready > 0 || (ready == 0 && left <= 0))
+            return ready;
+        if (ready < 0 && errno != EINTR)
+            return -1;
+    }
+}
+
+/* core.readable({fd, ...}, seconds) -> list of those that can be read or were closed by their
+ * other end; empty when the time is over. No interrupt shortens it. */
+static int readable(lua_State *L) {
+    struct pollfd set[FDS_MAX];
+    crdb_check_count(L, 2);
+    if (!lua_istable(L, 1))
+        return crdb_raise_type(L, 1, "fds", "a list of file descriptors");
+    double until = crdb_monotonic() + crdb_check_number(L, 2, "seconds", 0, 366 * day);
+    size_t count = crdb_rawlen(L, 1);
+    if (count > FDS_MAX)
+        return luaL_error(L, "fds: expected at most %d", (int)FDS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, 1, (int)(i + 1));
+        set[i].fd = (int)crdb_check_integer(L, -1, "fds", 0, INT32_MAX);
+        set[i].events = POLLIN;
+        lua_pop(L, 1);
+    }
+    if (readable_before(set, count, until) < 0)
+        return luaL_error(L, "poll: %s", crdb_errno_text(errno));
+    lua_newtable(L);
+    for (size_t i = 0, found = 0; i < count; i++) {
+        if (!set[i].revents)
+            continue;
+        lua_pushinteger(L, set[i].fd);
+        lua_rawseti(L, -2, (int)++found);
+    }
+    return 1;
 }
 
 static const char *check_account(lua_State *L) {
@@ -215,6 +265,7 @@ const luaL_Reg crdb_system_functions[] = {
     {"sleep", sleep_for},
     {"interrupts", interrupts},
     {"interrupted", interrupted},
+    {"readable", readable},
     {"pace", pace},
     {"pace_hold", pace_hold},
     {"euid", effective_uid},

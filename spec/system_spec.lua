@@ -185,6 +185,50 @@ describe("interrupts", function()
   end)
 end)
 
+describe("interrupts with last words", function()
+  local function status_of(code)
+    local output, status = temp.run(temp.lua(
+      "local uv = require 'luv' local function signal(number) uv.kill(core.pid(), number) end " .. code) .. "\n(exit $?)")
+    return { output, status }
+  end
+
+  it("end the process at the second signal, with its number", function()
+    for _, number in ipairs { 2, 15 } do
+      assert.same({ "the end\n", 128 + number }, status_of(([[core.interrupts(true, 'the end\n') signal(15) assert(core.sleep(0.31))
+        signal(%d) print 'not reached']]):format(number)))
+    end
+  end)
+
+  it("take two in a moment for one", function()
+    assert.same({ "2\n", 0 }, status_of "core.interrupts(true, 'the end\\n') signal(2) signal(2) print((select(2, core.interrupted())))")
+  end)
+
+  it("are forgotten when the signals are counted anew", function()
+    assert.same({ "1\n", 0 }, status_of [[core.interrupts(true, 'the end\n') signal(2) core.interrupts(false) core.interrupts(true)
+      assert(core.sleep(0.31)) signal(2) print((select(2, core.interrupted())))]])
+  end)
+end)
+
+describe("descriptors", function()
+  it("are waited for until one can be read", function()
+    local uv = require "luv"
+    local first, second = uv.socketpair(nil, nil), uv.socketpair(nil, nil)
+    finally(function()
+      for _, fd in ipairs { first[1], first[2], second[1], second[2] } do pcall(uv.fs_close, fd) end
+    end)
+    assert.same({}, core.readable({ first[1], second[1] }, 0.01))
+    uv.fs_write(second[2], "x")
+    assert.same({ second[1] }, core.readable({ first[1], second[1] }, 60))
+    uv.fs_close(first[2])
+    assert.same({ first[1], second[1] }, core.readable({ first[1], second[1] }, 60))
+    assert.same({}, core.readable({}, 0))
+    assert.has_error(function() core.readable({ "x" }, 1) end)
+    assert.has_error(function() core.readable({ -1 }, 1) end)
+    assert.has_error(function() core.readable(1, 1) end)
+    assert.has_error(function() core.readable({}, -1) end)
+  end)
+end)
+
 describe("process facts", function()
   it("are those that the system's own tools give", function()
     assert.equal(temp.run "id -u", core.euid() .. "\n")

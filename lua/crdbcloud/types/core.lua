@@ -103,11 +103,19 @@ function core.sleep(seconds) end
 
 --- SIGINT and SIGTERM only count from here on, or are as before; for commands.
 ---@param on boolean
-function core.interrupts(on) end
+---@param last_words string? given: a second signal, 0.3 s or more after the first, writes this to standard error and
+---  ends the process with 128 and its number
+function core.interrupts(on, last_words) end
 
 ---@return integer|nil signal
 ---@return integer? count
 function core.interrupted() end
+
+--- Waits until one of the descriptors can be read or was closed by its other end; interrupts do not end the wait.
+---@param fds integer[] at most 256
+---@param seconds number
+---@return integer[] ready empty when the time is over
+function core.readable(fds, seconds) end
 
 --- Waits for a turn of the account's budget, which all threads of the process share.
 ---@param account string
@@ -250,6 +258,20 @@ function core.json_member(document, key) end
 ---@return string|nil rest the document with null in their place
 ---@return table<string, crdbcloud.secret>|string secrets or message
 function core.json_take(document, keys) end
+
+--- Leaves a secret for another Lua state of this process, which fetches it with `take`, once, within 60 seconds. Not
+--- across a fork.
+---@param secret crdbcloud.secret
+---@return string|nil ticket 32 hexadecimal digits that mean nothing outside this process
+---@return string? message
+---@return "full"? code 1024 are waiting
+function core.lend(secret) end
+
+---@param ticket string
+---@return crdbcloud.secret|nil
+---@return string? message
+---@return "gone"? code wrong, used, or too old
+function core.take(ticket) end
 
 --- Runs a program to its end: no shell, no descriptor of ours, a session of its own (so no terminal to ask on).
 --- At the time limit all that it started in that session is ended: SIGTERM, and SIGKILL two seconds later.
