@@ -49,7 +49,11 @@ function Entry:save(rec)
   rec.run_id, rec.by, rec.updated_at, rec.cluster_name = ctx.run_id, ctx.by, ctx:now(), ctx.name
   rec.address = rec.address or ctx:address()
   local version, err = ctx.store:put(self.key, rec, self.version)
-  if not version then return nil, err end
+  if not version then
+    -- What is not durable is not sent; what was sent before is as it was.
+    err.outcome = err.outcome or self.effect or "not_sent"
+    return nil, err
+  end
   self.rec, self.version = rec, version
   return true
 end
