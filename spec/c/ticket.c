@@ -35,7 +35,8 @@ static unsigned char *lend(unsigned char ticket[CRDB_TICKET_BYTES]) {
 static void take(const unsigned char ticket[CRDB_TICKET_BYTES], int there, const char *what) {
     struct crdb_secret *s = crdb_take(ticket);
     check((s != NULL) == there, what);
-    check(!s || memcmp(crdb_secret_bytes(s), "SECRETMARK", 10) == 0, "it is the secret that was lent");
+    check(!s || memcmp(crdb_secret_bytes(s), "SECRETMARK", 10) == 0,
+          "it is the secret that was lent");
     crdb_secret_release(s);
 }
 
