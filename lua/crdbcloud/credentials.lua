@@ -12,7 +12,8 @@ local record = require "crdbcloud.record"
 local M = {}
 
 ---@class crdbcloud.credential
----@field user string
+---@field user string whom to log in as; of a pair the active one of the two
+---@field pair string|nil the name of the pair, where the user is one of two
 ---@field password userdata a secret
 ---@field host string
 ---@field port integer
@@ -21,7 +22,7 @@ local M = {}
 ---@field epoch integer counts the passwords of this user
 ---@field set_at integer|nil seconds since 1970
 ---@field pool_name string differs after each rotation, so that old connections drain
----@field candidates { epoch: integer, password: userdata, source: string }[]
+---@field candidates { epoch: integer, password: userdata, source: string, user: string|nil }[]
 local Credential = { __name = "crdbcloud.credential" }
 Credential.__index = Credential
 
@@ -46,13 +47,16 @@ end
 ---@param rec table
 ---@param holder table|nil whose password it carries; default the current one
 ---@param address table|nil
+---@param as { user: string, epoch: integer }|nil of a pair: whom to log in as, and the pair's epoch
 ---@return crdbcloud.credential
-function M.make(rec, holder, address)
+function M.make(rec, holder, address, as)
   holder = holder or rec.current
+  local epoch = as and as.epoch or holder.epoch
   address = address or {}
   local access = rec.access and rec.access[1]
   return setmetatable({
-    user = rec.user,
+    user = as and as.user or rec.user,
+    pair = as and rec.user or nil,
     password = holder.password,
     cluster_id = rec.cluster_id,
     cluster = rec.cluster_name,
@@ -60,11 +64,31 @@ function M.make(rec, holder, address)
     port = address.port,
     database = access and access.database or address.database,
     sslmode = address.sslmode or "verify-full",
-    epoch = holder.epoch,
+    epoch = epoch,
     set_at = holder.set_at,
-    pool_name = ("%s/%s/%d"):format(rec.cluster_id, rec.user, holder.epoch),
+    pool_name = ("%s/%s/%d"):format(rec.cluster_id, rec.user, epoch),
     candidates = record.candidates(rec),
   }, Credential)
+end
+
+--- The credential of a pair: the active member's, then whatever else may log in.
+---@param rec table the record that names the pair
+---@param partner table|nil the record of the other user
+---@param address table|nil
+---@return crdbcloud.credential|nil nil when the active member has no password yet
+function M.of_pair(rec, partner, address)
+  local active, other = rec, partner
+  if rec.pair.active ~= rec.user then active, other = partner, rec end
+  if not active or not active.current or record.is_creating(active) then return nil end
+  local made = M.make(rec, active.current, address, { user = active.user, epoch = rec.pair.epoch })
+  made.candidates = {}
+  for _, member in ipairs { active, other } do
+    for _, candidate in ipairs(record.candidates(member)) do
+      candidate.user = member.user
+      made.candidates[#made.candidates + 1] = candidate
+    end
+  end
+  return made
 end
 
 --- The error of a user whose record holds nothing to log in with yet.
@@ -125,6 +149,12 @@ end
 function M.from_store(kept, user, cluster)
   local rec, err = find_record(kept, user, cluster)
   if not rec and err then return nil, err end
+  if rec and rec.pair and not record.is_creating(rec) then
+    local partner, why = kept:get(record.key(rec.cluster_id, rec.pair.partner))
+    if not partner and why then return nil, why end
+    local made = M.of_pair(rec, partner, rec.address)
+    if made then return made end
+  end
   local best = rec and record.candidates(rec)[1]
   if not best then return nil, M.unavailable(user, rec) end
   return M.make(rec, rec.current or best, rec.address)
@@ -141,7 +171,7 @@ function Source:get()
         kind = code == "ENOENT" and "not_found" or "store", message = ("%s: %s"):format(self.source, why),
       }
     end
-    if fields.user ~= self.user then
+    if fields.user ~= self.user and fields.pair ~= self.user then
       return nil, errors.new {
         kind = "not_found", message = ("%s holds the credential of %s, not of %s"):format(self.path, fields.user, self.user),
       }
@@ -184,7 +214,8 @@ function M.connect_with(get, connect, opts)
       for _, candidate in ipairs(credential.candidates) do
         local try = {}
         for k, v in pairs(credential) do try[k] = v end
-        try.password, try.epoch = candidate.password, candidate.epoch
+        try.password = candidate.password
+        if candidate.user then try.user = candidate.user else try.epoch = candidate.epoch end
         local conn
         conn, err = connect(setmetatable(try, Credential))
         if conn then return conn end

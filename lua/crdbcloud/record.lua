@@ -123,7 +123,22 @@ end
 --- True when the record is in the middle of something that `resume` finishes.
 function M.is_open(rec)
   return rec.state ~= "idle" or rec.flags.unpublished == true or rec.resend_at ~= nil or rec.hook ~= nil
-    or rec.sessions_due == true
+    or rec.sessions_due == true or (rec.pair ~= nil and rec.pair.switching ~= nil)
+end
+
+--- The epoch that consumers see: of a pair it counts its switches.
+---@param rec table
+---@return integer
+function M.public_epoch(rec)
+  return rec.pair and rec.pair.epoch or rec.epoch
+end
+
+--- When the password that consumers have was set; nil when it is not known.
+---@param rec table|nil
+---@return integer|nil
+function M.set_at(rec)
+  if not rec then return nil end
+  return rec.pair and rec.pair.switched_at or rec.current and rec.current.set_at
 end
 
 --- True from "planned" until the password of a created (or adopted) user has been promoted.

@@ -12,6 +12,7 @@
 -- A kind is a module of crdbcloud.sinks with
 --   fields    name -> rule, as of crdbcloud.options
 --   required  names of fields
+--   tells_user  true when a reader learns from it which user to connect as: a pair needs that
 --   short     the field that "KIND:TEXT" gives, or function(text) -> fields; none: only a table will do
 --   problem(spec) -> text|nil, optional      what is wrong with the fields taken together
 --   new(spec, fill, user) -> sink            spec with its placeholders filled in, fill(text) for defaults
@@ -174,8 +175,9 @@ function M.open(specs, user, cluster)
   local values = { user = user, USER = user:upper():gsub("[^%w]", "_"), cluster = cluster }
   local function fill(text) return (text:gsub("{(%a+)}", values)) end
   for i, spec in ipairs(specs or {}) do
-    local module = KINDS[spec.kind]
-    sinks[i] = module and require(module).new(filled(spec, fill), fill, user) or unknown(spec)
+    local module = KINDS[spec.kind] and require(KINDS[spec.kind])
+    sinks[i] = module and module.new(filled(spec, fill), fill, user) or unknown(spec)
+    sinks[i].tells_user = module and module.tells_user
   end
   return sinks
 end

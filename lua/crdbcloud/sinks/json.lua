@@ -12,7 +12,7 @@ local MAX = 64 * 1024 -- bytes of an existing file
 
 -- Written in this order, so that equal credentials make equal files.
 local FIELDS = {
-  "user", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
+  "user", "pair", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
 }
 
 local Json = {}
@@ -21,6 +21,7 @@ Json.__index = Json
 M.fields = { path = "text" }
 M.required = { "path" }
 M.short = "path"
+M.tells_user = true
 
 function M.new(spec)
   return setmetatable({ path = spec.path, name = "json:" .. spec.path, target = "file:" .. spec.path }, Json)
@@ -59,7 +60,7 @@ local function refusal(self, credential)
     if code == "ENOENT" then return nil end
     return why .. "; it is not overwritten"
   end
-  if old.user ~= credential.user or old.cluster_id ~= credential.cluster_id then
+  if (old.pair or old.user) ~= (credential.pair or credential.user) or old.cluster_id ~= credential.cluster_id then
     return ("it holds the credential of another user (%s)"):format(old.user)
   end
   if (old.epoch or 0) > credential.epoch then

@@ -20,6 +20,7 @@ local MAX = 1024 * 1024 -- bytes of an existing manifest
 
 M.fields = { name = "text", namespace = "text", path = "text", command = programs.command, timeout = programs.timeout }
 M.required = { "name" }
+M.tells_user = true
 
 --- What is wrong with the fields taken together.
 function M.problem(spec)
@@ -68,7 +69,7 @@ local function manifest(self, credential)
   end
   if self.namespace then add('    "namespace": ', text(self.namespace), ",\n") end
   add(('    "labels": {"app.kubernetes.io/managed-by": "crdbcloud", "crdbcloud/epoch": "%d"},\n'):format(credential.epoch))
-  add('    "annotations": {"crdbcloud/user": ', text(credential.user), ', "crdbcloud/cluster-id": ', text(credential.cluster_id), "}\n  },\n")
+  add('    "annotations": {"crdbcloud/user": ', text(credential.pair or credential.user), ', "crdbcloud/cluster-id": ', text(credential.cluster_id), "}\n  },\n")
   add('  "type": "Opaque",\n  "data": {\n')
   for _, field in ipairs { "host", "port", "database", "sslmode" } do
     if credential[field] then add('    "', field, '": "', base64(credential[field]), '",\n') end
@@ -88,7 +89,7 @@ local function refusal(self, credential)
   local notes = type(metadata) == "table" and metadata.annotations
   local epoch = type(labels) == "table" and tonumber(labels["crdbcloud/epoch"])
   if not epoch or type(notes) ~= "table" then return self.path .. " is no Secret written by this sink; it is not overwritten" end
-  if notes["crdbcloud/user"] ~= credential.user or notes["crdbcloud/cluster-id"] ~= credential.cluster_id then
+  if notes["crdbcloud/user"] ~= (credential.pair or credential.user) or notes["crdbcloud/cluster-id"] ~= credential.cluster_id then
     return ("it holds the credential of another user (%s)"):format(tostring(notes["crdbcloud/user"]))
   end
   if epoch > credential.epoch then return ("it holds epoch %d, which is newer than %d"):format(epoch, credential.epoch) end

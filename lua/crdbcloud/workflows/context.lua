@@ -5,6 +5,7 @@ local core = require "crdbcloud.core"
 local entry_of = require "crdbcloud.workflows.entry"
 local errors = require "crdbcloud.errors"
 local outcome = require "crdbcloud.workflows.outcome"
+local record = require "crdbcloud.record"
 local retry = require "crdbcloud.retry"
 local sinks = require "crdbcloud.sinks"
 local store = require "crdbcloud.store"
@@ -166,6 +167,7 @@ end
 ---@param user string
 ---@return table[]
 function Context:sinks_of(user, rec)
+  if rec and rec.pair_of then return {} end -- what a pair publishes goes to the sinks of its name
   if self.call_sinks then return sinks.open(self.call_sinks, user, self.name) end
   local specs, seen = {}, {}
   for _, list in ipairs { self.cluster.sinks or {}, rec and rec.sinks or {} } do
@@ -199,7 +201,7 @@ end
 function Context:shown(entry)
   local rec = entry.rec
   if not rec then return { sinks = {} } end
-  return { epoch = rec.epoch, state = rec.state, sinks = self:sink_names(entry.user, rec) }
+  return { epoch = record.public_epoch(rec), state = rec.state, sinks = self:sink_names(entry.user, rec) }
 end
 
 --- Asks each sink whether it can hold the credential, before anything is staged.
@@ -238,9 +240,10 @@ end
 --- The credential that sinks and callers get: epoch, user and password as one value.
 ---@param rec table
 ---@param holder table current or staged
+---@param as? { user: string, epoch: integer } of a pair
 ---@return table
-function Context:credential(rec, holder)
-  return require("crdbcloud.credentials").make(rec, holder, rec.address or self:address())
+function Context:credential(rec, holder, as)
+  return require("crdbcloud.credentials").make(rec, holder, rec.address or self:address(), as)
 end
 
 --- Runs fn() under the lock of a run that works on many users of the cluster.
