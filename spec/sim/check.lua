@@ -74,7 +74,7 @@ end
 -- Whoever reads the store can log in at any time.
 function Check:consumers(user)
   local world = self.world
-  if world.outsider or world.private_stores then return end
+  if world.outsider or world.private_stores or world.spooled then return end
   local rec = world.store:peek(record.key(world.id, user))
   local live = live_of(world, user)
   if not rec or not rec.current or record.is_creating(rec) or not live then return end
@@ -104,13 +104,14 @@ local function staged(self, key, old, new)
     self:wrong("I2", "%s is staged as %s and as %s", id, self.stages[id], label)
   end
   self.stages[id] = label
-  if old and old.staged and old.staged.epoch == epoch then return end
+  -- An emergency does not wait for what was sent before it.
+  if old and old.staged and old.staged.epoch == epoch or world.emergency then return end
   for _, request in ipairs(pending(world, new.user, PUT)) do
     if request.label ~= label then
       self:wrong("I8", "epoch %d is staged while %s may still arrive", epoch, request.label)
     end
   end
-  local open = unsettled(world, new, epoch)
+  local open = not world.emergency and unsettled(world, new, epoch)
   if open then self:wrong("I8", "epoch %d is staged before a send of epoch %d has settled", epoch, open.epoch) end
 end
 
@@ -119,6 +120,9 @@ function Check:written(key, old, new, process, backing)
   local world = self.world
   self.counts.writes = self.counts.writes + 1
   local rec = new or old
+  if backing.spool then
+    key, world.spooled = key .. backing.name, true
+  end
   world:say(process, "%s: %s%s", key:match "[^/]+$", new and ("%s, epoch %d"):format(new.state, new.epoch) or "removed",
     new and new.staged and (", staged %s (%d sends)"):format(world:label(new.staged.password), #new.sends) or "")
   if backing.name then key = key .. backing.name end
@@ -158,6 +162,10 @@ function Check:sent(request)
   local key = record.key(world.id, request.user)
   local backing = world:store_of(request.process)
   local rec = backing:peek(key)
+  if not labels_in(world, rec)[request.label] then
+    backing = world:spool_of(request.process)
+    rec = backing:peek(key)
+  end
   local held = labels_in(world, rec)
   if not held[request.label] then
     self:wrong("I1", "%s is sent and stands nowhere in the store", request.label)
@@ -175,7 +183,10 @@ function Check:sent(request)
   if world.profile.freeze_kind ~= "vm" and not backing:holds(key, request.process, request.until_time) then
     self:wrong("I7", "%s is sent without a lease that outlives it", request.label)
   end
-  if request.op ~= PUT then return end
+  if record.is_creating(rec or {}) and request.op == PUT and not (world.service.users[request.user] or { ours = true }).ours then
+    self:wrong("creation", "%s is sent to a user that is not ours", request.label)
+  end
+  if request.op ~= PUT or world.emergency then return end
   for _, other in ipairs(pending(world, request.user, PUT)) do
     if other.label ~= request.label then
       self:wrong("I4", "%s is sent while %s may still arrive", request.label, other.label)
@@ -245,6 +256,7 @@ function Check:finished(backing, when)
     local rec = backing:peek(record.key(world.id, user))
     if is.ours and is.admin then self:wrong("end", "%s: %s is an admin", when, user) end
     if not rec then
+      -- Else it is somebody else's.
       if is.ours or world.profile.scenario == "managed" then self:wrong("end", "%s: %s has no record", when, user) end
     elseif rec.state ~= "idle" then
       self:wrong("end", "%s: %s is %s", when, user, rec.state)

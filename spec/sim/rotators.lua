@@ -6,7 +6,9 @@ local create_app_user = require "crdbcloud.workflows.create_app_user"
 local entry = require "crdbcloud.workflows.entry"
 local privileges = require "crdbcloud.privileges"
 local resume = require "crdbcloud.workflows.resume"
+local rollback = require "crdbcloud.workflows.rollback"
 local rotate = require "crdbcloud.workflows.rotate"
+local spool = require "crdbcloud.workflows.spool"
 local passwords = require "crdbcloud.passwords"
 local record = require "crdbcloud.record"
 local world_of = require "spec.sim.world"
@@ -44,7 +46,9 @@ end
 --- Puts the simulated surroundings in place.
 ---@return fun() restore
 function M.install()
-  local saved = { new = context.new, jitter = entry.jitter, privileges = {} }
+  local saved = {
+    new = context.new, jitter = entry.jitter, privileges = {}, directory = spool.directory, open = spool.open,
+  }
   local current -- the world that runs now
   context.new = function(cluster, operation, opts)
     local ctx, err = saved.new(cluster, operation, opts)
@@ -62,6 +66,11 @@ function M.install()
     end
     return ctx
   end
+  spool.directory = function() return "/" end -- is there; nothing is read or written
+  spool.open = function()
+    local process = current.scheduler.running
+    return current:spool_of(process):open(process)
+  end
   entry.jitter = function() return current and current.random:number() or 0.5 end
   for name, fn in pairs(world_of.privileges) do
     saved.privileges[name] = privileges[name]
@@ -70,6 +79,7 @@ function M.install()
   M.use = function(world) current = world end
   return function()
     context.new, entry.jitter = saved.new, saved.jitter
+    spool.directory, spool.open = saved.directory, saved.open
     for name, fn in pairs(saved.privileges) do privileges[name] = fn end
   end
 end
@@ -91,6 +101,25 @@ function JOBS.rotate_all(world, cluster)
   local opts = common(world)
   opts.users = "managed"
   return rotate.rotate_passwords(cluster, opts)
+end
+
+function JOBS.given(world, cluster)
+  local opts = common(world)
+  opts.user, opts.password = world_of.USER, passwords.generate {}
+  return rotate.rotate_password(cluster, opts)
+end
+
+function JOBS.emergency(world, cluster)
+  local opts = common(world)
+  opts.emergency = { world_of.USER }
+  world.emergency = true
+  return rotate.rotate_passwords(cluster, opts)
+end
+
+function JOBS.rollback(world, cluster)
+  local opts = common(world)
+  opts.user = world_of.USER
+  return rollback.rollback_password(cluster, opts)
 end
 
 function JOBS.resume(world, cluster)
@@ -122,7 +151,9 @@ local function job_list(world)
     if world.profile.scenario == "create" then
       list[i] = r:weighted { "create", 4, "resume", 2, "rotate", i > 1 and 2 or 0.5 }
     else
-      list[i] = r:weighted { "rotate", 4, "rotate_all", 3, "resume", 2 }
+      list[i] = r:weighted {
+        "rotate", 4, "rotate_all", 3, "resume", 2, "given", 1, "rollback", 1, "emergency", world.profile.emergency and 3 or 0,
+      }
     end
   end
   return list
@@ -148,6 +179,7 @@ local function start(world, name, list)
     if not crashed then return end
     world:say(process, "KILLED")
     world:store_of(process):forget(process)
+    world:spool_of(process):forget(process)
     world.crashes = (world.crashes or 0) + 1
     if world.crashes > MOST_CRASHES then return end
     if r:chance(0.7) then table.insert(left, 1, "resume") end
@@ -182,7 +214,19 @@ function M.run(world)
     local list = job_list(world)
     world.scheduler:after(r:between(0, world.profile.spread), function() start(world, string.char(64 + i), list) end)
   end
+  if world.profile.outsider then
+    world.scheduler:after(r:between(1, 300), function() M.outsider(world) end)
+  end
   world.scheduler:run()
+end
+
+--- Somebody else: sets another password, or makes a user of the name that we are about to make.
+function M.outsider(world)
+  local user = world.service.users[world_of.USER]
+  if user and user.ours then return end
+  world.outsider = true
+  world:say(nil, "SOMEBODY ELSE %s %s", user and "changes" or "makes", world_of.USER)
+  world.service:put_user(world_of.USER, "outside")
 end
 
 --- The end of a run: everything works, nothing sent can still arrive; a last
@@ -191,17 +235,24 @@ function M.finish(world)
   world.healthy = true
   world.refused = {}
   for i, kept in ipairs(world:all_stores()) do
-    local process = { name = "last" .. i, crash = 0, freeze = 0, longest = 0, boot = 0, mono = 0, skew = 0, store = kept }
+    local process = { name = "Z" .. i, crash = 0, freeze = 0, longest = 0, boot = 0, mono = 0, skew = 0, store = kept }
     world.scheduler:start(process, function()
       world:pause(record.SETTLE + 600)
-      for _ = 1, 3 do
-        local rows, err = M.job(world, process, "resume")
-        if not err then break end
-        world:pause(record.SETTLE + #rows)
+      for host in ("ABCZ"):gmatch "." do -- what an emergency left on a host is known there only
+        process.name = host .. process.name:sub(2)
+        for _ = 1, 3 do
+          local _, err = M.job(world, process, "resume")
+          world:pause(2 * record.SETTLE)
+          if not err then break end
+        end
       end
+      M.job(world, process, "resume")
       world.check:finished(kept, "after the last resume")
+      local user = world.service.users[world_of.USER]
+      if world.private_stores or world.profile.scenario == "create" and user and not user.ours then return end
       if world.profile.scenario == "create" then M.job(world, process, "create") end
       M.job(world, process, "rotate")
+      world.outsider = nil
       world.check:finished(kept, "after one more rotation")
     end, function() end)
     world.scheduler:run()

@@ -92,7 +92,7 @@ end
 function Handle:ask(what, fn)
   local world = self.world
   world:pause()
-  if world:store_fails() then
+  if world:store_fails(self.backing) then
     world:pause()
     world:say(self.process, "store %s fails", what)
     return nil, down(what)
@@ -110,7 +110,7 @@ end
 -- may still arrive, then the compare-and-swap decides.
 function Handle:change(what, key, fn)
   local world = self.world
-  local fault = world:store_fault()
+  local fault = world:store_fault(self.backing)
   world:pause()
   if fault == "late" then
     world.scheduler:after(world.random:between(0.1, 40), function() fn() end)

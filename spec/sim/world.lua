@@ -58,7 +58,13 @@ function M.profile(r)
     skew = r:pick { 0, 2 },
     spread = r:pick { 2, 30, 200 }, -- seconds over which the rotators start
     jobs = r:pick { 2, 4, 6 },
+    emergency = r:chance(0.15),
+    outsider = r:chance(0.1), -- somebody else changes the password, or makes a user of that name
   }
+  if p.emergency and r:chance(0.5) then
+    local from = r:between(0, 100)
+    p.outage = { from, from + r:between(10, 300) }
+  end
   return p
 end
 
@@ -117,19 +123,19 @@ function World:pause(seconds)
   self.scheduler:pause(seconds)
 end
 
-function World:store_fails()
-  return self:chance(self.profile.store_faults) or self:outage()
+function World:store_fails(kept)
+  return self:chance(self.profile.store_faults) or self:outage(kept)
 end
 
---- What happens to a change of the store: nil (nothing), "down", "lost" or "late".
-function World:store_fault()
-  if self:outage() then return "down" end
+--- What happens to a change of a store: nil (nothing), "down", "lost" or "late".
+function World:store_fault(kept)
+  if self:outage(kept) then return "down" end
   if self:chance(self.profile.store_faults) then return self.random:pick { "down", "lost", "late" } end
 end
 
-function World:outage()
+function World:outage(kept)
   local o = self.profile.outage
-  return o ~= nil and not self.healthy and self.scheduler.now >= o[1] and self.scheduler.now < o[2]
+  return o ~= nil and not kept.spool and not self.healthy and self.scheduler.now >= o[1] and self.scheduler.now < o[2]
 end
 
 --- Seconds of a process's clock that only goes forward, without a touch.
@@ -229,9 +235,21 @@ M.privileges = {
       return { exists = user ~= nil, admin = user ~= nil and user.admin }
     end)
   end,
+  cancel_statement = function() return "CANCEL" end,
   cancel_sessions = function(sql) return by_sql(sql, "cancel sessions", function() return 0 end) end,
   refused = function() end,
 }
+
+--- The store that a process keeps on its own host while the shared one is down.
+function World:spool_of(process)
+  local host = process.name:sub(1, 1)
+  self.spools = self.spools or {}
+  if not self.spools[host] then
+    self.spools[host] = store.new(self, { shared = false, lease = 0 })
+    self.spools[host].spool, self.spools[host].name = true, " (spool " .. host .. ")"
+  end
+  return self.spools[host]
+end
 
 --- The store of a process, and all stores there are.
 function World:store_of() return self.store end
