@@ -18,7 +18,8 @@ Batch.__index = Batch
 ---@param opts { max_failures: integer|false|nil, window: table|nil }
 function M.new(ctx, plan, opts)
   local self = setmetatable({
-    ctx = ctx, plan = plan, rows = {}, queue = {}, deferred = {}, failures = 0, done = 0, in_hand = 0,
+    ctx = ctx, plan = plan, rows = {}, queue = {}, deferred = {}, failures = 0, done = 0,
+    in_hand = 0, again_in_hand = 0,
     limit = opts.max_failures == nil and MAX_FAILURES or opts.max_failures, window = opts.window, started = ctx:monotonic(),
   }, Batch)
   for i, planned in ipairs(plan) do
@@ -57,30 +58,42 @@ local function give_up(self, job, result, why)
   self.rows[job.index] = { user = job.user, result = result, note = why, epoch = planned.epoch, sinks = planned.sinks }
 end
 
+-- Takes the next job out, if one may be worked on beside those in hand: first those not tried
+-- yet, then those put off. What the run itself logs in with comes when everything else is done.
+local function pick(self)
+  local job, again = self.queue[1], self.deferred[1]
+  if job and not job.last then return table.remove(self.queue, 1) end
+  if self.in_hand > self.again_in_hand then return nil end
+  if again and not again.last then return table.remove(self.deferred, 1) end
+  if self.in_hand > 0 then return nil end
+  return table.remove(job and self.queue or self.deferred, 1)
+end
+
 --- The next user to work on, or nil: when `waiting`, others are still in hand and
 --- there may be more after them; else nothing is left.
 ---@return { index: integer, user: string, epoch: integer|nil, wait: number|nil }|nil job wait: seconds to sleep before it
 ---@return boolean|nil waiting
 function Batch:next()
-  local job = self.queue[1]
-  -- What the run itself logs in with comes when everything else is done.
-  if job and job.last and self.in_hand > 0 then return nil, true end
-  if job then
-    table.remove(self.queue, 1)
-  elseif self.in_hand > 0 then
-    return nil, true
-  else
-    job = table.remove(self.deferred, 1)
-    if not job then return nil end
-    job.again = true
-  end
+  local job = pick(self)
+  if not job then return nil, self.in_hand > 0 or nil end
   local result, why = stopped(self)
   if result then
     give_up(self, job, result, why)
     return self:next()
   end
+  if job.not_before then
+    job.wait, job.again = math.max(0, job.not_before - self.ctx:monotonic()), true
+    self.again_in_hand = self.again_in_hand + 1
+  end
   self.in_hand = self.in_hand + 1
   return job
+end
+
+--- The row of a user whose wait a signal has ended: nothing was begun.
+---@param job table
+---@return table row
+function M.interrupted(job)
+  return { user = job.user, result = "untouched", note = "interrupted", epoch = job.epoch, sinks = {} }
 end
 
 --- Takes what became of a user.
@@ -89,9 +102,10 @@ end
 ---@param err { kind: string, reason: string|nil, retry_after: number|nil }|nil
 function Batch:finish(job, row, err)
   self.in_hand = self.in_hand - 1
+  if job.again then self.again_in_hand = self.again_in_hand - 1 end
   -- Held by another run, or not settled yet: met again when the others are done.
   if err and not job.again and (err.kind == "busy" or err.reason == "settling") then
-    job.wait = err.retry_after
+    job.not_before = self.ctx:monotonic() + (err.retry_after or 0)
     self.deferred[#self.deferred + 1] = job
     return
   end
@@ -112,9 +126,12 @@ function Batch:run(work)
   while true do
     local job = self:next()
     if not job then return self.rows end
-    if job.wait then self.ctx:sleep(job.wait) end
     self.ctx.index = self.done + 1
-    self:finish(job, work(job))
+    if job.wait and not self.ctx:sleep(job.wait) then
+      self:finish(job, M.interrupted(job))
+    else
+      self:finish(job, work(job))
+    end
   end
 end
 
