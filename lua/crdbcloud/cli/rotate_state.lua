@@ -39,7 +39,8 @@ end, function(run, args)
 end)
 
 local history = call("history", false, function(args)
-  return { user = args.user, run = args.run_id, since = args.since, audit_log = args.audit_log }
+  local user = type(args.user) == "string" and args.user or nil -- a list where none was given
+  return { user = user, run = args.run_id, since = args.since, audit_log = args.audit_log }
 end)
 
 local function on(run) return function(args) args.run = run end end

@@ -41,7 +41,7 @@ function M.run(ctx, which, command, users)
   if not result then
     problem = why
   elseif result.timed_out then
-    problem = ("did not end within %d s"):format(M.TIMEOUT)
+    problem = ("did not end within %g s"):format(M.TIMEOUT)
   elseif result.signal then
     problem = ("was ended by signal %d"):format(result.signal)
   elseif result.status ~= 0 then
