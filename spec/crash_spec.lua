@@ -33,7 +33,7 @@ describe("a process killed at a boundary", function()
 
   it("of a creation leaves a limited user, and none that an admin's password was handed out of", function()
     assert_no_wrong_end(crash.sweep(cases.creation(sc), {
-      mark = "create", only = "openat,renameat,fsync,send,recv", first = 1 + 2 * HALF, step = 4, alternate = true,
+      mark = "create", only = "openat,renameat,fsync,send,recv", first = 1 + 3 * HALF, step = 6, alternate = true,
     }), 20)
   end)
 

@@ -2,7 +2,8 @@
  * kills the process, or lets the call fail or stop half-way. Loaded into the real program, so that every boundary is
  * reached without a hook in the product.
  *
- *   KILL_TRACE=FILE  required; a line "N CALL TARGET" for each call, "# NAME" for each mark; the last one is where it ended
+ *   KILL_TRACE=FILE  required; a line "N CALL TARGET" for each numbered call, "- CALL TARGET" for one that the settings
+ *                    below leave out, "# NAME" for each mark; the last line is where it ended
  *   KILL_AT=N        the call, from 1; 0 or missing: only count
  *   KILL_HOW=before  SIGKILL before the call (default); after: when it has been made; half: when half of its bytes are
  *                    out (before, where a call has no bytes); a number: the call fails with that errno; short: half of
@@ -98,9 +99,12 @@ static bool named(const char *call) {
 
 /* What the call is about to do: numbers it and, when its turn has come, tells how it ends. */
 static enum how boundary(const char *call, const char *target) {
-    if (plan.trace < 0 || !plan.counting || !named(call) ||
-        (plan.path && !strstr(target, plan.path)))
+    if (plan.trace < 0)
         return PASS;
+    if (!plan.counting || !named(call) || (plan.path && !strstr(target, plan.path))) {
+        say("- %s %s\n", call, target);
+        return PASS;
+    }
     long n = atomic_fetch_add(&plan.count, 1) + 1;
     say("%ld %s %s\n", n, call, target);
     bool kills = plan.how == BEFORE || plan.how == AFTER || plan.how == HALF;

@@ -46,6 +46,9 @@ local function read_trace(path)
   return trace
 end
 
+--- How spec/c/kill_at.c writes the API of a scene's sandbox.
+function M.api(scene) return "tcp:" .. scene.sandbox.url:match(":(%d+)$") end
+
 --- Runs one job in a process of its own.
 ---@param scene table of spec.support.scene
 ---@param job table { calls = { { method, options } … }, cloud = options of crdbcloud.new }
