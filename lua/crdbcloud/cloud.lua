@@ -112,7 +112,7 @@ function M.new(opts)
   config.account = config.account or identity(client)
   return setmetatable({
     config = config, _client = client, _secret = key, _key = source, _identity = identity(client),
-    _emit = events.emitter(given.on_event),
+    _emit = events.emitter(given.on_event), _listened = given.on_event ~= nil,
   }, Cloud)
 end
 

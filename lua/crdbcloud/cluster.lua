@@ -17,8 +17,14 @@ local M = {}
 local Cluster = { __name = "crdbcloud.cluster" }
 Cluster.__index = Cluster
 
+-- false: none, whatever the environment says.
+local function sql_rule(value, name, level)
+  if value == false then return value end
+  return options.value("text|table|secret|function", value, name, errors.up(level))
+end
+
 local OPTIONS = {
-  store = "text|table", sql = "text|table|secret|function", sql_ca_file = "text", sinks = true,
+  store = "text|table", sql = sql_rule, sql_ca_file = "text", sinks = true,
   store_key_file = "text", plaintext = "boolean",
 }
 
@@ -30,7 +36,8 @@ end
 --- Makes a handle; `cloud:cluster(...)` calls this.
 ---@param cloud table
 ---@param name_or_id? string default CRDBCLOUD_CLUSTER
----@param opts? table { store, sql, sql_ca_file, sinks, store_key_file, plaintext }, default CRDBCLOUD_STORE, CRDBCLOUD_SQL, CRDBCLOUD_CA_FILE
+---@param opts? table { store, sql, sql_ca_file, sinks, store_key_file, plaintext }, default CRDBCLOUD_STORE, CRDBCLOUD_SQL,
+---  CRDBCLOUD_CA_FILE; sql = false: none, not even that of the environment
 ---@return crdbcloud.cluster|nil
 ---@return crdbcloud.error|nil
 function M.new(cloud, name_or_id, opts)
@@ -51,7 +58,7 @@ function M.new(cloud, name_or_id, opts)
     name_or_id = name_or_id,
     store_spec = opts.store or from_environment "CRDBCLOUD_STORE",
     store_options = { store_key_file = opts.store_key_file, plaintext = opts.plaintext },
-    sql_spec = opts.sql or from_environment "CRDBCLOUD_SQL",
+    sql_spec = opts.sql ~= false and (opts.sql or from_environment "CRDBCLOUD_SQL") or nil,
     sql_ca_file = opts.sql_ca_file or cloud.config.ca_file or from_environment "CRDBCLOUD_CA_FILE",
     sinks = sinks.parse(opts.sinks, "cloud:cluster: sinks", "caller"),
   }, Cluster)
@@ -83,6 +90,12 @@ function Cluster:id()
   if self.name_or_id:match(record.CLUSTER_ID) then return self.name_or_id end
   local info, err = self:resolve()
   return info and info.id, err
+end
+
+--- Takes what another handle of this cluster has found out, so that this one need not ask.
+---@param facts { info: table, address: table|nil, target: table|false } target: as of probe_target, false for none
+function Cluster:knows(facts)
+  self.info, self.known_address, self.known_target = facts.info, facts.address, facts.target
 end
 
 --- The store, opened at first use.
@@ -144,6 +157,7 @@ end
 --- Where a login is tried: the host of the SQL connection, which we know to be
 --- reachable from here. Nil when there is none.
 function Cluster:probe_target()
+  if self.known_target ~= nil then return self.known_target or nil end
   if not self:has_sql() then return nil end
   local sql = self:open_sql("verify")
   local info = sql and sql.info and sql:info()

@@ -28,7 +28,7 @@ function M.new(cluster, operation, opts)
     cluster = cluster,
     cloud = cluster.cloud,
     operation = operation,
-    run_id = core.random_hex(8),
+    run_id = cluster.run_id or core.random_hex(8), -- several clusters may be worked on in one run
     clock = core, -- time, boottime, sleep
     started = core.monotonic(),
     by = ("%s:%d"):format(core.hostname(), core.pid()),
@@ -56,6 +56,13 @@ function M.new(cluster, operation, opts)
   if not ok then return nil, err end
   for _, text in ipairs(ctx.store.warnings and ctx.store:warnings() or {}) do ctx:warn(text) end
   return ctx
+end
+
+--- A run's context in another thread of it.
+---@param fields table of crdbcloud.workflows.carry
+---@return table ctx
+function M.restore(fields)
+  return setmetatable(fields, Context)
 end
 
 --- An emergency does not wait for a store that is down: it goes on with the spool.

@@ -23,7 +23,7 @@ local M = {}
 
 M.MANY = rules.with_common {
   users = true, exclude = "table|text", max_age = rules.age, max_failures = rules.limit, skip_admins = "boolean",
-  parallel = "count", window = window.rule, emergency = true, before = hooks.rule, after = hooks.rule, plan = plans.rule,
+  parallel = rules.threads, window = window.rule, emergency = true, before = hooks.rule, after = hooks.rule, plan = plans.rule,
 }
 local ONE = rules.with_common { user = "text", password = "text|secret" }
 
@@ -106,9 +106,7 @@ local function work(ctx, selected, opts)
   if opts.parallel and opts.parallel > 1 and todo.total > 1 then
     return require("crdbcloud.workflows.parallel").run(ctx, todo, opts)
   end
-  return todo:run(function(job)
-    return ctx:user_row(job.user, rotate_user.rotate, { epoch = job.epoch })
-  end)
+  return todo:run(function(job) return rotate_user.row(ctx, job) end)
 end
 
 local function rotate(ctx, opts)

@@ -29,6 +29,15 @@ function M.limit(value, name, level)
   return options.value("count", value, name, errors.up(level))
 end
 
+local MAX_THREADS = 64
+
+--- A number of threads.
+function M.threads(value, name, level)
+  options.value("count", value, name, errors.up(level))
+  if value <= MAX_THREADS then return value end
+  errors.raise(level, "%s must be from 1 to %d, got %s", name, MAX_THREADS, errors.shown(value))
+end
+
 --- A list of names, or one name.
 function M.names(value, name, level)
   if type(value) == "string" then value = { value } end
