@@ -77,7 +77,6 @@ static struct crdb_evidence observe(struct crdb_exchange *x, const struct crdb_t
         .begun = f->begun,
         .pretransfer_us = f->pretransfer_us,
         .request_size = via_proxy && f->begun == 0 ? 0 : f->request_size,
-        .reused = f->reused,
         .repeat_refused = f->repeat_refused,
         .stream_refused = f->stream_refused,
         .proxy = via_proxy && (f->curl == CURLE_PROXY || f->proxy_status >= 300),

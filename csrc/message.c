@@ -103,9 +103,7 @@ static const char *remark(const struct crdb_evidence *e, const struct crdb_outco
 static const char *transport_text(const struct crdb_evidence *e, const char *transport) {
     if (e->stream_refused)
         return "the server refused the request before processing it";
-    if (e->repeat_refused && e->reused)
-        return "the server closed a kept connection without an answer";
-    return e->repeat_refused ? "the server asked for HTTP/1.1 instead of an answer" : transport;
+    return e->repeat_refused ? "the server closed a kept connection without an answer" : transport;
 }
 
 void crdb_message_explain(struct crdb_buffer *text, const struct crdb_evidence *e,

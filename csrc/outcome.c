@@ -90,7 +90,7 @@ static struct crdb_outcome without_answer(const struct crdb_evidence *e) {
     if (e->stream_refused)
         return make("not_sent", "network", "refused_stream");
     if (e->repeat_refused)
-        return make(outcome, "network", e->reused ? "empty_reply" : "http2");
+        return make(outcome, "network", "empty_reply");
     if (e->proxy && nothing_left)
         return make(outcome, "network", "proxy");
     for (size_t i = 0; i < sizeof transport / sizeof *transport; i++)

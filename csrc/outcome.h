@@ -26,8 +26,7 @@ struct crdb_evidence {
     unsigned begun;
     long long pretransfer_us, request_size;
 
-    bool reused;         /* the last request was started on a kept connection */
-    bool repeat_refused; /* libcurl wanted to repeat a write and was not let */
+    bool repeat_refused; /* a kept connection died and libcurl was not let repeat the write */
     bool stream_refused; /* the server turned it away unprocessed (HTTP/2) */
     bool proxy;          /* the failure is the proxy's */
     bool too_large;      /* the answer was broken off by one of our caps */

@@ -50,13 +50,14 @@ static void mark(struct forms *f, unsigned char c) {
     f->starts[c == '+' ? '-' : (c == '/' ? '_' : c)] = true;
 }
 
-static bool prepare(struct forms *f) {
+/* For a text of the given length: in a shorter one no encoded form needs to be looked for. */
+static bool prepare(struct forms *f, size_t text) {
     mark(f, f->secret[0]);
     f->starts['\\'] = f->starts['%'] = f->starts['&'] = true;
     f->starts['+'] |= f->secret[0] == ' ';
     if (!crdb_buffer_append(&f->unit, "", 0))
         return false;
-    if (f->length < ENCODED_MIN)
+    if (f->length < ENCODED_MIN || text < f->length * 4 / 3 - ALIGNMENTS)
         return true;
     if (!crdb_encode_hex(&f->hex, f->secret, f->length))
         return false;
@@ -293,7 +294,7 @@ static bool redact(struct crdb_buffer *text, const void *secret, size_t length, 
     if (length == 0 || text->length < length)
         return true;
     struct forms f = {.secret = secret, .length = length};
-    bool changed = false, ready = prepare(&f);
+    bool changed = false, ready = prepare(&f, text->length);
     bool fits = ready && (!json || redact_strings(&f, text)) && redact_text(&f, text, &changed);
     release(&f);
     if (!ready)

@@ -41,38 +41,16 @@ static void unguard_pipe(const struct pipe_guard *g) {
     pthread_sigmask(SIG_SETMASK, &g->before, NULL);
 }
 
-static size_t read_body(char *to, size_t size, size_t count, void *context) {
-    struct crdb_transfer *t = context;
-    const struct crdb_buffer *body = &t->request->body;
-    size_t n = body->length - t->sent;
-    if (n > size * count)
-        n = size * count;
-    if (n > 0)
-        memcpy(to, body->data + t->sent, n);
-    t->sent += n;
-    return n;
-}
-
-/* First guard: libcurl asks for the body from its start only to send it again.
- * A write whose body has left, whole or in part, may have been carried out. */
-static int refuse_rewind(void *context, curl_off_t offset, int origin) {
-    struct crdb_transfer *t = context;
-    if (t->sent == 0 && offset == 0 && origin == SEEK_SET)
-        return CURL_SEEKFUNC_OK;
-    t->repeat_refused = t->rewind_refused = true;
-    return CURL_SEEKFUNC_FAIL;
-}
-
-/* Second guard, also for writes without a body: asked before each request that
- * is started, so a second time means a repetition. Allowed for reads, and as
- * long as no byte of a body has left, since no server acts on headers alone. */
+/* Asked before each request that is started; so a second time in one exchange is
+ * a repetition, which libcurl undertakes by itself when a kept connection dies
+ * before any answer. Only reads may be repeated. It costs nothing, unlike a fresh
+ * connection for each write; and unlike a body that libcurl cannot rewind it holds
+ * for DELETE too, and lets header and body leave in one segment. */
 static int permit_request(void *context, char *server, char *client, int server_port,
                           int client_port) {
     struct crdb_transfer *t = context;
     (void)server, (void)client, (void)server_port, (void)client_port;
-    bool harmless =
-        t->request->operation == CRDB_READ || (t->request->body.length > 0 && t->sent == 0);
-    if (t->begun > 0 && !harmless) {
+    if (t->begun > 0 && t->request->operation != CRDB_READ) {
         t->repeat_refused = true;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -130,10 +108,6 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
 static CURLcode set_callbacks(struct crdb_transfer *t) {
     CURLcode rc = CURLE_OK;
     SET(ERRORBUFFER, t->error);
-    SET(READFUNCTION, read_body);
-    SET(READDATA, t);
-    SET(SEEKFUNCTION, refuse_rewind);
-    SET(SEEKDATA, t);
     SET(PREREQFUNCTION, permit_request);
     SET(PREREQDATA, t);
     SET(WRITEFUNCTION, write_body);
@@ -173,7 +147,7 @@ static CURLcode set_network(struct crdb_transfer *t, const struct crdb_transfer_
     SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     SET(HTTP09_ALLOWED, 0L);
     SET(NOSIGNAL, 1L);
-    SET(TCP_NODELAY, 1L); /* header and body leave in two writes */
+    SET(TCP_NODELAY, 1L); /* a large body leaves in several writes */
     SET(CONNECTTIMEOUT_MS, o->connect_timeout_ms);
     SET(USERAGENT, o->user_agent);
     if (t->resolve)
@@ -207,16 +181,20 @@ static CURLcode set_request(struct crdb_transfer *t, const struct crdb_request *
     if (timeout_ms != t->timeout_ms)
         SET(TIMEOUT_MS, timeout_ms);
     if (t->method != r->method || t->had_body != body) {
-        bool get = strcmp(r->method, "GET") == 0, bare = get || strcmp(r->method, "DELETE") == 0;
+        bool get = strcmp(r->method, "GET") == 0;
         t->method = NULL;
-        SET(HTTPGET, 1L);
-        if (!bare || body)
-            SET(POST, 1L);
         SET(CUSTOMREQUEST, get ? NULL : r->method);
         SET(HTTPHEADER, body ? &t->with_body : t->headers);
+        if (get || strcmp(r->method, "DELETE") == 0)
+            SET(HTTPGET, 1L);
+        else
+            SET(POSTFIELDS, "");
+        SET(POSTFIELDSIZE_LARGE, (curl_off_t)0);
     }
-    if (t->method == NULL || body)
+    if (body) { /* a pointer into our buffer: libcurl keeps no copy */
         SET(POSTFIELDSIZE_LARGE, (curl_off_t)r->body.length);
+        SET(POSTFIELDS, r->body.data);
+    }
     if (rc == CURLE_OK) {
         t->method = r->method;
         t->had_body = body;
@@ -235,13 +213,11 @@ static void gather(struct crdb_transfer *t, struct crdb_transfer_facts *f) {
     curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &f->request_size);
     curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &f->content_type);
     f->begun = t->begun;
-    f->reused = t->reused;
     f->repeat_refused = t->repeat_refused;
     /* On a connection of its own libcurl repeats a request only when the server turned it away: by
      * REFUSED_STREAM or GOAWAY, which mean "not processed" (RFC 9113 section 8.7), or by asking
-     * for HTTP/1.1 in its place, which promises nothing; then the body is not asked for again. */
-    f->stream_refused =
-        t->repeat_refused && !t->reused && (t->rewind_refused || t->request->body.length == 0);
+     * for HTTP/1.1 in its place, which clients take to mean the same. */
+    f->stream_refused = t->repeat_refused && !t->reused;
 }
 
 void crdb_transfer_refuse(struct crdb_transfer *t, struct crdb_response *response, CURLcode why,
@@ -258,10 +234,9 @@ void crdb_transfer_perform(struct crdb_transfer *t, const struct crdb_request *r
     crdb_transfer_refuse(t, response, CURLE_OK, facts);
     t->request = request;
     t->response = response;
-    t->sent = 0;
     t->begun = 0;
     t->connects = 0;
-    t->reused = t->repeat_refused = t->rewind_refused = false;
+    t->reused = t->repeat_refused = false;
     facts->curl = set_request(t, request, timeout_ms);
     if (facts->curl == CURLE_OK) {
         guard_pipe(&guard);

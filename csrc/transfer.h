@@ -4,8 +4,8 @@
  * The handle lives as long as the client: options are set once, connections
  * and TLS sessions are kept. What must never happen is a write that libcurl
  * sends a second time by itself, as it does when a kept connection dies before
- * any answer: the first one may have been carried out. Two guards stand
- * against it, see permit_request and refuse_rewind in transfer.c.
+ * any answer: the first one may have been carried out. permit_request in
+ * transfer.c stands against it.
  *
  * A struct crdb_transfer must not move while it is open: libcurl holds its
  * address. One thread at a time.
@@ -45,12 +45,10 @@ struct crdb_transfer {
     /* The exchange under way. */
     const struct crdb_request *request;
     struct crdb_response *response;
-    size_t sent;         /* bytes of the body handed to libcurl */
     unsigned begun;      /* requests that were started on a connection */
     long connects;       /* connections made before the last of them */
     bool reused;         /* the last of them was started on a kept connection */
     bool repeat_refused; /* libcurl wanted to send the request again */
-    bool rewind_refused; /* and asked for its body again, which it had sent */
 };
 
 /* What happened, for outcome.h. */
@@ -60,7 +58,6 @@ struct crdb_transfer_facts {
     curl_off_t pretransfer_us, total_us;
     long request_size;        /* bytes of all request headers and bodies sent */
     unsigned begun;           /* requests that were started on a connection */
-    bool reused;              /* the last of them was on a kept connection */
     bool repeat_refused;      /* libcurl wanted to repeat a write and was not let */
     bool stream_refused;      /* the server turned the request away unprocessed */
     const char *content_type; /* NULL for none; valid until the next exchange */

@@ -65,7 +65,7 @@ describe("a write on a kept connection that dies without an answer", function()
   end)
 
   it("is not sent again over HTTP/2", function()
-    for _, fault in ipairs { "refuse", "close", "goaway", "fail", "http11" } do
+    for _, fault in ipairs { "refuse", "close", "goaway", "fail" } do
       local server = raw.start({ h2 = true }, "ok", fault, "ok")
       local client = client_of(server)
       assert.equal("applied", client:list_sql_users("cluster").outcome)
