@@ -2,7 +2,6 @@
 --- done, or stage and send a new password.
 
 local context = require "crdbcloud.workflows.context"
-local pair = require "crdbcloud.workflows.pair"
 local record = require "crdbcloud.record"
 local send = require "crdbcloud.workflows.send"
 local steps = require "crdbcloud.workflows.steps"
@@ -13,7 +12,6 @@ local M = {}
 local function unmanaged(ctx, user)
   return record.new {
     cluster_id = ctx.id, cluster_name = ctx.name, user = user, state = "idle", origin = "rotation", created_at = ctx:now(),
-    epoch = ctx.spooling and ctx:now() or 0,
   }
 end
 
@@ -38,8 +36,6 @@ function M.rotate(ctx, entry, wanted)
       outcome = "not_sent", hint = "`crdbcloud rotate resume` finishes it", exit = 3,
     })
   end
-  if rec.pair then return pair.rotate(ctx, entry, wanted) end
-  if rec.pair_of then return nil, pair.is_partner(rec, "rotate_password") end
   if record.is_open(rec) then
     local staged = rec.staged ~= nil
     local verdict, err = steps.finish(ctx, entry)
@@ -77,7 +73,6 @@ end
 ---@return crdbcloud.error|nil
 function M.resend(ctx, entry)
   local rec = entry.rec
-  if rec and rec.pair then return pair.resend(ctx, entry) end
   if not rec or not rec.resend_at then return { result = "skipped", note = "sent again by another run" } end
   local verdict, err = steps.resend(ctx, entry)
   if not verdict then return nil, err end
