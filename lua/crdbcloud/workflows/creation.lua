@@ -149,7 +149,12 @@ local function grant(ctx, entry)
   local ok
   ok, err = still_ours(entry)
   if not ok then return nil, err end
-  ok, err = require("crdbcloud.privileges").apply(sql, rec.access or {}, { user = rec.user, roles = rec.roles })
+  if rec.pair or rec.pair_of then
+    ok, err = require("crdbcloud.workflows.pair_access").grant(ctx, entry, sql)
+    rec = entry.rec
+  else
+    ok, err = require("crdbcloud.privileges").apply(sql, rec.access or {}, { user = rec.user, roles = rec.roles })
+  end
   if not ok then return half_made(err) end
   ctx:progress { step = "grant", user = rec.user, text = "access granted and compared" }
   return entry:save(record.move(rec, "granted", {}))
@@ -186,7 +191,11 @@ local function hand_over(ctx, entry, password)
     local ok, err = steps.stage(ctx, entry, password)
     if not ok then return half_made(err) end
   end
-  return steps.finish(ctx, entry, entry.rec.creating and guard or nil)
+  local verdict, err = steps.finish(ctx, entry, entry.rec.creating and guard or nil)
+  if not verdict or not entry.rec.pair then return verdict, err end
+  local published
+  published, err = require("crdbcloud.workflows.pair_turn").publish(ctx, entry)
+  return published and verdict, err
 end
 
 --- Goes from the record's state to idle.

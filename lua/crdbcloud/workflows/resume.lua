@@ -9,6 +9,7 @@ local hooks = require "crdbcloud.workflows.hooks"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
+local pair = require "crdbcloud.workflows.pair"
 local record = require "crdbcloud.record"
 local report = require "crdbcloud.report"
 local rules = require "crdbcloud.workflows.rules"
@@ -45,6 +46,7 @@ local function finish_held(ctx, entry)
     local verdict, err = creation.finish(ctx, entry)
     return verdict and { verified = verdict, note = "creation finished" }, err
   end
+  if rec.pair then return pair.resume(ctx, entry) end
   if record.is_open(rec) then
     local wait = rec.resend_at and rec.resend_at - ctx.clock.time() or 0
     if rec.state == "idle" and wait > 0 then
@@ -140,11 +142,15 @@ local OPTIONS = {
 
 --- Records that need something, users that may be admins first.
 function M.open_items(ctx, list)
-  local now, first, rest = ctx:now(), {}, {}
+  local now, first, rest, pairs_too = ctx:now(), {}, {}, {}
+  for _, item in ipairs(list) do
+    local rec = item.rec
+    if rec and rec.pair_of and record.is_open(rec) then pairs_too[rec.pair_of] = true end
+  end
   for _, item in ipairs(list) do
     local rec = item.rec
     local expired = rec and rec.previous and rec.previous.keep_until <= now
-    if item.err or record.is_open(rec) or expired then
+    if item.err or record.is_open(rec) or expired or pairs_too[item.user] then
       local target = maybe_admin(rec) and first or rest
       target[#target + 1] = item
     end

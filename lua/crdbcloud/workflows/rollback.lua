@@ -6,6 +6,7 @@ local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
+local pair = require "crdbcloud.workflows.pair"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.workflows.rules"
 local steps = require "crdbcloud.workflows.steps"
@@ -46,6 +47,8 @@ end
 
 local function roll_back(ctx, entry)
   local rec = entry.rec
+  if rec and rec.pair then return pair.roll_back(ctx, entry) end
+  if rec and rec.pair_of then return nil, pair.is_partner(rec, "rollback_password") end
   local ok, why = M.allowed(rec, ctx.clock.time())
   if not ok then
     return nil, errors.new {

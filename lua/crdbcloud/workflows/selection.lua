@@ -3,6 +3,7 @@
 local durations = require "crdbcloud.durations"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
+local pair_rules = require "crdbcloud.workflows.pair_rules"
 local record = require "crdbcloud.record"
 local sinks = require "crdbcloud.sinks"
 
@@ -68,27 +69,37 @@ end
 ---   managed_only: boolean, max_age: number|nil, audited_at: integer|nil, now: integer }
 ---@return string action "rotate", "resume", "skip" or "blocked"
 ---@return string reason
+---@return crdbcloud.error|nil err of a user that is named and blocked, where there is more to say than the reason
 function M.decide(o)
   if o.excluded then return "skip", "excluded" end
   if names.is_protected(o.user) then return "skip", "protected" end
   if not o.named and names.is_sso(o.user) then return "skip", "signs in by SSO" end
   if o.own and not o.named and not o.emergency then return "skip", "used by the SQL connection itself" end
   local rec = o.rec
+  if rec and rec.pair_of then
+    return o.named and "blocked" or "skip", "partner of " .. rec.pair_of, pair_rules.is_partner(rec, "rotate_passwords")
+  end
   if o.managed_only and not rec then return "skip", "has no record" end
   if rec and record.is_creating(rec) then return "blocked", "is being created; `resume` finishes it" end
   if not o.listed then return "blocked", "no such user on the cluster" end
   if rec and rec.flags.gone then return "blocked", "was deleted and made again by somebody else" end
   if rec and record.is_open(rec) then return "resume", "a rotation is half done" end
+  local why = "asked for"
   if o.max_age then
-    local set_at = rec and rec.current and rec.current.set_at
+    local set_at = record.set_at(rec)
     local from = set_at and "" or ", by the audit log"
     set_at = set_at or o.audited_at
     if set_at and o.now - set_at < o.max_age then
       return "skip", ("changed %s ago%s"):format(durations.format(math.max(0, o.now - set_at)), from)
     end
-    return "rotate", set_at and "due" .. from or "age unknown, counts as due"
+    why = set_at and "due" .. from or "age unknown, counts as due"
   end
-  return "rotate", "asked for"
+  local rests = rec and rec.pair and not o.emergency and pair_rules.spacing_left(rec.pair, o.now) or 0
+  if rests > 0 then
+    local early = pair_rules.too_early(rec, rests)
+    return o.named and "blocked" or "skip", "its other user was active until lately; next turn in " .. durations.format(rests), early
+  end
+  return "rotate", why
 end
 
 local function listed_users(ctx)
@@ -143,21 +154,21 @@ local function plan_row(ctx, user, o, opts, audit_ages)
     return { user = user, action = "blocked", reason = version.message, err = version, sinks = {} }
   end
   o.user, o.rec, o.max_age = user, rec, due_age(opts, rec)
-  local known = rec and rec.current and rec.current.set_at
+  local known = record.set_at(rec)
   if o.max_age and not known then
     ctx.audited = ctx.audited or audit_ages(ctx)
     o.audited_at = ctx.audited[user] and ctx.audited[user].at
   end
-  local action, reason = M.decide(o)
+  local action, reason, why = M.decide(o)
   if opts.skip_admins and action == "rotate" then
     local admin, err = is_admin(ctx, user)
     if admin == nil then return nil, err end
     if admin then action, reason = "skip", "is an admin" end
   end
   local row = {
-    user = user, action = action, reason = reason, managed = rec ~= nil, epoch = rec and rec.epoch or nil,
-    set_at = rec and rec.current and rec.current.set_at or nil, sinks = ctx:sink_names(user, rec),
-    opened = ctx:sinks_of(user, rec), age_from = known and "record" or o.audited_at and "audit log" or nil,
+    user = user, action = action, reason = reason, managed = rec ~= nil, epoch = rec and record.public_epoch(rec),
+    set_at = known, sinks = ctx:sink_names(user, rec),
+    err = action == "blocked" and why or nil, opened = ctx:sinks_of(user, rec), age_from = known and "record" or o.audited_at and "audit log" or nil,
   }
   return row
 end

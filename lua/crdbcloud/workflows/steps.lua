@@ -116,16 +116,21 @@ local function remembered(ctx, rec, published_at, names)
   return list
 end
 
---- PUBLISH: writes the sinks that do not have this epoch yet, each with its mark.
----@return true|nil
----@return crdbcloud.error|nil err kind "sink", outcome "applied"
-function M.publish(ctx, entry)
+--- Writes the sinks that do not have an epoch yet, each with its mark.
+---@param ctx table
+---@param entry crdbcloud.entry
+---@param list table[] sinks
+---@param epoch integer
+---@param credential fun(): table of that epoch; asked for only when there is something to write
+---@return { marks: table, names: string[], wrote: boolean }|nil
+---@return crdbcloud.error|nil err outcome "applied"; the marks are kept
+function M.write_sinks(ctx, entry, list, epoch, credential)
   local rec = entry.rec
-  local marks, names, failed = record.copy(rec.published), {}, nil
-  local credential
-  for i, sink in ipairs(ctx:sinks_of(rec.user, rec)) do
+  local marks, names, wrote, failed = record.copy(rec.published), {}, false, nil
+  local made
+  for i, sink in ipairs(list) do
     names[i] = sink.name
-    if marks[sink.name] ~= rec.current.epoch then
+    if marks[sink.name] ~= epoch then
       -- Another run may hold a newer password by now, which a plain sink cannot tell. A
       -- store that is down is no reason: whatever is published is live.
       local held, lease_err = entry:holds(PUBLISHING)
@@ -133,10 +138,10 @@ function M.publish(ctx, entry)
         lease_err.outcome, lease_err.exit = "applied", 6
         return nil, lease_err
       end
-      credential = credential or ctx:credential(rec, rec.current)
-      local ok, err = sink:publish(credential)
+      made = made or credential()
+      local ok, err = sink:publish(made)
       if ok then
-        marks[sink.name] = rec.current.epoch
+        marks[sink.name], wrote = epoch, true
         ctx:progress { step = "publish", user = rec.user, text = "published to " .. sink.name }
       else
         failed = failed or err
@@ -148,13 +153,27 @@ function M.publish(ctx, entry)
     failed.outcome, failed.exit = "applied", 6
     return nil, failed
   end
+  return { marks = marks, names = names, wrote = wrote }
+end
+
+--- PUBLISH: writes the user's sinks. The two users of a pair have none of their own:
+--- what is active is published when the turn is over.
+---@return true|nil
+---@return crdbcloud.error|nil err kind "sink", outcome "applied"
+function M.publish(ctx, entry)
+  local rec = entry.rec
+  local alone = not rec.pair and not rec.pair_of
+  local done, err = M.write_sinks(ctx, entry, alone and ctx:sinks_of(rec.user, rec) or {}, rec.current.epoch, function()
+    return ctx:credential(rec, rec.current)
+  end)
+  if not done then return nil, err end
   local at = ctx.clock.time()
-  local changes = {
-    published = marks, flags = {}, history = remembered(ctx, rec, at, names), hook = ctx:hook_mark(rec),
-    sessions_due = ctx.cancel_sessions or rec.sessions_due,
-  }
   -- How long plain sinks held a password that no longer logged in.
-  entry.window = #names > 0 and rec.current.sent_at and math.max(0, at - rec.current.sent_at) or nil
+  entry.window = done.wrote and rec.current.sent_at and math.max(0, at - rec.current.sent_at) or nil
+  local changes = {
+    published = done.marks, flags = {}, history = remembered(ctx, rec, at, done.names),
+    hook = alone and ctx:hook_mark(rec) or nil, sessions_due = ctx.cancel_sessions or rec.sessions_due,
+  }
   if not entry:keep(rec.state == "promoted" and record.move(rec, "idle", changes) or record.amend(rec, changes)) then
     return nil, entry.lost
   end
