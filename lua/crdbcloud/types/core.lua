@@ -261,11 +261,11 @@ function core.json_take(document, keys) end
 
 --- Leaves a secret for another Lua state of this process, which fetches it with `take`, once, within 60 seconds. Not
 --- across a fork.
----@param secret crdbcloud.secret
+---@param lent crdbcloud.secret
 ---@return string|nil ticket 32 hexadecimal digits that mean nothing outside this process
 ---@return string? message
 ---@return "full"? code 1024 are waiting
-function core.lend(secret) end
+function core.lend(lent) end
 
 ---@param ticket string
 ---@return crdbcloud.secret|nil
@@ -280,11 +280,19 @@ function core.take(ticket) end
 --- with inherit to all but COCKROACH_*, CRDBCLOUD_* and PGPASSWORD. max_output is per stream, default 1 MiB; what is
 --- longer is cut. An argument cannot be a secret, as every user of a machine sees arguments.
 ---@param argv string[] the program, looked for in PATH unless it has a "/", and its arguments
----@param opts { timeout: number, stdin: (string|crdbcloud.secret)?, env: table<string, string|crdbcloud.secret>?, inherit: boolean?, cwd: string?, max_output: integer? }
+---@param opts crdbcloud.core.run_options
 ---@return crdbcloud.core.run|nil
 ---@return string? message it could not be started, or ("ETIMEDOUT") not be killed
 ---@return string? code an errno name
 function core.run(argv, opts) end
+
+---@class crdbcloud.core.run_options
+---@field timeout number seconds
+---@field stdin (string|crdbcloud.secret)?
+---@field env table<string, string|crdbcloud.secret>?
+---@field inherit boolean?
+---@field cwd string?
+---@field max_output integer? bytes
 
 ---@class crdbcloud.core.run
 ---@field status integer? exit status; without status and signal it is not known: the host program (nginx) took it
