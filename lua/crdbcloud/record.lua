@@ -174,11 +174,12 @@ end
 --- When the last unanswered send of any epoch has settled; nil when none is open.
 ---@param rec table
 ---@param op? string only sends of this operation
+---@param but? integer only sends of other epochs than this
 ---@return number|nil
-function M.settled_at(rec, op)
+function M.settled_at(rec, op, but)
   local at
   for _, send in ipairs(rec.sends) do
-    if (send.outcome == nil or send.outcome == "unknown") and (not op or send.op == op) then
+    if (send.outcome == nil or send.outcome == "unknown") and (not op or send.op == op) and send.epoch ~= but then
       local t = (send.deadline or send.at) + M.SETTLE
       if not at or t > at then at = t end
     end

@@ -12,6 +12,7 @@ local M = {}
 local function unmanaged(ctx, user)
   return record.new {
     cluster_id = ctx.id, cluster_name = ctx.name, user = user, state = "idle", origin = "rotation", created_at = ctx:now(),
+    epoch = ctx.spooling and ctx:now() or 0,
   }
 end
 

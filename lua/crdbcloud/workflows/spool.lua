@@ -1,8 +1,9 @@
 --- The spool: where an emergency keeps what it sends while the store is down.
 --
 -- A file store of its own under the user's state directory, durable before the
--- send like any other. `resume` and every writing run merge it into the store,
--- where it counts as the newest epoch, and remove it.
+-- send like any other. Its epochs begin at the clock's seconds, so that a sink takes
+-- them for newer than any that the store has counted. `resume` and every writing run
+-- merge it into the store, where it counts as the newest epoch, and remove it.
 
 local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
@@ -37,8 +38,9 @@ local function keep(list, holder)
 end
 
 --- Pure: what the store's record becomes when a spooled one is merged into it. The
---- spooled password was sent last, so it is the newest epoch; what the store holds
---- stays as previous or as candidates.
+--- spooled password is the newest epoch; what the store holds stays as previous or as
+--- candidates. Other hosts may have sent theirs since, so it is sent once more when
+--- nothing of them can still arrive.
 ---@param main table|nil the store's record
 ---@param spooled table
 ---@param now integer
@@ -50,7 +52,7 @@ function M.merged(main, spooled, now)
     return out
   end
   local out = record.copy(main)
-  local epoch = main.epoch + 1
+  local epoch = math.max(main.epoch, spooled.epoch) + 1
   local function renumbered(holder)
     local new = record.copy(holder)
     if new then new.epoch = epoch end
@@ -76,7 +78,7 @@ function M.merged(main, spooled, now)
       epoch = main.current.epoch, password = main.current.password, keep_until = now + 86400,
     } or nil
     out.current = renumbered(spooled.current)
-    out.resend_at = spooled.resend_at
+    out.resend_at = math.max(now, record.settled_at(out) or 0)
     out.sessions_due = spooled.sessions_due
     out.flags = { unpublished = true }
   end

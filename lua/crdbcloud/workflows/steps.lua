@@ -76,7 +76,7 @@ function M.promote(ctx, entry, verdict)
   if current and current.epoch ~= staged.epoch then
     previous = { epoch = current.epoch, password = current.password, keep_until = now + ctx.keep_previous }
   end
-  local unsettled = record.settled_at(rec)
+  local others = record.settled_at(rec, "update_sql_user_password", staged.epoch)
   local kept = entry:keep(record.move(rec, "promoted", {
     current = {
       epoch = staged.epoch, password = staged.password, set_at = now, staged_at = staged.created_at,
@@ -87,8 +87,8 @@ function M.promote(ctx, entry, verdict)
     staged = record.NONE, bootstrap = record.NONE, creating = record.NONE, evidence = record.NONE,
     answered_at = record.NONE, strict = record.NONE,
     candidates = candidates_after(rec, now),
-    -- An emergency does not wait for what was sent before it: it sends again afterwards.
-    resend_at = ctx.emergency and unsettled and unsettled > now and unsettled or record.NONE,
+    -- An emergency did not wait for what was sent before it: it is sent again afterwards.
+    resend_at = others and others > now and others or record.NONE,
     flags = {},
   }))
   if kept then return true end
