@@ -79,7 +79,8 @@ function M.new(seed, options)
   }, World)
   self.profile = M.profile(r)
   for k, v in pairs(options.profile or {}) do self.profile[k] = v end
-  self.regrants = self.profile.regrants
+  -- Where clocks stand still, no lease keeps a late REVOKE from hiding that the user was an admin.
+  self.regrants = self.profile.freeze_kind ~= "vm" and self.profile.regrants or 0
   self.scheduler = scheduler.new(r)
   self.scheduler.on_freeze = function(process, seconds) self:freeze(process, seconds) end
   self.check = check.new(self)
@@ -249,6 +250,14 @@ function World:spool_of(process)
     self.spools[host].spool, self.spools[host].name = true, " (spool " .. host .. ")"
   end
   return self.spools[host]
+end
+
+--- A store and the spools beside it.
+function World:stores_beside(backing)
+  local list = {}
+  for _, spool in pairs(self.spools or {}) do list[#list + 1] = spool end
+  if backing.spool then list[#list + 1] = self.store end
+  return list
 end
 
 --- The store of a process, and all stores there are.
