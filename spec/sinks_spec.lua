@@ -40,6 +40,42 @@ describe("a list of sinks", function()
     assert.are.equal("sinks: expected a list of sinks, got 7", message(7))
   end)
 
+  it("is plain data that a record can keep: parsing it again changes nothing", function()
+    local specs = sinks.parse({
+      "json:/x", "pgpass:/y", "file:/z", "dotenv:/e", "command:env -i true",
+      { "dotenv", path = "/d", key = "DB_{USER}", dialect = "docker" },
+      { "kubernetes", name = "{user}", namespace = "shop", command = { "kubectl", "apply", "-f", "-" }, timeout = "20m" },
+    }, "sinks")
+    assert.are.same({ kind = "command", command = { "env", "-i", "true" } }, specs[5])
+    local kept = cjson.decode(cjson.encode(specs))
+    assert.are.same(specs, kept)
+    assert.are.same(specs, sinks.parse(kept, "sinks"))
+    assert.are.same({ specs[6] }, sinks.parse({ "dotenv", path = "/d", key = "DB_{USER}", dialect = "docker" }, "sinks"))
+  end)
+
+  it("tells sinks apart by all that they are", function()
+    local specs = sinks.parse({
+      "dotenv:/x", { "dotenv", path = "/x", key = "K" }, { "dotenv", path = "/x", key = "L" }, "command:a b", "command:a", "file:/x",
+    }, "sinks")
+    local seen = {}
+    for _, spec in ipairs(specs) do
+      assert.is_nil(seen[sinks.id(spec)])
+      seen[sinks.id(spec)] = true
+      assert.are.equal(sinks.id(spec), sinks.id(cjson.decode(cjson.encode(spec))))
+    end
+  end)
+
+  it("may name a kind that a newer version knows: that one fails, and says so", function()
+    local opened = sinks.open({ { kind = "carrier-pigeon", path = "/x" }, { kind = "file", path = "/x" } }, "app", "prod")
+    for _, call in ipairs { "check", "publish" } do
+      local ok, err = opened[1][call](opened[1], credential())
+      assert.is_nil(ok)
+      assert.are.equal("sink", err.kind)
+      assert.are.equal("carrier-pigeon:?: this version has no sink of that kind", err.message)
+    end
+    assert.are.equal("file:/x", opened[2].name)
+  end)
+
   it("puts names into the paths", function()
     local list = sinks.open(sinks.parse({ "json:/x/{cluster}/{user}_{USER}" }, "sinks"), "my-app.1", "prod")
     assert.are.equal("json:/x/prod/my-app.1_MY_APP_1", list[1].name)
@@ -52,9 +88,13 @@ describe("a list of sinks", function()
     end
     assert.is_nil(sinks.clash(opened "pgpass:/x"))
     assert.is_nil(sinks.clash(opened "json:/x/{user}"))
+    assert.is_nil(sinks.clash(opened "dotenv:/x"))
     local err = sinks.clash(opened "json:/x")
     assert.are.equal("json:/x would be written for a and for b", err.message)
     assert.are.equal("not_sent", err.outcome)
+    assert.are.equal("dotenv:/x#K would be written for a and for b", sinks.clash(opened { "dotenv", path = "/x", key = "K" }).message)
+    err = sinks.clash(opened { "json:/x/{user}", "file:/x/{user}" })
+    assert.are.equal("a: json:/x/a and file:/x/a would write over each other", err.message)
   end)
 end)
 
@@ -165,6 +205,15 @@ describe("a pgpass sink", function()
     temp.write(dir .. "/.pgpass.tmp.0123456789abcdef", "db.example.com:2")
     assert(sink:publish(credential()))
     assert.is_nil(temp.read(dir .. "/.pgpass.tmp.0123456789abcdef"))
+  end)
+
+  it("says before anything is staged that the password does not fit into a line", function()
+    for _, password in ipairs { "a\nb", "a\rb", "a\0b" } do
+      local ok, err = sink:check(credential { password = core.secret(password) })
+      assert.is_nil(ok)
+      assert.truthy(err.message:find("a password with a line break or a NUL byte does not fit", 1, true))
+    end
+    assert(sink:check(credential { password = core.secret "a\tb" }))
   end)
 
   it("says when the address is not known", function()

@@ -54,6 +54,9 @@ end
 
 -- The file as it would be.
 local function changed(self, credential)
+  if not self.key:find "^[%a_][%w_]*$" then
+    return nil, ("%s is no name of a variable; name one: key = \"…\""):format(errors.shown(self.key))
+  end
   local problem = characters_problem(self, credential.password)
   if problem then return nil, problem end
   local text
@@ -63,9 +66,6 @@ local function changed(self, credential)
 end
 
 function Dotenv:check(credential)
-  if not self.key:find "^[%a_][%w_]*$" then
-    return nil, sinks.failed(self.name, ("%s is no name of a variable; name one: key = \"…\""):format(errors.shown(self.key)))
-  end
   local problem = files.directory_problem(self.path)
   if problem then return nil, sinks.failed(self.name, problem) end
   local ok, why = changed(self, credential)

@@ -2,6 +2,7 @@
 
 local core = require "crdbcloud.core"
 local files = require "crdbcloud.sinks.files"
+local leftovers = require "crdbcloud.leftovers"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}
@@ -35,11 +36,10 @@ function File:check()
 end
 
 function File:publish(credential)
-  local ok, why = files.locked(self.path, function()
-    local problem = refusal(self)
-    if problem then return nil, problem end
-    return core.write_file(self.path, credential.password)
-  end)
+  local problem = refusal(self)
+  if problem then return nil, sinks.failed(self.name, problem) end
+  leftovers.sweep(self.path) -- the user is ours, and its file is no other's
+  local ok, why = core.write_file(self.path, credential.password)
   if not ok then return nil, sinks.failed(self.name, why) end
   return true
 end
