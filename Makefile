@@ -37,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
           $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory bench fuzz lint format sandbox \
+.PHONY: all modules command deps demo check check-memory bench bench-rotate fuzz lint format sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -110,6 +110,13 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@spec/bench/run
 
+# How close a rotation of many users comes to what the API's rate limit allows; two minutes.
+bench-rotate:
+	@.ci/deps build check sandbox
+	@$(MAKE) --no-print-directory all
+	@LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/?.lua;;' LUA_CPATH='$(abspath $(BUILD))/5.4/?.so;;' \
+	  lua5.4 spec/bench/rotate.lua
+
 # Each target is one C file without Lua, linked with the plain C of csrc. FUZZ_SECONDS is per target.
 FUZZ_SECONDS ?= 20
 fuzz:
@@ -176,6 +183,7 @@ help:
 	  'make format       clang-format in place' \
 	  'make fuzz         fuzz the parsers, FUZZ_SECONDS=20 each' \
 	  'make bench        what a call costs, against the sandbox' \
+	  'make bench-rotate 1,000 users rotated in threads, against the rate limit' \
 	  'make sandbox      start the sandbox and print its environment' \
 	  'make install      PREFIX=/usr/local DESTDIR=' \
 	  'make uninstall    the same paths, removed' \

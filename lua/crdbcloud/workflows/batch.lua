@@ -103,8 +103,9 @@ end
 function Batch:finish(job, row, err)
   self.in_hand = self.in_hand - 1
   if job.again then self.again_in_hand = self.again_in_hand - 1 end
-  -- Held by another run, or not settled yet: met again when the others are done.
-  if err and not job.again and (err.kind == "busy" or err.reason == "settling") then
+  -- Held by another run, not settled yet, or refused by a limit that other tools use up:
+  -- no failure of the user, which is met again when the others are done.
+  if err and not job.again and (err.kind == "busy" or err.reason == "settling" or err.kind == "rate_limited") then
     job.not_before = self.ctx:monotonic() + (err.retry_after or 0)
     self.deferred[#self.deferred + 1] = job
     return
@@ -113,10 +114,11 @@ function Batch:finish(job, row, err)
   self.rows[job.index] = row
   self.failures = (row.result == "done" or row.result == "skipped") and 0 or self.failures + 1
   local ctx = self.ctx
-  local elapsed = ctx:monotonic() - self.started
+  -- Those in hand are half done, taken together.
+  local each = (ctx:monotonic() - self.started) / (self.done + self.in_hand / 2)
   ctx:progress {
     step = "user", user = row.user, result = row.result, text = outcome.text(row), kind = row.kind,
-    index = self.done, total = self.total, seconds_left = elapsed / self.done * (self.total - self.done),
+    index = self.done, total = self.total, seconds_left = each * (self.total - self.done - self.in_hand / 2),
   }
 end
 
