@@ -5,6 +5,7 @@ local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
+local pair_rules = require "crdbcloud.workflows.pair_rules"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.workflows.rules"
@@ -69,6 +70,8 @@ local function applied(err)
 end
 
 local function set_held(ctx, entry, wanted)
+  local rec = entry.rec
+  if rec and rec.pair_of then return nil, pair_rules.is_partner(rec, "set_access") end
   local sql, err = ctx:sql()
   if not sql then return nil, err end
   local ok
@@ -76,7 +79,9 @@ local function set_held(ctx, entry, wanted)
     ok, err = privileges.demote(sql, entry.user)
     if not ok then return applied(err) end
   end
-  ok, err = privileges.apply(sql, wanted.access, { user = entry.user, roles = wanted.roles, exact = wanted.exact })
+  ok, err = privileges.apply(sql, wanted.access, {
+    user = rec and rec.pair and rec.pair.role or entry.user, roles = wanted.roles, exact = wanted.exact,
+  })
   if not ok then return applied(err) end
   ctx:progress { step = "grant", user = entry.user, text = "access granted and compared" }
   if entry.rec then

@@ -8,6 +8,8 @@ local json = require "crdbcloud.json"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
+local pair_access = require "crdbcloud.workflows.pair_access"
+local pair_rules = require "crdbcloud.workflows.pair_rules"
 local passwords = require "crdbcloud.passwords"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
@@ -25,7 +27,7 @@ local OPTIONS = {
     if value == "api" then return value end
     errors.raise(level, '%s must be "api" in this version, got %s', name, errors.shown(value))
   end,
-  pair = rules.later, ttl = rules.later,
+  pair = "boolean", ttl = rules.later,
 }
 
 -- Lists compare by content, whatever their order.
@@ -72,7 +74,11 @@ local function check(opts)
     if not folded then return nil, err end
     roles[i] = folded
   end
-  return { user = user, access = access, roles = roles, password = password }
+  if opts.pair then
+    local _, why = pair_rules.new(user, 0)
+    if why then return nil, why end
+  end
+  return { user = user, access = access, roles = roles, password = password, pair = opts.pair == true }
 end
 
 local function dry_row(ctx, wanted, sql, exists, rec, opts)
@@ -86,19 +92,44 @@ local function dry_row(ctx, wanted, sql, exists, rec, opts)
   else
     row.result, row.note = exists and "adopt" or "create", "throwaway password, demoted, granted, then its own password"
   end
+  if wanted.pair then
+    row.statements = pair_access.statements(pair_rules.new(wanted.user, 0), wanted, (sql:dialect()))
+    return row
+  end
   row.statements = privileges.plan(wanted.access, {
     user = wanted.user, dialect = sql:dialect(), roles = wanted.roles, revoke_admin = true,
   })
   return row
 end
 
+-- Of a pair the names that it takes besides its own must be free.
+local function new_pair(ctx, wanted, epoch)
+  if not wanted.pair then return nil end
+  local pair, err = pair_rules.new(wanted.user, epoch)
+  if not pair then return nil, err end
+  local free
+  free, err = pair_access.check_free(ctx, pair)
+  return free and pair, err
+end
+
+local function check_sinks(ctx, rec, password)
+  if rec.pair then
+    local list, err = require("crdbcloud.workflows.pair_turn").sinks(ctx, rec)
+    if not list then return nil, err end
+  end
+  return ctx:check_sinks(rec, password)
+end
+
 -- A user whose password the store knows already, with whatever access it has.
 local function take_over(ctx, entry, wanted, opts)
+  local pair, err = new_pair(ctx, wanted, entry.rec.epoch)
+  if err then return nil, err end
   local rec = record.move(entry.rec, "posted", {
     origin = "create_app_user", creating = true, adopted = true, access = wanted.access, roles = wanted.roles,
-    owner = opts.owner or entry.rec.owner, sinks = opts.sinks or entry.rec.sinks,
+    owner = opts.owner or entry.rec.owner, sinks = opts.sinks or entry.rec.sinks, pair = pair,
   })
-  local ok, err = ctx:check_sinks(rec, wanted.password)
+  local ok
+  ok, err = check_sinks(ctx, rec, wanted.password)
   if not ok then return nil, err end
   ok, err = entry:save(rec)
   if not ok then return nil, err end
@@ -110,6 +141,7 @@ end
 -- A user that has a record already: unchanged, to be finished, or other than asked for.
 local function known(ctx, entry, wanted, opts)
   local rec = entry.rec
+  if rec.pair_of then return nil, pair_rules.is_partner(rec, "create_app_user") end
   if opts.adopt and rec.state == "idle" and rec.origin ~= "create_app_user" then return take_over(ctx, entry, wanted, opts) end
   if not same_access(rec, wanted) then
     return nil, errors.new {
@@ -120,15 +152,23 @@ local function known(ctx, entry, wanted, opts)
         or "cluster:set_access{ user = ... } changes what a user may do",
     }
   end
+  if (rec.pair ~= nil) ~= wanted.pair then
+    return nil, errors.new {
+      kind = "already_exists", outcome = "not_sent", operation = "create_app_user",
+      message = entry.user .. (rec.pair and " is one of a pair" or " exists and is not one of a pair"),
+      hint = rec.pair and "pair = true says that it is meant" or "a pair needs a name of its own",
+    }
+  end
   if record.is_creating(rec) then
     local verdict, err = creation.finish(ctx, entry, wanted.password)
     return verdict and { verified = verdict, note = "a half-done creation was finished" }, err
   end
   if record.is_open(rec) then
+    if rec.pair then return require("crdbcloud.workflows.pair").resume(ctx, entry) end
     local verdict, err = require("crdbcloud.workflows.steps").finish(ctx, entry)
     return verdict and { verified = verdict, note = "a half-done rotation was finished" }, err
   end
-  if wanted.password and not (rec.current and rec.current.password:equals(wanted.password)) then
+  if wanted.password and not rec.pair and not (rec.current and rec.current.password:equals(wanted.password)) then
     return nil, errors.new {
       kind = "already_exists", outcome = "not_sent", operation = "create_app_user",
       message = entry.user .. " exists with another password",
@@ -147,6 +187,19 @@ local function known(ctx, entry, wanted, opts)
   return { result = "done", note = "unchanged", verified = rec.current.verified == true and "accepted" or nil }
 end
 
+-- The first rotation of a pair makes a user of this name.
+local function not_reserved(ctx, user)
+  local owner = pair_rules.possible_owner(user)
+  local rec, problem
+  if owner then rec, problem = ctx.store:get(record.key(ctx.id, owner)) end
+  if not rec and problem then return nil, problem end
+  if not rec or not rec.pair then return true end
+  return nil, errors.new {
+    kind = "already_exists", outcome = "not_sent", operation = "create_app_user",
+    message = ("the name %s belongs to the pair %s"):format(user, owner), hint = "choose another name",
+  }
+end
+
 local function create_held(ctx, entry, wanted)
   local opts = wanted.opts
   if entry.user == ctx.cluster:sql_account() then
@@ -156,7 +209,10 @@ local function create_held(ctx, entry, wanted)
     }
   end
   if entry.rec then return known(ctx, entry, wanted, opts) end
-  local exists, err = ctx:user_exists(entry.user)
+  local free, err = not_reserved(ctx, entry.user)
+  if not free then return nil, err end
+  local exists, pair
+  exists, err = ctx:user_exists(entry.user)
   if exists == nil then return nil, err end
   if exists and not opts.adopt then
     return nil, errors.new {
@@ -165,14 +221,16 @@ local function create_held(ctx, entry, wanted)
       hint = "choose another name, or adopt = true to take it over (it gets a new password and loses admin)",
     }
   end
+  pair, err = new_pair(ctx, wanted, 0)
+  if err then return nil, err end
   local rec = record.new {
     cluster_id = ctx.id, cluster_name = ctx.name, user = entry.user, state = "planned", origin = "create_app_user",
     creating = true, adopted = exists or nil, owner = opts.owner, description = opts.description, labels = opts.labels, max_age = opts.max_age,
     access = wanted.access, roles = wanted.roles, sinks = opts.sinks, created_at = ctx:now(),
-    bootstrap = creation.bootstrap(),
+    bootstrap = creation.bootstrap(), pair = pair,
   }
   local ok
-  ok, err = ctx:check_sinks(rec, wanted.password)
+  ok, err = check_sinks(ctx, rec, wanted.password)
   if not ok then return nil, err end
   ok, err = entry:save(exists and record.move(rec, "posted", { bootstrap = record.NONE }) or rec)
   if not ok then return nil, err end
@@ -185,7 +243,7 @@ end
 --- changes nothing, or finishes what a crash left.
 ---@param cluster table
 ---@param opts table name, access and/or roles (required), owner, description, labels, sinks, password, adopt, verify,
----  dry_run, reason, on_progress
+---  pair (two users in one role, rotated in turn: no moment without a password that logs in), dry_run, reason, on_progress
 ---@return table|nil report
 ---@return crdbcloud.error|nil err err.outcome says whether the user exists; err.report
 function M.create_app_user(cluster, opts)

@@ -6,6 +6,7 @@ local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
+local pairs_of = require "crdbcloud.workflows.pair"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
 
@@ -17,30 +18,43 @@ local function refuse(message)
   return errors.new { kind = "invalid_argument", outcome = "not_sent", message = message }
 end
 
+-- Sets the attribute of one user.
+local function set_one(sql, user, allowed)
+  local ok, err = privileges.set_login(sql, user, allowed)
+  if not ok then return nil, err end
+  if allowed then return 0 end
+  local ended
+  ended, err = privileges.cancel_sessions(sql, user)
+  if ended then return ended end
+  err.outcome, err.exit = "applied", 3
+  err.hint = "it may not log in any more; run: " .. privileges.cancel_statement(user, (sql:dialect()))
+  return nil, err
+end
+
 -- Sets the attribute and notes it in the record, if there is one.
 local function set(ctx, entry, allowed)
+  if entry.rec and entry.rec.pair_of then return nil, pairs_of.is_partner(entry.rec, ctx.operation) end
   local sql, err = ctx:sql()
   if not sql then return nil, err end
-  local ok
-  ok, err = privileges.set_login(sql, entry.user, allowed)
-  if not ok then return nil, err end
-  local ended
-  if not allowed then
-    ended, err = privileges.cancel_sessions(sql, entry.user)
-    if not ended then
-      err.outcome, err.exit = "applied", 3
-      err.hint = "it may not log in any more; run: " .. privileges.cancel_statement(entry.user, (sql:dialect()))
-      return nil, err
-    end
+  local users
+  users, err = pairs_of.users(ctx, entry)
+  if not users then return nil, err end
+  local ended = 0
+  for _, user in ipairs(users) do
+    local n
+    n, err = set_one(sql, user, allowed)
+    if not n then return nil, err end
+    ended = ended + n
   end
   if entry.rec then
+    local ok
     ok, err = entry:save(record.amend(entry.rec, { disabled = not allowed or record.NONE }))
     if not ok then
       err.outcome, err.exit = "applied", 6
       return nil, err
     end
   end
-  return { note = allowed and "may log in" or "may not log in", sessions_cancelled = ended }
+  return { note = allowed and "may log in" or "may not log in", sessions_cancelled = not allowed and ended or nil }
 end
 
 local function run(cluster, operation, opts, allowed)

@@ -14,6 +14,16 @@ local M = {}
 
 M.is_partner = rules.is_partner
 
+--- The users that an entry stands for: of a pair both, once the partner is there.
+---@return string[]|nil
+---@return crdbcloud.error|nil
+function M.users(ctx, entry)
+  if not entry.rec or not entry.rec.pair then return { entry.user } end
+  local partner, err = turn.partner(ctx, entry.rec)
+  if not partner and err then return nil, err end
+  return { entry.user, partner and partner.user }
+end
+
 local function sum(a, b)
   if not a and not b then return nil end
   return (a or 0) + (b or 0)

@@ -6,6 +6,8 @@ local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
+local pair = require "crdbcloud.workflows.pair"
+local pair_access = require "crdbcloud.workflows.pair_access"
 local privileges = require "crdbcloud.privileges"
 local quote = require "crdbcloud.sql.quote"
 local record = require "crdbcloud.record"
@@ -51,24 +53,30 @@ local function reassign(sql, user, to, owns)
   return true
 end
 
+-- What a user or role has; refused where it owns something that nobody would get.
+local function look(sql, user, wanted)
+  local found, err = privileges.inspect(sql, user, { databases = "all" })
+  if not found then return nil, err end
+  if found.owns and #found.owns > 0 and not wanted.reassign_to then
+    local first = found.owns[1]
+    return nil, errors.new {
+      kind = "conflict", outcome = "not_sent", operation = "remove_app_user",
+      message = ("%s owns %d objects, the first is %s %s"):format(user, #found.owns, first.on,
+        table.concat({ first.database, first.schema, first.name }, ".")),
+      hint = "say who gets them: reassign_to = ROLE",
+    }
+  end
+  return found
+end
+
 -- Ends what the user has on the SQL side: login, sessions, grants, ownership.
 local function strip(ctx, entry, wanted)
   local sql, err = ctx:sql()
   if not sql then return nil, err end
   local found
-  found, err = privileges.inspect(sql, entry.user, { databases = "all" })
+  found, err = look(sql, entry.user, wanted)
   if not found then return nil, err end
-  if not found.exists then return true end
-  if found.owns and #found.owns > 0 and not wanted.reassign_to then
-    local first = found.owns[1]
-    return nil, errors.new {
-      kind = "conflict", outcome = "not_sent", operation = "remove_app_user",
-      message = ("%s owns %d objects, the first is %s %s"):format(entry.user, #found.owns, first.on,
-        table.concat({ first.database, first.schema, first.name }, ".")),
-      hint = "say who gets them: reassign_to = ROLE",
-    }
-  end
-  if wanted.dry_run then return true end
+  if not found.exists or wanted.dry_run then return true end
   local ok
   ok, err = privileges.set_login(sql, entry.user, false)
   if not ok then return nil, err end
@@ -84,7 +92,7 @@ local function strip(ctx, entry, wanted)
   return true
 end
 
-local function remove_held(ctx, entry, wanted)
+local function remove_one(ctx, entry, wanted, last)
   local ok, err = strip(ctx, entry, wanted)
   if not ok then return nil, err end
   if wanted.dry_run then return { result = "remove", note = "owns nothing that is in the way" } end
@@ -94,11 +102,60 @@ local function remove_held(ctx, entry, wanted)
     -- Gone already is what was wanted; but a 404 may speak of the cluster.
     if err.kind ~= "not_found" or ctx:user_exists(entry.user) ~= false then return half_removed(err) end
   end
+  if last then
+    ok, err = last()
+    if not ok then return half_removed(err) end
+  end
   if entry.rec then
     ok, err = entry:forget()
     if not ok then return half_removed(err) end
   end
   return { note = "removed" }
+end
+
+local function remove_role(sql, pair_of, wanted)
+  local found, err = look(sql, pair_of.role, wanted)
+  if not found then return nil, err end
+  if #found.owns > 0 then
+    local ok
+    ok, err = reassign(sql, pair_of.role, wanted.reassign_to, found.owns)
+    if not ok then return nil, err end
+  end
+  return pair_access.drop_role(sql, pair_of)
+end
+
+local function unsettled(user)
+  return context.pending(user, "its creation is not settled", {
+    outcome = "not_sent", exit = 3, hint = "`crdbcloud rotate resume` settles it first",
+  })
+end
+
+-- Of a pair the partner goes first and the role last, so that the record is there as
+-- long as anything else is.
+local function remove_held(ctx, entry, wanted)
+  local rec = entry.rec
+  if rec and rec.pair_of then return nil, pair.is_partner(rec, "remove_app_user") end
+  if not rec or not rec.pair then return remove_one(ctx, entry, wanted) end
+  local sql, err = ctx:sql()
+  if not sql then return nil, err end
+  for _, name in ipairs { rec.user, rec.pair.partner, rec.pair.role } do
+    local found
+    found, err = look(sql, name, wanted)
+    if not found then return nil, err end
+  end
+  local users
+  users, err = pair.users(ctx, entry)
+  if not users then return nil, err end
+  if users[2] then
+    local gone
+    gone, err = ctx:with(users[2], function(held)
+      if held.rec and held.rec.state == "posting" then return nil, unsettled(held.user) end
+      return remove_one(ctx, held, wanted)
+    end)
+    if not gone then return nil, err end
+  end
+  local function last() return remove_role(sql, rec.pair, wanted) end
+  return remove_one(ctx, entry, wanted, last)
 end
 
 --- Removes a user: no login, sessions ended, objects handed over, grants revoked,
@@ -129,9 +186,7 @@ function M.remove_app_user(cluster, opts)
   local rec, problem = ctx.store:get(record.key(ctx.id, user))
   if not rec and errors.is(problem) then return nil, problem end
   if rec and record.is_creating(rec) and rec.state == "posting" then
-    return nil, context.pending(user, "its creation is not settled", {
-      outcome = "not_sent", exit = 3, hint = "`crdbcloud rotate resume` settles it first",
-    })
+    return nil, unsettled(user)
   end
   local row = ctx:user_row(user, remove_held, opts)
   return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result == "remove")

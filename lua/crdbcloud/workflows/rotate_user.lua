@@ -2,6 +2,7 @@
 --- done, or stage and send a new password.
 
 local context = require "crdbcloud.workflows.context"
+local pair = require "crdbcloud.workflows.pair"
 local record = require "crdbcloud.record"
 local send = require "crdbcloud.workflows.send"
 local steps = require "crdbcloud.workflows.steps"
@@ -37,6 +38,8 @@ function M.rotate(ctx, entry, wanted)
       outcome = "not_sent", hint = "`crdbcloud rotate resume` finishes it", exit = 3,
     })
   end
+  if rec.pair then return pair.rotate(ctx, entry, wanted) end
+  if rec.pair_of then return nil, pair.is_partner(rec, "rotate_password") end
   if record.is_open(rec) then
     local staged = rec.staged ~= nil
     local verdict, err = steps.finish(ctx, entry)
@@ -74,6 +77,7 @@ end
 ---@return crdbcloud.error|nil
 function M.resend(ctx, entry)
   local rec = entry.rec
+  if rec and rec.pair then return pair.resend(ctx, entry) end
   if not rec or not rec.resend_at then return { result = "skipped", note = "sent again by another run" } end
   local verdict, err = steps.resend(ctx, entry)
   if not verdict then return nil, err end
