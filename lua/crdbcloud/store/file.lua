@@ -77,6 +77,7 @@ function M.open(url, codec)
       hint = "for example file:/var/lib/crdbcloud",
     }
   end
+  local existed = core.stat(dir) ~= nil
   local st, why = make_directory(dir)
   if not st then return nil, store.failed("store " .. url, why, { outcome = "not_sent" }) end
   return setmetatable({ url = url, dir = dir, fs = st.fs, codec = codec or codecs.new(), held = {} }, File)
@@ -94,6 +95,10 @@ function File:warnings()
     list[1] = ("%s is in memory (%s): a reboot loses every password in it"):format(self.dir, self.fs)
   elseif self.fs == "nfs" then
     list[1] = self.dir .. " is on NFS, whose locks are not trusted: use it from one host only"
+  end
+  if self.new then
+    list[#list + 1] = ("%s was made now and is on this host only: when the host is lost, so are the passwords in it"):format(
+      self.dir)
   end
   return list
 end

@@ -75,7 +75,7 @@ end
 local function add_traces(cluster, id, rows)
   local found = ages.from_audit_log(cluster.cloud, id)
   for _, row in ipairs(rows) do
-    local event = found and found[row.user]
+    local event = found and found.users[row.user]
     if event and row.sent_at and math.abs(event.at - row.sent_at) < NEAR then
       row.trace_id, row.audited_by = event.trace_id, event.by
     end

@@ -51,16 +51,16 @@ function M.check_many(opts, what)
   return opts
 end
 
--- Ages that the records do not know, where they matter.
-local function audit_ages(ctx)
+-- What only the audit log knows. Where it may not be read, that matters only to
+-- users of unknown age.
+local function audit(ctx)
   local found, err = ages.from_audit_log(ctx.cloud, ctx.id)
   if found then return found end
-  ctx:warn(("ages are from the records only: the audit log cannot be read (%s)"):format(err.message))
-  return {}
+  return { users = {}, problem = ("ages are from the records only: the audit log cannot be read (%s)"):format(err.message) }
 end
 
 local function plan_of(ctx, opts)
-  local selected, unmanaged = selection.plan(ctx, opts, audit_ages)
+  local selected, unmanaged = selection.plan(ctx, opts, audit)
   if not selected then return nil, unmanaged end
   if opts.plan then
     local fitted, err = plans.fit(opts.plan, ctx.id, selected, function(user)

@@ -9,6 +9,8 @@ local sinks = require "crdbcloud.sinks"
 
 local M = {}
 
+local OWN_CREATION = 3600 -- seconds within which an audit entry of a creation is our own
+
 M.POLICY_AGE = 90 * 86400 -- seconds; a value of this project, not a law
 
 --- Checks `users` of a call; raises on misuse.
@@ -66,7 +68,8 @@ end
 
 --- Pure: what to do with one user.
 ---@param o { user: string, rec: table|nil, named: boolean, excluded: boolean, own: boolean, listed: boolean,
----   managed_only: boolean, max_age: number|nil, audited_at: integer|nil, now: integer }
+---   managed_only: boolean, max_age: number|nil, audited_at: integer|nil, made_again_at: integer|nil,
+---   restored_at: integer|nil, now: integer }
 ---@return string action "rotate", "resume", "skip" or "blocked"
 ---@return string reason
 ---@return crdbcloud.error|nil err of a user that is named and blocked, where there is more to say than the reason
@@ -83,10 +86,16 @@ function M.decide(o)
   if rec and record.is_creating(rec) then return "blocked", "is being created; `resume` finishes it" end
   if not o.listed then return "blocked", "no such user on the cluster" end
   if rec and rec.flags.gone then return "blocked", "was deleted and made again by somebody else" end
+  local known = record.set_at(rec)
+  if known and o.made_again_at and o.made_again_at > known then
+    return "blocked", "was made again by somebody else since, says the audit log"
+  end
   if rec and record.is_open(rec) then return "resume", "a rotation is half done" end
   local why = "asked for"
-  if o.max_age then
-    local set_at = record.set_at(rec)
+  if known and o.restored_at and o.restored_at > known then
+    why = "the cluster was restored from a backup since"
+  elseif o.max_age then
+    local set_at = known
     local from = set_at and "" or ", by the audit log"
     set_at = set_at or o.audited_at
     if set_at and o.now - set_at < o.max_age then
@@ -148,17 +157,31 @@ local function due_age(opts, rec)
   return rec and rec.max_age or M.POLICY_AGE
 end
 
-local function plan_row(ctx, user, o, opts, audit_ages)
+-- What the audit log adds to what the record says of a user.
+local function ask_audit_log(ctx, o, audit)
+  -- For named users whose age does not matter it is not worth a request.
+  if not o.max_age and o.named then return end
+  ctx.audited = ctx.audited or audit(ctx)
+  local event, created_at = ctx.audited.users[o.user], nil
+  o.restored_at = ctx.audited.restored_at
+  if event then created_at = event.created_at end
+  -- Our own creation is no news: its record was there before it.
+  local ours = o.rec and o.rec.origin == "create_app_user" and o.rec.created_at
+  if not (ours and created_at and math.abs(created_at - ours) < OWN_CREATION) then o.made_again_at = created_at end
+  if o.max_age and not record.set_at(o.rec) then
+    o.audited_at = event and event.at
+    if ctx.audited.problem then ctx:warn(ctx.audited.problem) end
+  end
+end
+
+local function plan_row(ctx, user, o, opts, audit)
   local rec, version = ctx.store:get(record.key(ctx.id, user))
   if not rec and version then
     return { user = user, action = "blocked", reason = version.message, err = version, sinks = {} }
   end
   o.user, o.rec, o.max_age = user, rec, due_age(opts, rec)
   local known = record.set_at(rec)
-  if o.max_age and not known then
-    ctx.audited = ctx.audited or audit_ages(ctx)
-    o.audited_at = ctx.audited[user] and ctx.audited[user].at
-  end
+  ask_audit_log(ctx, o, audit)
   local action, reason, why = M.decide(o)
   if opts.skip_admins and action == "rotate" then
     local admin, err = is_admin(ctx, user)
@@ -177,10 +200,10 @@ end
 --- work, our own accounts last. Reads only.
 ---@param ctx table
 ---@param opts table checked options
----@param audit_ages fun(ctx: table): table<string, { at: integer }> asked for when a record does not know an age
+---@param audit fun(ctx: table): table what crdbcloud.workflows.ages reads; called at most once
 ---@return table[]|nil rows { user, action, reason, managed, epoch, set_at, sinks, last }
 ---@return integer|crdbcloud.error unmanaged count of users without a record
-function M.plan(ctx, opts, audit_ages)
+function M.plan(ctx, opts, audit)
   local excluded = folded_set(opts.exclude, ctx.operation)
   if type(opts.users) == "table" then
     local list, err = named(opts.users)
@@ -197,7 +220,7 @@ function M.plan(ctx, opts, audit_ages)
       named = type(opts.users) == "table", excluded = excluded[user] == true, own = user == own,
       listed = on_cluster[user] == true, managed_only = opts.users == "managed",
       emergency = opts.emergency ~= nil, now = ctx:now(),
-    }, opts, audit_ages)
+    }, opts, audit)
     if not row then return nil, row_err end
     if row.action == "rotate" or row.action == "resume" then
       opened[user] = row.opened

@@ -6,6 +6,7 @@ local decide = require "crdbcloud.workflows.decide"
 local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
 local send = require "crdbcloud.workflows.send"
+local stale = require "crdbcloud.workflows.stale"
 
 local M = {}
 
@@ -272,7 +273,8 @@ end
 function M.finish(ctx, entry, guard)
   local state = entry.rec.state
   if state == "staged" or state == "intent" then
-    local ok, err = M.send(ctx, entry)
+    local ok, err = stale.check(ctx, entry)
+    if ok then ok, err = M.send(ctx, entry) end
     if not ok then return nil, err end
     state = entry.rec.state
   end
