@@ -69,7 +69,8 @@ local function manifest(self, credential)
   end
   if self.namespace then add('    "namespace": ', text(self.namespace), ",\n") end
   add(('    "labels": {"app.kubernetes.io/managed-by": "crdbcloud", "crdbcloud/epoch": "%d"},\n'):format(credential.epoch))
-  add('    "annotations": {"crdbcloud/user": ', text(credential.pair or credential.user), ', "crdbcloud/cluster-id": ', text(credential.cluster_id), "}\n  },\n")
+  add('    "annotations": {"crdbcloud/user": ', text(credential.pair or credential.user))
+  add(', "crdbcloud/cluster-id": ', text(credential.cluster_id), "}\n  },\n")
   add('  "type": "Opaque",\n  "data": {\n')
   for _, field in ipairs { "host", "port", "database", "sslmode" } do
     if credential[field] then add('    "', field, '": "', base64(credential[field]), '",\n') end
