@@ -49,12 +49,8 @@ end
 --- How spec/c/kill_at.c writes the API of a scene's sandbox.
 function M.api(scene) return "tcp:" .. scene.sandbox.url:match(":(%d+)$") end
 
---- Runs one job in a process of its own.
----@param scene table of spec.support.scene
----@param job table { calls = { { method, options } … }, cloud = options of crdbcloud.new }
----@param kill? table { at, how, last, only, path, mark } as of spec/c/kill_at.c; without it the process just runs
----@return table { code, out, killed = boolean, trace = { calls, last, lines } }
-function M.run(scene, job, kill)
+-- The shell command that runs a job, with the shim where `kill` says how.
+local function command_of(scene, job, kill)
   local dir = scene.dir
   -- No limit of requests, and a short time for each: nothing here is slow but by a fault.
   job.cloud = job.cloud or { rate = 0, timeout = 5 }
@@ -71,8 +67,37 @@ function M.run(scene, job, kill)
   end
   local words = { "env -i" }
   for name, value in pairs(env) do words[#words + 1] = name .. "=" .. temp.quote(value) end
-  local out, code = temp.run(("%s %s spec/support/crash_job.lua %s"):format(table.concat(words, " "), LUA, temp.quote(dir .. "/job")))
-  return { code = code, out = out, killed = code == KILLED, trace = read_trace(dir .. "/trace") }
+  return ("%s %s spec/support/crash_job.lua %s"):format(table.concat(words, " "), LUA, temp.quote(dir .. "/job"))
+end
+
+--- Runs one job in a process of its own.
+---@param scene table of spec.support.scene
+---@param job table { calls = { { method, options } … }, cloud = options of crdbcloud.new }
+---@param kill? table { at, how, last, only, path, mark } as of spec/c/kill_at.c; without it the process just runs
+---@return table { code, out, killed = boolean, trace = { calls, last, lines } }
+function M.run(scene, job, kill)
+  local out, code = temp.run(command_of(scene, job, kill))
+  return { code = code, out = out, killed = code == KILLED, trace = read_trace(scene.dir .. "/trace") }
+end
+
+--- Runs one job until something has happened, and kills it then.
+---@param happened fun(): boolean asked again and again, for ten seconds at most
+---@return table as of M.run
+function M.run_until(scene, job, happened)
+  local dir = scene.dir
+  temp.write(dir .. "/run", ("echo $$ >%s/pid.new; mv %s/pid.new %s/pid; exec %s\n"):format(dir, dir, dir, command_of(scene, job)))
+  os.remove(dir .. "/pid")
+  local pipe = assert(io.popen(("sh %s/run >%s/out 2>&1; echo $? >%s/code"):format(dir, dir, dir)))
+  local tries = 0
+  while not happened() and tries < 1000 do
+    tries = tries + 1
+    temp.run "sleep 0.01"
+  end
+  temp.run("kill -9 " .. temp.read(dir .. "/pid"))
+  pipe:read "*a"
+  pipe:close()
+  local code = tonumber((temp.read(dir .. "/code")))
+  return { code = code, out = temp.read(dir .. "/out"), killed = code == KILLED and tries < 1000, trace = read_trace(dir .. "/trace") }
 end
 
 --- Kills a workflow at boundary after boundary, recovers, and checks.
