@@ -61,21 +61,35 @@ local function sinks_text(row)
   return table.concat(row.sinks, " ")
 end
 
+local function seconds_text(seconds)
+  return seconds < 1 and ("%d ms"):format(math.floor(seconds * 1000 + 0.5)) or ("%.1f s"):format(seconds)
+end
+
+-- Only connections to come are concerned; what is open goes on.
+local function window_text(window)
+  return ("sinks were behind the change for p50 %s, p99 %s, at most %s (%d user%s)"):format(seconds_text(window.p50),
+    seconds_text(window.p99), seconds_text(window.longest), window.users, window.users == 1 and "" or "s")
+end
+
 function Report:__tostring()
   local lines = {
     ("%s%s on %s, run %s: %s"):format(self.operation, self.dry_run and " (dry run, nothing sent)" or "",
       self.cluster, self.run_id, count(self.rows)),
   }
   if #self.rows > 0 then
-    local rows = {}
+    local rows, columns = {}, { "USER", "RESULT", "EPOCH", "LOGIN", "SINKS", "NOTE" }
+    local several = self.clusters ~= nil
+    if several then table.insert(columns, 1, "CLUSTER") end
     for i, row in ipairs(self.rows) do
       rows[i] = {
         row.user, row.result, row.epoch and ("%d"):format(row.epoch) or "-", row.verified or "-", sinks_text(row),
         row.note or row.error or "",
       }
+      if several then table.insert(rows[i], 1, row.cluster) end
     end
-    lines[2] = M.layout({ "USER", "RESULT", "EPOCH", "LOGIN", "SINKS", "NOTE" }, rows)
+    lines[2] = M.layout(columns, rows)
   end
+  if self.window then lines[#lines + 1] = window_text(self.window) end
   lines[#lines + 1] = "store " .. self.store
   for _, text in ipairs(self.warnings or {}) do lines[#lines + 1] = "warning: " .. text end
   return table.concat(lines, "\n")

@@ -68,6 +68,7 @@ local function create(run, args)
     sinks = #args.sink > 0 and args.sink or nil,
     password = secret,
     adopt = args.adopt,
+    pair = args.pair,
     dry_run = args.dry_run,
     reason = args.reason,
     on_progress = run:progress(),
@@ -162,6 +163,7 @@ function M.register(parser)
   command:option "--sink":argname "KIND:PATH":count "*":convert(lists.sink)
     :description "Where the credential is published, such as pgpass:/home/app/.pgpass."
   command:flag "--adopt":description "Take over a user of that name that is there already: demoted, new password."
+  command:flag "--pair":description "Two users in one role, rotated in turn, so that a published password always logs in."
   command:flag "--dry-run":description "Print what would be done; nothing is sent."
   password.options(command)
   confirm.options(command)

@@ -44,7 +44,8 @@ end
 local function export(run, args)
   local credential, err = credential_of(run, args)
   if not credential then return nil, err end
-  local opened = sinks.open(sinks.parse(args.sink, "--sink"), credential.user, credential.cluster or credential.cluster_id)
+  local opened = sinks.open(sinks.parse(args.sink, "--sink"), credential.pair or credential.user,
+    credential.cluster or credential.cluster_id)
   for _, sink in ipairs(opened) do
     local ok, why = sink:check(credential)
     if not ok then return nil, why end

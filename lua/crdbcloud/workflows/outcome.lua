@@ -30,7 +30,7 @@ function M.row(user, fields, err, shown)
   else
     row.result = result_of(err)
     row.error, row.kind, row.outcome, row.hint = err.message, err.kind, err.outcome, err.hint
-    row.exit = err.exit
+    row.exit, row.reason, row.retry_after = err.exit, err.reason, err.retry_after
   end
   return row
 end
@@ -66,6 +66,7 @@ local function error_of(ctx, rows, code, full)
   local one = #rows == 1 and first.error
   return errors.new {
     kind = kind, operation = ctx.operation, report = full, exit = code,
+    reason = one and first.reason or nil, retry_after = one and first.retry_after or nil,
     outcome = code == 5 and "unknown" or code == 6 and "applied" or code ~= 3 and code < 128 and first.outcome or nil,
     message = one and first.error
       or (SUMMARY[code] or "failed") .. (first.error and "; first: " .. first.error or ""),
@@ -75,6 +76,7 @@ end
 
 -- How long sinks held a password that no longer logged in: from the send to the
 -- last sink, over all users.
+---@return { users: integer, p50: number, p99: number, longest: number }|nil seconds; nil where no sink was written
 local function windows(rows)
   local list = {}
   for _, row in ipairs(rows) do list[#list + 1] = row.window end

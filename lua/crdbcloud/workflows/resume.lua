@@ -10,6 +10,7 @@ local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
 local pair = require "crdbcloud.workflows.pair"
+local pair_status = require "crdbcloud.workflows.pair_status"
 local record = require "crdbcloud.record"
 local report = require "crdbcloud.report"
 local rules = require "crdbcloud.workflows.rules"
@@ -136,7 +137,7 @@ local function pending_hooks(ctx)
   return first
 end
 
-local OPTIONS = {
+M.OPTIONS = {
   verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, dry_run = "boolean", reason = "text", on_progress = "function",
 }
 
@@ -165,7 +166,7 @@ end
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.resume(cluster, opts)
-  opts = options.check(OPTIONS, opts, "resume", "caller")
+  opts = options.check(M.OPTIONS, opts, "resume", "caller")
   local ctx, err = context.new(cluster, "resume", opts)
   if not ctx then return nil, err end
   local function work()
@@ -198,10 +199,10 @@ function M.resume(cluster, opts)
 end
 
 --- What the store says of every user of the cluster. No request is sent where
---- the handle knows the cluster's id.
+--- the handle knows the cluster's id; of pairs the SQL side is asked for drift.
 ---@param cluster table
 ---@param opts? table none yet
----@return table|nil report rows { user, state, open, epoch, set_at, age, flags, note }
+---@return table|nil report rows { user, state, open, epoch, set_at, age, flags, note, active, partner, partner_of, drift }
 ---@return crdbcloud.error|nil
 function M.rotation_status(cluster, opts)
   options.check({}, opts, "rotation_status", "caller")
@@ -219,16 +220,16 @@ function M.rotation_status(cluster, opts)
     if not rec then
       rows[i] = { user = item.user, state = "refused", open = true, note = item.err.message }
     else
-      local set_at = rec.current and rec.current.set_at
+      local set_at = record.set_at(rec)
       rows[i] = {
-        user = item.user, state = rec.state, open = record.is_open(rec), epoch = rec.epoch, set_at = set_at,
+        user = item.user, state = rec.state, open = record.is_open(rec), epoch = record.public_epoch(rec), set_at = set_at,
         age = set_at and math.max(0, now - set_at) or nil, owner = rec.owner, flags = rec.flags, run_id = rec.run_id,
         unanswered = record.unknown_sends(rec, rec.epoch) > 0 and record.is_open(rec) or nil,
       }
     end
     if rows[i].open then open = open + 1 end
   end
-  return M.status_report(rows, store, cluster, open)
+  return M.status_report(rows, store, cluster, open, pair_status.add(cluster, list, rows, now))
 end
 
 local Status = {}
@@ -240,25 +241,29 @@ function Status:__tostring()
     local flags = {}
     for name in pairs(row.flags or {}) do flags[#flags + 1] = name end
     table.sort(flags)
+    if row.open and row.state ~= "refused" then table.insert(flags, 1, "open") end
+    if row.note then table.insert(flags, 1, row.note) end
     cells[i] = {
       row.user, row.state, row.epoch and ("%d"):format(row.epoch) or "-",
       row.age and durations.format(row.age) or "-", row.owner or "-",
-      row.note or (row.open and "open" or "") .. (#flags > 0 and " " .. table.concat(flags, " ") or ""),
+      table.concat(flags, " "),
     }
   end
   local head = ("%d users on %s, %d open"):format(#self.rows, self.cluster, self.open)
-  if #cells == 0 then return head .. "\nstore " .. self.store end
-  return head .. "\n" .. report.layout({ "USER", "STATE", "EPOCH", "AGE", "OWNER", "NOTE" }, cells) .. "\nstore " .. self.store
+  if #cells > 0 then head = head .. "\n" .. report.layout({ "USER", "STATE", "EPOCH", "AGE", "OWNER", "NOTE" }, cells) end
+  head = head .. "\nstore " .. self.store
+  for _, text in ipairs(self.warnings) do head = head .. "\nwarning: " .. text end
+  return head
 end
 
 function Status:json()
   return require("crdbcloud.json").encode(self)
 end
 
-function M.status_report(rows, store, cluster, open)
+function M.status_report(rows, store, cluster, open, warnings)
   return setmetatable({
     operation = "rotation_status", cluster = cluster.name_or_id, store = store.url or "given as an object",
-    rows = rows, open = open,
+    rows = rows, open = open, warnings = warnings,
   }, Status)
 end
 

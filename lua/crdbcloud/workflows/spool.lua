@@ -83,6 +83,11 @@ function M.merged(main, spooled, now)
     out.flags = { unpublished = true }
   end
   out.candidates = #candidates > 0 and candidates or nil
+  if out.pair then
+    -- The sinks of a pair have this user's credential now: they are told again who is active.
+    out.pair.epoch = math.max(out.pair.epoch, spooled.epoch) + 1
+    out.pair.switching = out.pair.switching or { phase = "publishing", to = out.pair.active }
+  end
   return out
 end
 
