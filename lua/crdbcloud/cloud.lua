@@ -172,6 +172,14 @@ function Cloud:cluster(name_or_id, opts)
   return require("crdbcloud.cluster").new(self, name_or_id, opts)
 end
 
+-- Workflows over several clusters of the account; those of one are on its handle.
+for _, workflow in ipairs { "rotate_passwords", "plan_rotation", "resume", "rotation_status" } do
+  Cloud[workflow] = function(self, opts)
+    check_self(self, "cloud:" .. workflow .. "{ clusters = … }")
+    return require("crdbcloud.workflows.many_clusters")[workflow](self, opts)
+  end
+end
+
 local REQUEST = {
   query = "table", body = function(value, name, level)
     if type(value) == "string" or type(value) == "table" or options.is_secret(value) then return value end

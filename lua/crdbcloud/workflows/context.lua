@@ -90,9 +90,20 @@ end
 local Event = {}
 Event.__index = Event
 function Event:__tostring()
+  local where = self.cluster and self.cluster .. ": " or ""
   local place = self.index and ("[%d/%d] "):format(self.index, self.total) or ""
   local who = self.user and self.user .. ": " or ""
-  return place .. who .. self.text
+  return where .. place .. who .. self.text
+end
+
+--- Hands an event to a function for on_progress, if there is one.
+---@param listener function|nil
+---@param event table
+---@return boolean ok false when it raised an error
+---@return any problem
+function M.tell(listener, event)
+  if not listener then return true end
+  return pcall(listener, setmetatable(event, Event))
 end
 
 --- Tells the caller of the workflow what is being done. An error in the
@@ -102,7 +113,7 @@ function Context:progress(event)
   if not self.on_progress then return end
   event.operation, event.run_id = self.operation, self.run_id
   event.index, event.total = event.index or self.index, event.total or self.total
-  local ok, why = pcall(self.on_progress, setmetatable(event, Event))
+  local ok, why = M.tell(self.on_progress, event)
   if not ok and not self.progress_failed then
     self.progress_failed = true
     self:warn("on_progress raised an error: " .. tostring(why))
@@ -128,6 +139,8 @@ end
 function Context.interrupted()
   return (core.interrupted())
 end
+
+M.interrupted = Context.interrupted
 
 --- The SQL connection of this run; an error when none was named or it fails.
 ---@return table|nil sql

@@ -13,6 +13,9 @@ local OWN_CREATION = 3600 -- seconds within which an audit entry of a creation i
 
 M.POLICY_AGE = 90 * 86400 -- seconds; a value of this project, not a law
 
+--- Why a name is blocked that the cluster does not know.
+M.ABSENT = "no such user on the cluster"
+
 --- Checks `users` of a call; raises on misuse.
 ---@param users any
 ---@param what string
@@ -84,7 +87,7 @@ function M.decide(o)
   end
   if o.managed_only and not rec then return "skip", "has no record" end
   if rec and record.is_creating(rec) then return "blocked", "is being created; `resume` finishes it" end
-  if not o.listed then return "blocked", "no such user on the cluster" end
+  if not o.listed then return "blocked", M.ABSENT end
   if rec and rec.flags.gone then return "blocked", "was deleted and made again by somebody else" end
   local known = record.set_at(rec)
   if known and o.made_again_at and o.made_again_at > known then
