@@ -220,6 +220,14 @@ function Cloud:get_cluster()
   return self:read("get_cluster", function() return { id = self.world.id, name = "simulated", state = "CREATED" } end)
 end
 
+function Cloud:list_audit_logs()
+  if not self.audit_log then
+    self.world:pause()
+    return nil, failure("list_audit_logs", {}, answer("rejected", "permission_denied", "permission_denied", 403))
+  end
+  return self:read("list_audit_logs", function() return { entries = self.audit_log } end)
+end
+
 function Cloud.event() end
 
 function Cloud.account() return "simulated" end

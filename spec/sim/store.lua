@@ -10,6 +10,7 @@ local M = {}
 
 local Backing = {}
 Backing.__index = Backing
+M.Backing = Backing
 
 --- What all hosts see.
 ---@param world table
@@ -39,11 +40,16 @@ function Backing:commit(key, packed, version, process)
   local row = self.rows[key]
   if (row and row.version) ~= version then return nil, store.conflict(key) end
   local old = self:peek(key)
-  self.writes = self.writes + 1
-  packed.version = self.writes -- never the same twice, also after a removal
+  packed.version = self:next_version(version)
   self.rows[key] = packed
   self.world.check:written(key, old, self:peek(key), process, self)
   return packed.version
+end
+
+--- Never the same twice, also after a removal.
+function Backing:next_version()
+  self.writes = self.writes + 1
+  return self.writes
 end
 
 --- Puts a record there before anything runs.

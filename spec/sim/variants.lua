@@ -58,6 +58,15 @@ M.list = {
       end)
     end,
   },
+  {
+    name = "versions-restart",
+    what = "a record that was removed and made again counts its versions from 1",
+    make = function(undo)
+      replace(undo, store.Backing, "next_version", function()
+        return function(_, version) return (version or 0) + 1 end
+      end)
+    end,
+  },
 }
 
 --- Switches a variant on.
