@@ -118,7 +118,8 @@ static bool copy_lines(struct crdb_buffer *out, const char *file, size_t len,
                                    &line, f))
             return false;
         unsigned long long epoch;
-        if (read_mark(file + at, line.end - at, entry, &epoch)) {
+        crdb_buffer_append(out, file + at, line.text - at);
+        if (read_mark(file + line.text, line.end - line.text, entry, &epoch)) {
             if (epoch > entry->epoch) {
                 crdb_fail(f, "newer", "it holds epoch %llu, which is newer than %llu", epoch,
                           entry->epoch);
@@ -127,11 +128,11 @@ static bool copy_lines(struct crdb_buffer *out, const char *file, size_t len,
         } else if (line.sets) {
             if ((*set)++ == 0)
                 append_mark(out, entry);
-            crdb_buffer_append(out, file + at, line.value - at);
+            crdb_buffer_append(out, file + line.text, line.value - line.text);
             append_value(out, entry);
             crdb_buffer_append(out, file + line.behind, line.end - line.behind);
         } else {
-            crdb_buffer_append(out, file + at, line.end - at);
+            crdb_buffer_append(out, file + line.text, line.end - line.text);
         }
     }
     if (*set == 0 && line.dangling) {

@@ -130,8 +130,8 @@ static bool read_posix(struct text *t, const struct name *key, struct crdb_doten
 
 static bool read_docker(struct text *t, const struct name *key, struct crdb_dotenv_line *line) {
     static const char byte_order_mark[] = "\xef\xbb\xbf";
-    if (t->at == 0)
-        skip_word(t, byte_order_mark, sizeof byte_order_mark - 1);
+    if (t->at == 0 && skip_word(t, byte_order_mark, sizeof byte_order_mark - 1))
+        line->text = t->at;
     skip(t, " \t\v\f\r");
     line->sets = skip_word(t, key->bytes, key->length) && skip_word(t, "=", 1);
     line->value = t->at;
@@ -193,7 +193,7 @@ bool crdb_dotenv_read_line(enum crdb_dotenv_dialect dialect, const char *file, s
                            struct crdb_dotenv_line *line, struct crdb_failure *f) {
     struct text t = {.bytes = file, .length = len, .at = start};
     const struct name name = {.bytes = key, .length = key_len};
-    *line = (struct crdb_dotenv_line){.start = start};
+    *line = (struct crdb_dotenv_line){.start = start, .text = start};
     bool understood = dialect == CRDB_DOTENV_POSIX    ? read_posix(&t, &name, line, f)
                       : dialect == CRDB_DOTENV_DOCKER ? read_docker(&t, &name, line)
                                                       : read_systemd(&t, &name, line, f);

@@ -9,6 +9,7 @@
 /* Offsets in the file. Quotes and escapes may take a line over several line feeds. */
 struct crdb_dotenv_line {
     size_t start, end;    /* end: behind its line feed */
+    size_t text;          /* behind a byte-order mark, which stays in front of everything */
     bool dangling;        /* the file ends with it, and what is appended would go on with it */
     bool sets;            /* it sets the variable */
     size_t value, behind; /* then: where the value begins, and what comes after it */

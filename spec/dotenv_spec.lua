@@ -161,7 +161,15 @@ describe("what else is in an environment file", function()
     assert.equal(MARK .. "  export K='a b' # why\n", (update("posix", "  export K=\"old\"'er' # why\n", "a b")))
     assert.equal(MARK .. "K=new\r\n", (update("docker", "K=old\r\n", "new")))
     assert.equal(MARK .. ' K =new\nA=1\n', (update("systemd", ' K =  "old\n" \'x\'\nA=1\n', "new")))
-    assert.equal("\239\187\191" .. "A=1\n" .. MARK .. "K=new\n", (update("docker", "\239\187\191A=1\nK=old\n", "new")))
+  end)
+
+  it("is kept behind a byte-order mark, which docker takes off", function()
+    local bom = "\239\187\191"
+    assert.equal(bom .. "A=1\n" .. MARK .. "K=new\n", (update("docker", bom .. "A=1\nK=old\n", "new")))
+    local text = update("docker", bom .. "K=old\nA=1\n", "new")
+    assert.equal(bom .. MARK .. "K=new\nA=1\n", text)
+    assert.same({ A = "1", K = "new" }, readers.docker(text, true))
+    assert.equal(text, (update("docker", text, "new")))
   end)
 
   it("may set the variable twice: both places get the password", function()

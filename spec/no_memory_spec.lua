@@ -20,6 +20,9 @@ local rest, taken = core.json_take('{"a":"1","b":"2","c":3}', { "a", "b" })
 assert(rest == '{"a":null,"b":null,"c":3}' and taken.b:equals "2")
 local entry = { host = "h", port = "1", database = "d", user = "u" }
 assert(core.pgpass_update(secret, entry, secret))
+assert(core.dotenv_update(core.secret "A=1", { key = "K", dialect = "posix", epoch = 1 }, secret))
+assert(core.json_member(core.secret '{"a":{"b":1},"c":"x"}', "a") == '{"b":1}')
+assert(core.run({ "cat" }, { stdin = joined, env = { A = secret }, timeout = 60 }).stdout:equals(joined))
 assert(core.write_file(dir .. "/file", record))
 assert(core.read_file(dir .. "/file", { private = true }):equals(record))
 assert(core.secret_from_file(dir .. "/file"))
@@ -39,7 +42,7 @@ describe("when memory runs out", function()
     local dir = temp.dir()
     local program = native.program(dir, "no_memory", {
       "secret", "buffer", "encode", "failure", "random", "password", "names", "file", "durable", "list_dir", "record_file", "pgpass",
-      "json_scan", "json_take", "pace", "clock", "interrupts",
+      "json_scan", "json_take", "pace", "clock", "interrupts", "dotenv", "dotenv_line", "process", "process_spawn",
     }, "-Wl,--wrap=malloc,--wrap=calloc $(pkg-config --cflags --libs libcrypto libutf8proc)" .. SANITIZE)
     assert.equal("ok\n", (temp.run(program .. " " .. dir)))
   end)

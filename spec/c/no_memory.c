@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dotenv.h"
 #include "durable.h"
 #include "file.h"
 #include "json_take.h"
@@ -13,6 +14,7 @@
 #include "pace.h"
 #include "password.h"
 #include "pgpass.h"
+#include "process.h"
 #include "record_file.h"
 
 void *__real_malloc(size_t n);
@@ -107,6 +109,41 @@ static bool password_files(void) {
     return done;
 }
 
+static bool environment_files(void) {
+    static const char file[] = "A='1'\nK=old\n", value[] = "it's a value that needs quotes";
+    const struct crdb_dotenv_entry entry = {.key = "K",
+                                            .key_length = 1,
+                                            .value = value,
+                                            .value_length = sizeof value - 1,
+                                            .dialect = CRDB_DOTENV_POSIX};
+    struct crdb_buffer out = {0};
+    struct crdb_failure f = {.code = ""};
+    bool done = crdb_dotenv_update(&out, file, sizeof file - 1, &entry, &f);
+    if (!done && strcmp(f.code, "ENOMEM") != 0)
+        printf("wrong: an environment file failed with %s\n", f.code);
+    crdb_buffer_free(&out);
+    return done;
+}
+
+static bool programs(void) {
+    char *argv[] = {"cat", NULL}, *environment[] = {NULL};
+    const struct crdb_process_spec spec = {.argv = argv,
+                                           .environment = environment,
+                                           .input = path,
+                                           .input_length = sizeof path,
+                                           .timeout = 60,
+                                           .output_max = 1000000};
+    struct crdb_process_result result;
+    struct crdb_failure f = {.code = ""};
+    bool done = crdb_process_run(&spec, &result, &f);
+    if (!done && strcmp(f.code, "ENOMEM") != 0)
+        printf("wrong: running a program failed with %s\n", f.code);
+    if (done && (result.status != 0 || result.out.length != sizeof path))
+        puts("wrong: a program's output is not whole");
+    crdb_process_result_free(&result);
+    return done;
+}
+
 static bool documents(void) {
     static const char text[] = "{\"a\\u0062\":\"1\",\"c\":\"2\",\"ab\":\"3\"}";
     struct crdb_json_taken taken[] = {{.key = "ab", .key_length = 2},
@@ -131,8 +168,9 @@ static bool pacing(void) {
 }
 
 int main(int argc, char **argv) {
-    static bool (*const operations[])(void) = {secrets, passwords,      folding,   reading, listing,
-                                               records, password_files, documents, pacing};
+    static bool (*const operations[])(void) = {
+        secrets,        passwords,         folding,  reading,   listing, records,
+        password_files, environment_files, programs, documents, pacing};
     struct crdb_failure f;
     if (argc != 2)
         return 2;
