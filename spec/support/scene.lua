@@ -15,8 +15,9 @@ Scene.__index = Scene
 
 --- Opens a scene: the sandbox as it was at the start, an empty store.
 ---@param options? table for crdbcloud.new; `cluster` for cloud:cluster
-function M.open(options)
-  local s = sandbox.shared()
+---@param own? table a sandbox of the caller's instead of the shared one
+function M.open(options, own)
+  local s = own or sandbox.shared()
   s:clear()
   local scene = setmetatable({ sandbox = s, id = s.cluster_id, dir = temp.dir(), handles = {} }, Scene)
   scene.store_url = "file:" .. scene.dir .. "/store"
