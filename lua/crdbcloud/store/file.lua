@@ -80,7 +80,7 @@ function M.open(url, codec)
   local existed = core.stat(dir) ~= nil
   local st, why = make_directory(dir)
   if not st then return nil, store.failed("store " .. url, why, { outcome = "not_sent" }) end
-  return setmetatable({ url = url, dir = dir, fs = st.fs, codec = codec or codecs.new(), held = {} }, File)
+  return setmetatable({ url = url, dir = dir, fs = st.fs, codec = codec or codecs.new(), new = not existed, held = {} }, File)
 end
 
 function File:__tostring()

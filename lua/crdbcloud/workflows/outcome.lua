@@ -67,7 +67,8 @@ local function error_of(ctx, rows, code, full)
   return errors.new {
     kind = kind, operation = ctx.operation, report = full, exit = code,
     reason = one and first.reason or nil, retry_after = one and first.retry_after or nil,
-    outcome = code == 5 and "unknown" or code == 6 and "applied" or code ~= 3 and code < 128 and first.outcome or nil,
+    -- Of several users that fared differently no one outcome is true.
+    outcome = code == 5 and "unknown" or code == 6 and "applied" or code < 128 and (one or code ~= 3) and first.outcome or nil,
     message = one and first.error
       or (SUMMARY[code] or "failed") .. (first.error and "; first: " .. first.error or ""),
     hint = first.exit == code and first.hint or HINT[code] or first.hint,
