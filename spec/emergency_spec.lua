@@ -36,7 +36,7 @@ describe("an emergency", function()
     sc:assert_settled(USER)
   end)
 
-  it("without an SQL connection ends in 3 with the statement to run", function()
+  it("C15: whose sessions could not be ended (here without an SQL connection) ends in 3, and resume ends them", function()
     local cluster = sc:handle { cluster = { sql = false } }
     local report, err = cluster:rotate_passwords { emergency = USER }
     assert.is_nil(report)

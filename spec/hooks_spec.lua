@@ -38,7 +38,7 @@ exit $(cat %s/status 2>/dev/null || echo 0)
     assert.is_nil(sc:record(USER).hook)
   end)
 
-  it("that fail afterwards never take a good password back; resume runs them again, once", function()
+  it("C14: that fail, or are cut off, afterwards never take a good password back; resume runs them again, once", function()
     temp.write(dir .. "/status", "3")
     local report, err = sc.cluster:rotate_passwords { users = { USER, "app_user_002" }, after = { dir .. "/hook" } }
     assert.is_nil(report)
