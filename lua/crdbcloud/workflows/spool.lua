@@ -59,17 +59,20 @@ function M.merged(main, spooled, now)
     return new
   end
   local candidates = record.copy(main.candidates or {})
+  for _, c in ipairs(spooled.candidates or {}) do candidates[#candidates + 1] = record.copy(c) end
   keep(candidates, main.staged)
+  keep(candidates, spooled.previous)
   local sends = {}
   for _, send in ipairs(main.sends) do sends[#sends + 1] = record.copy(send) end
   for _, send in ipairs(spooled.sends) do
     local one = record.copy(send)
-    one.epoch, one.n = epoch, #sends + 1
+    one.epoch, one.n = send.epoch == spooled.epoch and epoch or send.epoch, #sends + 1
     sends[#sends + 1] = one
   end
   out.epoch, out.sends, out.spooled = epoch, sends, true
   if spooled.staged then
     out.state, out.staged = spooled.state, renumbered(spooled.staged)
+    keep(candidates, spooled.current)
   else
     keep(candidates, main.previous)
     out.state = "idle"
