@@ -82,7 +82,7 @@ describe("two rotating processes on one SQL store", function()
     return out
   end
 
-  it("end with one password when the first is frozen before it sends", function()
+  it("A25: end with one password when the first is frozen before it sends", function()
     -- A slow pace: the listing takes the turn, so the change waits for seconds after INTENT.
     local first = rotator { rate = 0.4 }
     overtaken(first, 0)
@@ -99,7 +99,7 @@ describe("two rotating processes on one SQL store", function()
     scene:assert_settled(USER)
   end)
 
-  it("end with one password when the first is killed, and the lease ends", function()
+  it("C24: end with one password when the first is killed, as by a worker's exit, and the lease ends", function()
     scene.sandbox:fault { op = PUT, user = USER, what = "delay", seconds = 2, count = 1 }
     local first = rotator()
     until_state "intent"
@@ -113,7 +113,7 @@ describe("two rotating processes on one SQL store", function()
     scene:assert_settled(USER)
   end)
 
-  it("part the users between them when they start together", function()
+  it("A21: part the users between them when they start together", function()
     local users = {}
     for i = 1, 5 do users[i] = ("app_user_%03d"):format(i) end
     local backwards = {}
