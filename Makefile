@@ -37,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
           $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory bench bench-rotate fuzz lint format sandbox \
+.PHONY: all modules command deps demo check check-memory soak bench bench-rotate fuzz lint format sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -104,6 +104,12 @@ check-memory:
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' SANITIZE=address,undefined modules
 	@spec/support/memory $(SPECS)
+
+# Two rotators on one SQL store, killed and frozen at random; SOAK_SECONDS=450 SOAK_USERS=200 SOAK_SEED=...
+soak:
+	@.ci/deps build check sandbox
+	@$(MAKE) --no-print-directory all
+	@LUA_PATH='./lua/?.lua;./lua/?/init.lua;./?.lua;;' LUA_CPATH='./$(BUILD)/5.4/?.so;;' lua5.4 spec/soak/run.lua
 
 bench:
 	@.ci/deps build sandbox
@@ -179,6 +185,7 @@ help:
 	  'make demo         the whole story against a local server and database' \
 	  'make check        every spec under Lua 5.4 and LuaJIT; SPECS=FILE... for some' \
 	  'make check-memory the same with AddressSanitizer and UBSan, then valgrind' \
+	  'make soak         two rotators on one store, killed and frozen at random; SOAK_SECONDS=450' \
 	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
 	  'make format       clang-format in place' \
 	  'make fuzz         fuzz the parsers, FUZZ_SECONDS=20 each' \

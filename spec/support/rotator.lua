@@ -33,7 +33,7 @@ end
 
 local function say(user, report, err)
   local row = (report or err.report or { rows = {} }).rows[1] or {}
-  io.stdout:write(user, " ", row.result or (err and err.kind) or "?", " ", tostring(row.note or row.error or err or ""):gsub("\n.*", ""), "\n")
+  io.stdout:write(user, " ", row.result or err and err.kind or "done", " ", tostring(row.note or row.error or err or ""):gsub("\n.*", ""), "\n")
   io.stdout:flush()
 end
 
@@ -51,7 +51,9 @@ function M.run(path)
   math.randomseed(job.seed)
   while true do
     local user = job.users[math.random(math.random(2) == 1 and job.hot or #job.users)]
-    say(user, cluster:rotate_password { user = user })
+    local report, err = cluster:rotate_password { user = user }
+    say(user, report, err)
+    if not report then core.sleep(0.02) end
   end
 end
 

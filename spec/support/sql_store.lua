@@ -36,9 +36,9 @@ local Place = {}
 Place.__index = Place
 
 --- Makes the database, with the store's tables unless `tables = false`.
----@param options? { tables: boolean? }
+---@param options? { tables: boolean?, sandbox: table? }
 function M.new(options)
-  local s = sandbox.shared()
+  local s = options and options.sandbox or sandbox.shared()
   local name = "store_" .. core.random_hex(6)
   s:psql("CREATE DATABASE " .. name .. " OWNER sandbox_admin")
   local place = setmetatable({ sandbox = s, dbname = name, handles = {}, dir = temp.dir() }, Place)

@@ -200,7 +200,7 @@ function Sql:lock(key, note)
     for _ = 1, 2 do
       local before = core.boottime()
       if ends - before >= seconds then return true end
-      local length = math.max(self.lease, seconds + SPARE)
+      local length = math.max(self.lease, seconds + math.min(SPARE, self.lease))
       local rows, why = self.session:run("renewing the lease of " .. key, schema.RENEW, { key, token, length })
       if not rows then return nil, why end
       if not rows[1] then
