@@ -16,6 +16,11 @@ assert(core.fold_name "ÄB" == "äb")
 local record = core.record_encode("{}", { a = secret, b = joined })
 local meta, secrets = core.record_decode(record)
 assert(meta == "{}" and secrets.b:equals(joined))
+local key = core.seal_keys(core.secret(("0a"):rep(32)))[1]
+local sealed = core.record_encode("{}", { a = joined }, { key = key, aad = { a = "bound" } })
+assert(select(2, core.record_decode(sealed, { keys = { key }, aad = { a = "bound" } })).a:equals(joined))
+assert(select(2, core.record_meta(sealed)).a == core.seal_key_id(key))
+assert(joined:encode "hex":decode "hex":equals(joined))
 local rest, taken = core.json_take('{"a":"1","b":"2","c":3}', { "a", "b" })
 assert(rest == '{"a":null,"b":null,"c":3}' and taken.b:equals "2")
 local entry = { host = "h", port = "1", database = "d", user = "u" }
@@ -41,7 +46,8 @@ describe("when memory runs out", function()
   it("each function in C says so, loses nothing and leaves no file or lock open", function()
     local dir = temp.dir()
     local program = native.program(dir, "no_memory", {
-      "secret", "buffer", "encode", "failure", "random", "password", "names", "file", "durable", "list_dir", "record_file", "pgpass",
+      "secret", "buffer", "encode", "failure", "random", "password", "names", "file", "durable", "list_dir", "record_file", "seal_keys",
+      "decode", "pgpass",
       "json_scan", "json_take", "pace", "clock", "interrupts", "dotenv", "dotenv_line", "process", "process_spawn",
     }, "-Wl,--wrap=malloc,--wrap=calloc $(pkg-config --cflags --libs libcrypto libutf8proc)" .. SANITIZE)
     assert.equal("ok\n", (temp.run(program .. " " .. dir)))

@@ -16,6 +16,7 @@
 #include "pgpass.h"
 #include "process.h"
 #include "record_file.h"
+#include "seal_keys.h"
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t count, size_t n);
@@ -97,6 +98,17 @@ static bool records(void) {
     return done;
 }
 
+static bool sealing_keys(void) {
+    static const char text[] = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    struct crdb_buffer keys = {0};
+    struct crdb_failure f = {.code = ""};
+    bool done = crdb_seal_keys(text, sizeof text - 1, &keys, &f);
+    if (!done && strcmp(f.code, "ENOMEM") != 0)
+        printf("wrong: a file of keys is taken for %s\n", f.code);
+    crdb_buffer_free(&keys);
+    return done;
+}
+
 static bool password_files(void) {
     struct crdb_pgpass_entry entry = {.password = "p", .password_length = 1};
     for (int i = 0; i < CRDB_PGPASS_FIELDS; i++) {
@@ -169,8 +181,8 @@ static bool pacing(void) {
 
 int main(int argc, char **argv) {
     static bool (*const operations[])(void) = {
-        secrets,        passwords,         folding,  reading,   listing, records,
-        password_files, environment_files, programs, documents, pacing};
+        secrets,      passwords,      folding,           reading,  listing,   records,
+        sealing_keys, password_files, environment_files, programs, documents, pacing};
     struct crdb_failure f;
     if (argc != 2)
         return 2;
