@@ -112,7 +112,10 @@ function HEARD.done(self, worker, message)
   worker.job, worker.state = nil, "idle"
   for _, text in ipairs(message.warnings) do self.ctx:warn(text) end
   if message.stop then self.ctx.stop = carry.open_error(message.stop) end
-  if message.raised then row, err = lost(job, message.raised) end
+  if message.raised then
+    row, err = lost(job, message.raised:match "^[^\n]*")
+    self.ctx:warn("internal error in a thread: " .. message.raised)
+  end
   self.todo:finish(job, row, err)
 end
 

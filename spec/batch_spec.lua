@@ -1,0 +1,175 @@
+local batch = require "crdbcloud.workflows.batch"
+
+-- What a batch needs of a run: a clock that stands still unless it is slept on, and ears.
+local function context()
+  local ctx = { now = 1000, events = {}, slept = {}, warnings = {} }
+  ctx.clock = { time = function() return ctx.now end }
+  function ctx.monotonic() return ctx.now end
+  function ctx.sleep(_, seconds)
+    ctx.slept[#ctx.slept + 1], ctx.now = seconds, ctx.now + seconds
+    return not ctx.signal
+  end
+  function ctx.interrupted() return ctx.signal end
+  function ctx.progress(_, event) ctx.events[#ctx.events + 1] = event end
+  return ctx
+end
+
+local function plan(...)
+  local rows = {}
+  for i, user in ipairs { ... } do rows[i] = { user = user, action = "rotate", epoch = i, sinks = {} } end
+  return rows
+end
+
+local DONE = { result = "done" }
+
+local function done(job)
+  return { user = job.user, result = "done", sinks = {} }
+end
+
+local function names(jobs)
+  local list = {}
+  for i, job in ipairs(jobs) do list[i] = job.user end
+  return list
+end
+
+describe("a batch", function()
+  it("hands users out in the order of the plan and keeps their rows in it", function()
+    local ctx = context()
+    local todo = batch.new(ctx, plan("a", "b", "c"), {})
+    local jobs = { todo:next(), todo:next(), todo:next() }
+    assert.same({ "a", "b", "c" }, names(jobs))
+    assert.same({ nil, true }, { todo:next() }) -- others are in hand
+    for _, i in ipairs { 2, 3, 1 } do todo:finish(jobs[i], done(jobs[i])) end
+    assert.same({}, { todo:next() })
+    assert.same({ "a", "b", "c" }, names(todo.rows))
+    assert.same({ 1, 2, 3 }, { ctx.events[1].index, ctx.events[2].index, ctx.events[3].index })
+    assert.same({ "b", 3 }, { ctx.events[1].user, ctx.events[1].total })
+  end)
+
+  it("estimates the time left with those in hand counted half", function()
+    local ctx = context()
+    local todo = batch.new(ctx, plan("a", "b", "c", "d"), {})
+    local first, second = todo:next(), todo:next()
+    ctx.now = ctx.now + 15
+    todo:finish(first, done(first))
+    assert.equal(25, ctx.events[1].seconds_left) -- 15 s for 1.5 users, 2.5 to go
+    todo:finish(second, done(second))
+    assert.equal(15, ctx.events[2].seconds_left)
+    for _ = 1, 2 do
+      local job = todo:next()
+      todo:finish(job, done(job))
+    end
+    assert.equal(0, ctx.events[4].seconds_left)
+  end)
+
+  it("meets a user that is held or not settled again, once, when all others had their turn", function()
+    for _, err in ipairs { { kind = "busy" }, { kind = "pending", reason = "settling", retry_after = 30 } } do
+      local ctx = context()
+      local todo = batch.new(ctx, plan("a", "b", "c"), {})
+      local a, b, c = todo:next(), todo:next(), todo:next()
+      todo:finish(a, { result = "failed", user = "a" }, err)
+      assert.same({ nil, true }, { todo:next() }) -- b and c are on their first turn
+      ctx.now = ctx.now + 10
+      todo:finish(c, { result = "failed", user = "c" }, err)
+      todo:finish(b, done(b))
+      assert.equal(1, #ctx.events)
+      -- Both at once: they do not wait for one another.
+      local again, other = todo:next(), todo:next()
+      assert.same({ a, c }, { again, other })
+      assert.equal(err.retry_after and 20 or 0, again.wait)
+      assert.equal(err.retry_after and 30 or 0, other.wait)
+      todo:finish(again, { result = "failed", user = "a" }, err)
+      todo:finish(other, done(other))
+      assert.same({}, { todo:next() })
+      assert.same({ "failed", "done", "done" }, { todo.rows[1].result, todo.rows[2].result, todo.rows[3].result })
+    end
+  end)
+
+  it("leaves what the run logs in with to the end, alone", function()
+    local rows = plan("a", "b", "own")
+    rows[3].last = true
+    local todo = batch.new(context(), rows, {})
+    local a, b = todo:next(), todo:next()
+    todo:finish(b, { result = "failed", user = "b" }, { kind = "busy" })
+    assert.same({ nil, true }, { todo:next() })
+    todo:finish(a, done(a))
+    local again = todo:next()
+    assert.equal("b", again.user)
+    assert.same({ nil, true }, { todo:next() })
+    todo:finish(again, done(again))
+    local own = todo:next()
+    assert.equal("own", own.user)
+    assert.same({ nil, true }, { todo:next() })
+    todo:finish(own, { result = "failed", user = "own" }, { kind = "busy" })
+    assert.equal("own", todo:next().user)
+  end)
+
+  it("starts nobody after some failures in a row, an interrupt, an error of the run, or the end of its window", function()
+    local function rest(ctx, opts, first)
+      local todo = batch.new(ctx, plan("a", "b", "c", "d"), opts)
+      for _ = 1, 2 do
+        local job = todo:next()
+        todo:finish(job, first(job))
+      end
+      ctx.after()
+      assert.same({}, { todo:next() })
+      assert.equal(todo.rows[3].result, todo.rows[4].result)
+      return todo.rows[3].result, todo.rows[3].note, todo.rows[3].epoch
+    end
+    local ctx = context()
+    ctx.after = function() end
+    assert.same({ "untouched", "stopped after 2 failures in a row", 3 },
+      { rest(ctx, { max_failures = 2 }, function(job) return { user = job.user, result = "failed" } end) })
+    ctx.after = function() ctx.signal = 2 end
+    assert.same({ "untouched", "interrupted", 3 }, { rest(ctx, {}, done) })
+    ctx = context()
+    ctx.after = function() ctx.stop = { message = "the disk is full" } end
+    assert.same({ "untouched", "stopped: the disk is full", 3 }, { rest(ctx, {}, done) })
+    ctx = context()
+    local window = { from = 0, to = 30, text = "00:00-00:30" }
+    ctx.now = os.time { year = 2026, month = 3, day = 3, hour = 0, min = 29, sec = 50 }
+    ctx.after = function() ctx.now = ctx.now + 10 end
+    assert.same({ "skipped", "outside the window 00:00-00:30", 3 }, { rest(ctx, { window = window }, done) })
+  end)
+
+  it("goes on for as many failures as it is told to", function()
+    local todo = batch.new(context(), plan("a", "b", "c", "d", "e"), { max_failures = false })
+    local rows = todo:run(function(job) return { user = job.user, result = "failed" } end)
+    assert.equal("failed", rows[5].result)
+    todo = batch.new(context(), plan("a", "b", "c", "d", "e"), {})
+    rows = todo:run(function(job) return { user = job.user, result = job.user == "c" and "done" or "failed" } end)
+    assert.same({ "done", "failed", "failed" }, { rows[3].result, rows[4].result, rows[5].result }) -- never three in a row
+  end)
+
+  it("waits for a user's time when it works alone, and begins nothing when a signal ends the wait", function()
+    local function run(signal)
+      local ctx = context()
+      local turns, sleep = 0, ctx.sleep
+      function ctx.sleep(...)
+        ctx.signal = signal
+        return sleep(...)
+      end
+      local rows = batch.new(ctx, plan("a"), {}):run(function(job)
+        turns = turns + 1
+        if turns > 1 then return done(job) end
+        local row = { user = "a", result = "failed" }
+        return row, { kind = "pending", reason = "settling", retry_after = 7 }
+      end)
+      return rows[1].result, turns, ctx.slept[1]
+    end
+    assert.same({ "done", 2, 7 }, { run() })
+    assert.same({ "untouched", 1, 7 }, { run(2) })
+    local job = { user = "a", epoch = 4 }
+    assert.same({ user = "a", result = "untouched", note = "interrupted", epoch = 4, sinks = {} }, batch.interrupted(job))
+  end)
+
+  it("has rows for those that a plan leaves out", function()
+    local todo = batch.new(context(), {
+      { user = "a", action = "skip", reason = "excluded", sinks = {} }, { user = "b", action = "blocked", reason = "no such user", sinks = {} },
+    }, {})
+    assert.equal(0, todo.total)
+    local rows = todo:run(function() return DONE end)
+    assert.same({ "skipped", "excluded" }, { rows[1].result, rows[1].note })
+    assert.same({ "failed", "not_found", "not_sent" }, { rows[2].result, rows[2].kind, rows[2].outcome })
+  end)
+end)
