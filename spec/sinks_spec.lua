@@ -40,6 +40,26 @@ describe("a list of sinks", function()
     assert.are.equal("sinks: expected a list of sinks, got 7", message(7))
   end)
 
+  it("is refused at the line of the one who wrote it", function()
+    local wrong = {
+      "/x", 7, "jsn:/x", "kubernetes:/x", "json:/x/{name}", { "json" }, { "json", path = 7 }, { "json", path = "/x", mode = 1 },
+      { "dotenv", path = "/x", dialect = "csh" }, { "command", command = "ls" }, { "command", command = { 7 } },
+      { "command", command = { "ls" }, timeout = "x" }, { "command", command = { "ls", "{usr}" } }, { "kubernetes", name = "x" },
+    }
+    for i, entry in ipairs(wrong) do
+      for _, level in ipairs { 1, "caller" } do
+        local line
+        local ok, why = pcall(function()
+          line = debug.getinfo(1, "l").currentline + 1
+          local specs = sinks.parse({ entry }, "sinks", level)
+          return specs
+        end)
+        assert.is_false(ok)
+        assert.truthy(why:find("sinks_spec.lua:" .. line .. ": sinks[1]", 1, true), i .. " " .. why)
+      end
+    end
+  end)
+
   it("is plain data that a record can keep: parsing it again changes nothing", function()
     local specs = sinks.parse({
       "json:/x", "pgpass:/y", "file:/z", "dotenv:/e", "command:env -i true",

@@ -61,6 +61,7 @@ local function change(value)
   end
   local number = tonumber(read(dir .. "/number") or "0") + 1
   write(dir .. "/number", tostring(number))
+  if fault == "forgotten" then say { ok = true, version = "v" .. number } end
   values[request.key] = value and { version = "v" .. number, value = value } or nil
   write(dir .. "/values", cjson.encode(values))
   if fault == "lost" then os.exit(1) end

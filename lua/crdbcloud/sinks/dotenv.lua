@@ -20,7 +20,7 @@ local READERS = { posix = "a shell", docker = "docker --env-file", systemd = "sy
 
 local function dialect(value, name, level)
   if not READERS[value] then
-    errors.raise(level, '%s: expected "posix", "docker" or "systemd", got %s', name, errors.shown(value))
+    errors.raise(errors.up(level), '%s: expected "posix", "docker" or "systemd", got %s', name, errors.shown(value))
   end
   return value
 end

@@ -53,12 +53,12 @@ local function read_entry(entry, where, level)
   if type(entry) == "string" then
     local kind, text = entry:match("^([%w-]+):(.+)$")
     if not kind then
-      errors.raise(level + 1, '%s: expected "KIND:PATH" (%s), got %s', where, kinds(), errors.shown(entry))
+      errors.raise(errors.up(level), '%s: expected "KIND:PATH" (%s), got %s', where, kinds(), errors.shown(entry))
     end
     return kind, text
   end
   if type(entry) ~= "table" then
-    errors.raise(level + 1, '%s: expected "KIND:PATH" or a table, got %s', where, errors.shown(entry))
+    errors.raise(errors.up(level), '%s: expected "KIND:PATH" or a table, got %s', where, errors.shown(entry))
   end
   local fields = {}
   for name, value in pairs(entry) do
@@ -71,11 +71,11 @@ end
 -- may have braces for reasons of their own.
 local function check_placeholders(value, where, pattern, level)
   if type(value) == "table" then
-    for _, word in ipairs(value) do check_placeholders(word, where, "{(%a+)}", level + 1) end
+    for _, word in ipairs(value) do check_placeholders(word, where, "{(%a+)}", errors.up(level)) end
   elseif type(value) == "string" then
     for name in value:gmatch(pattern) do
       if not PLACEHOLDERS[name] then
-        errors.raise(level + 1, "%s: unknown placeholder {%s}; valid: {user}, {USER}, {cluster}", where, name)
+        errors.raise(errors.up(level), "%s: unknown placeholder {%s}; valid: {user}, {USER}, {cluster}", where, name)
       end
     end
   end
@@ -83,32 +83,32 @@ end
 
 -- One entry of a list as plain data { kind, … }; raises when it is not understood.
 local function parse(entry, where, level)
-  local kind, fields = read_entry(entry, where, level + 1)
+  local kind, fields = read_entry(entry, where, errors.up(level))
   if type(kind) ~= "string" or not KINDS[kind] then
     local near = type(kind) == "string" and options.nearest(kind, KINDS)
-    errors.raise(level + 1, "%s: unknown kind of sink %s; %s", where, errors.shown(kind),
+    errors.raise(errors.up(level), "%s: unknown kind of sink %s; %s", where, errors.shown(kind),
       near and ('did you mean "%s"?'):format(near) or ("valid: " .. table.concat(sorted(KINDS), ", ")))
   end
   local module = require(KINDS[kind])
   if type(fields) == "string" then
     if not module.short then
-      errors.raise(level + 1, '%s: %s is written as a table: { "%s", %s = … }', where, kind, kind, module.required[1])
+      errors.raise(errors.up(level), '%s: %s is written as a table: { "%s", %s = … }', where, kind, kind, module.required[1])
     end
     fields = type(module.short) == "function" and module.short(fields) or { [module.short] = fields }
   end
   local spec = { kind = kind }
   for _, name in ipairs(sorted(fields)) do
     if not module.fields[name] then
-      errors.raise(level + 1, '%s: unknown field "%s"; valid: %s', where, tostring(name), table.concat(sorted(module.fields), ", "))
+      errors.raise(errors.up(level), '%s: unknown field "%s"; valid: %s', where, tostring(name), table.concat(sorted(module.fields), ", "))
     end
-    spec[name] = options.value(module.fields[name], fields[name], where .. ": " .. name, level + 1)
-    check_placeholders(fields[name], where, "{(.-)}", level + 1)
+    spec[name] = options.value(module.fields[name], fields[name], where .. ": " .. name, errors.up(level))
+    check_placeholders(fields[name], where, "{(.-)}", errors.up(level))
   end
   for _, name in ipairs(module.required) do
-    if spec[name] == nil then errors.raise(level + 1, "%s: %s needs a %s", where, kind, name) end
+    if spec[name] == nil then errors.raise(errors.up(level), "%s: %s needs a %s", where, kind, name) end
   end
   local problem = module.problem and module.problem(spec)
-  if problem then errors.raise(level + 1, "%s: %s", where, problem) end
+  if problem then errors.raise(errors.up(level), "%s: %s", where, problem) end
   return spec
 end
 
@@ -129,7 +129,7 @@ end
 ---@return table[]|nil specs { kind, … }: plain data, as kept in a record; parsing it again changes nothing
 function M.parse(list, where, level)
   if list == nil then return nil end
-  level = (level or 1) + 1
+  level = errors.up(level or 1)
   if is_single(list) then list = { list } end
   if type(list) ~= "table" then
     errors.raise(level, "%s: expected a list of sinks, got %s", where, errors.shown(list))

@@ -12,11 +12,11 @@ M.TIMEOUT = 30
 --- Rule for options: a program and its arguments.
 function M.command(value, name, level)
   if type(value) ~= "table" or #value == 0 then
-    errors.raise(level, '%s: expected a list { "PROGRAM", "ARGUMENT", … }, got %s', name, errors.shown(value))
+    errors.raise(errors.up(level), '%s: expected a list { "PROGRAM", "ARGUMENT", … }, got %s', name, errors.shown(value))
   end
   for i, word in ipairs(value) do
     if type(word) ~= "string" or word:find("\0", 1, true) or (i == 1 and word == "") then
-      errors.raise(level, "%s: expected strings, got %s as number %d", name, errors.shown(word), i)
+      errors.raise(errors.up(level), "%s: expected strings, got %s as number %d", name, errors.shown(word), i)
     end
   end
   return value
@@ -24,7 +24,7 @@ end
 
 --- Rule for options: a time limit; the text that was given stays, so that it can be checked again.
 function M.timeout(value, name, level)
-  durations.limit(value, name, level)
+  durations.limit(value, name, errors.up(level))
   return value
 end
 
