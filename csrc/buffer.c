@@ -87,14 +87,17 @@ static bool is_unreserved(unsigned char c) {
 bool crdb_buffer_uri(struct crdb_buffer *b, const void *bytes, size_t len) {
     static const char digits[] = "0123456789ABCDEF";
     const unsigned char *p = bytes;
+    size_t plain = 0; /* start of the bytes not yet appended */
     for (size_t i = 0; i < len; i++) {
+        if (is_unreserved(p[i]))
+            continue;
         char escape[3] = {'%', digits[p[i] >> 4], digits[p[i] & 15]};
-        bool fits = is_unreserved(p[i]) ? crdb_buffer_append(b, p + i, 1)
-                                        : crdb_buffer_append(b, escape, sizeof escape);
-        if (!fits)
+        if (!crdb_buffer_append(b, p + plain, i - plain) ||
+            !crdb_buffer_append(b, escape, sizeof escape))
             return false;
+        plain = i + 1;
     }
-    return crdb_buffer_append(b, "", 0);
+    return crdb_buffer_append(b, p + plain, len - plain);
 }
 
 void crdb_buffer_reset(struct crdb_buffer *b) {

@@ -16,6 +16,7 @@ struct forms {
     struct crdb_buffer hex, base64[ALIGNMENTS];
     bool cut_before[ALIGNMENTS], cut_after[ALIGNMENTS]; /* a neighbour holds some of the bits */
     bool starts[256];
+    bool prepared;           /* all of this is made for the first text that could hold the secret */
     struct crdb_buffer unit; /* one decoded escape; has its memory before the search begins */
 };
 
@@ -50,14 +51,16 @@ static void mark(struct forms *f, unsigned char c) {
     f->starts[c == '+' ? '-' : (c == '/' ? '_' : c)] = true;
 }
 
-/* For a text of the given length: in a shorter one no encoded form needs to be looked for. */
-static bool prepare(struct forms *f, size_t text) {
+static bool prepare(struct forms *f) {
+    if (f->prepared)
+        return true;
+    f->prepared = true;
     mark(f, f->secret[0]);
     f->starts['\\'] = f->starts['%'] = f->starts['&'] = true;
     f->starts['+'] |= f->secret[0] == ' ';
     if (!crdb_buffer_append(&f->unit, "", 0))
         return false;
-    if (f->length < ENCODED_MIN || text < f->length * 4 / 3 - ALIGNMENTS)
+    if (f->length < ENCODED_MIN)
         return true;
     if (!crdb_encode_hex(&f->hex, f->secret, f->length))
         return false;
@@ -228,7 +231,7 @@ static bool rewrite(struct forms *f, const struct crdb_buffer *text, struct crdb
 /* In place; false: no memory, and text is empty. *changed is set when there was something. */
 static bool redact_text(struct forms *f, struct crdb_buffer *text, bool *changed) {
     struct crdb_buffer out = {0};
-    bool fits = rewrite(f, text, &out);
+    bool fits = prepare(f) && rewrite(f, text, &out);
     if (!fits) {
         crdb_buffer_free(&out);
         crdb_buffer_reset(text);
@@ -289,23 +292,29 @@ static bool redact_strings(struct forms *f, struct crdb_buffer *text) {
     return fits;
 }
 
-static bool redact(struct crdb_buffer *text, const void *secret, size_t length, bool json) {
-    /* No spelling is shorter than the secret, so most answers need no work. */
-    if (length == 0 || text->length < length)
-        return true;
-    struct forms f = {.secret = secret, .length = length};
-    bool changed = false, ready = prepare(&f, text->length);
-    bool fits = ready && (!json || redact_strings(&f, text)) && redact_text(&f, text, &changed);
-    release(&f);
-    if (!ready)
-        crdb_buffer_reset(text);
-    return fits;
+/* No spelling is shorter than the secret, so most answers need no work. */
+static bool is_needless(const struct crdb_buffer *text, size_t length) {
+    return length == 0 || text->length < length;
 }
 
 bool crdb_redact(struct crdb_buffer *text, const void *secret, size_t length) {
-    return redact(text, secret, length, false);
+    struct forms f = {.secret = secret, .length = length};
+    bool changed;
+    if (is_needless(text, length))
+        return true;
+    bool fits = redact_text(&f, text, &changed);
+    release(&f);
+    return fits;
 }
 
 bool crdb_redact_json(struct crdb_buffer *text, const void *secret, size_t length) {
-    return redact(text, secret, length, true);
+    struct forms f = {.secret = secret, .length = length};
+    bool changed;
+    if (is_needless(text, length))
+        return true;
+    /* Outside its strings a document can hold the secret only as it is, as a number. */
+    bool fits = redact_strings(&f, text) && (!memmem(text->data, text->length, secret, length) ||
+                                             redact_text(&f, text, &changed));
+    release(&f);
+    return fits;
 }

@@ -76,6 +76,13 @@ describe("an answer that quotes the password", function()
     assert.equal("refused <redacted><redacted> and <redacted> here", result.message)
   end)
 
+  it("is cleaned where it stands as a number", function()
+    local server = raw.start({}, raw.answer(400, '{"code":3,"message":"no","details":[],"x":123456789012}'))
+    local client = assert(core.client { base_url = server.url, api_key = KEY })
+    local result = client:update_sql_user_password("c", "app", "123456789012")
+    assert.equal('{"code":3,"message":"no","details":[],"x":<redacted>}', result.body)
+  end)
+
   it("keeps what only looks like it", function()
     local result = echoed("correct-horse-batter correct-horse-batterx", "correct-horse-battery")
     assert.equal("refused correct-horse-batter correct-horse-batterx here", result.message)

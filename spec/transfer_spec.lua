@@ -113,7 +113,7 @@ describe("a kept connection", function()
     local server = raw.start({}, raw.answer(200, '{"name":"app"}', { last = true }), OK)
     local client = client_of(server)
     assert.equal("applied", update(client).outcome)
-    local deadline, state = os.time() + 10, nil
+    local deadline, state = os.time() + 10
     repeat state = select(2, connection_to(server)) until state == CLOSE_WAIT or os.time() > deadline
     assert.equal(CLOSE_WAIT, state)
     local result = update(client)

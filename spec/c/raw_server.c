@@ -184,7 +184,15 @@ static bool serve_http1(struct peer *p) {
     return false;
 }
 
-enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6, GOAWAY = 7 };
+enum {
+    DATA = 0,
+    HEADERS = 1,
+    RST_STREAM = 3,
+    SETTINGS = 4,
+    PING = 6,
+    GOAWAY = 7,
+    WINDOW_UPDATE = 8
+};
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 
 static bool frame(struct peer *p, int type, int flags, unsigned stream, const void *payload,
@@ -236,8 +244,13 @@ static void serve_http2(struct peer *p) {
             return;
         if (type == PING && !(flags & ACK) && !frame(p, PING, ACK, 0, p->head + 9, 8))
             return;
-        if (type == DATA)
+        if (type == DATA && n > 0) {
+            unsigned char more[4] = {0, (unsigned char)(n >> 16), (unsigned char)(n >> 8),
+                                     (unsigned char)n};
             body += n;
+            if (!frame(p, WINDOW_UPDATE, 0, 0, more, sizeof more))
+                return;
+        }
         drop(p, 9 + n);
         if ((type == DATA || type == HEADERS) && (flags & END_STREAM)) {
             if (!answer_http2(p, stream, body))
