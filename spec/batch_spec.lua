@@ -85,6 +85,15 @@ describe("a batch", function()
     end
   end)
 
+  it("waits for a rate limit to pass, but not for as long as a service may ask", function()
+    for _, case in ipairs { { nil, true }, { 300, true }, { 86400, false } } do
+      local todo = batch.new(context(), plan("a"), {})
+      local a = todo:next()
+      todo:finish(a, { result = "failed", user = "a" }, { kind = "rate_limited", retry_after = case[1] })
+      assert.equal(case[2], todo:next() == a)
+    end
+  end)
+
   it("leaves what the run logs in with to the end, alone", function()
     local rows = plan("a", "b", "own")
     rows[3].last = true

@@ -8,6 +8,7 @@ local window = require "crdbcloud.workflows.window"
 local M = {}
 
 local MAX_FAILURES = 3 -- in a row, before a run stops
+local LONGEST_WAIT = 300 -- seconds that a run waits for a limit to pass; a service may ask for a day
 
 local Batch = {}
 Batch.__index = Batch
@@ -105,7 +106,9 @@ function Batch:finish(job, row, err)
   if job.again then self.again_in_hand = self.again_in_hand - 1 end
   -- Held by another run, not settled yet, or refused by a limit that other tools use up:
   -- no failure of the user, which is met again when the others are done.
-  if err and not job.again and (err.kind == "busy" or err.reason == "settling" or err.kind == "rate_limited") then
+  local passes = err and (err.kind == "busy" or err.reason == "settling"
+    or err.kind == "rate_limited" and (err.retry_after or 0) <= LONGEST_WAIT)
+  if passes and not job.again then
     job.not_before = self.ctx:monotonic() + (err.retry_after or 0)
     self.deferred[#self.deferred + 1] = job
     return
