@@ -84,46 +84,39 @@ function M.install()
   end
 end
 
--- What a process may be asked to do.
+-- What a process may be asked to do: fn(world, cluster, opts).
 local JOBS = {}
 
-local function common(world)
-  return { verify = world.profile.verify, keep_previous = world.profile.keep_previous }
+local function common(world, own, given)
+  local opts = { verify = world.profile.verify, keep_previous = world.profile.keep_previous }
+  for k, v in pairs(own) do opts[k] = v end
+  for k, v in pairs(given or {}) do opts[k] = v end
+  return opts
 end
 
-function JOBS.rotate(world, cluster)
-  local opts = common(world)
-  opts.user = world_of.USER
-  return rotate.rotate_password(cluster, opts)
+function JOBS.rotate(world, cluster, opts)
+  return rotate.rotate_password(cluster, common(world, { user = world_of.USER }, opts))
 end
 
-function JOBS.rotate_all(world, cluster)
-  local opts = common(world)
-  opts.users = "managed"
-  return rotate.rotate_passwords(cluster, opts)
+function JOBS.rotate_all(world, cluster, opts)
+  return rotate.rotate_passwords(cluster, common(world, { users = "managed" }, opts))
 end
 
-function JOBS.given(world, cluster)
-  local opts = common(world)
-  opts.user, opts.password = world_of.USER, passwords.generate {}
-  return rotate.rotate_password(cluster, opts)
+function JOBS.given(world, cluster, opts)
+  return rotate.rotate_password(cluster, common(world, { user = world_of.USER, password = passwords.generate {} }, opts))
 end
 
-function JOBS.emergency(world, cluster)
-  local opts = common(world)
-  opts.emergency = { world_of.USER }
+function JOBS.emergency(world, cluster, opts)
   world.emergency = true
-  return rotate.rotate_passwords(cluster, opts)
+  return rotate.rotate_passwords(cluster, common(world, { emergency = { world_of.USER } }, opts))
 end
 
-function JOBS.rollback(world, cluster)
-  local opts = common(world)
-  opts.user = world_of.USER
-  return rollback.rollback_password(cluster, opts)
+function JOBS.rollback(world, cluster, opts)
+  return rollback.rollback_password(cluster, common(world, { user = world_of.USER }, opts))
 end
 
-function JOBS.resume(world, cluster)
-  return resume.resume(cluster, common(world))
+function JOBS.resume(world, cluster, opts)
+  return resume.resume(cluster, common(world, {}, opts))
 end
 
 function JOBS.create(world, cluster)
@@ -131,18 +124,21 @@ function JOBS.create(world, cluster)
 end
 
 --- Does one job as a process would.
+---@param name string of JOBS
+---@param opts? table for scenes: options of the workflow
 ---@return table[] rows of the report
 ---@return table|nil err
-function M.job(world, process, name)
+---@return table|nil report
+function M.job(world, process, name, opts)
   world:say(process, "JOB %s", name)
-  local report, err = JOBS[name](world, M.cluster(world, process))
+  local report, err = JOBS[name](world, M.cluster(world, process), opts)
   local rows = (report or err.report or { rows = {} }).rows
   for _, row in ipairs(rows) do
     world:say(process, "says %s: %s%s%s", row.user, row.result, row.outcome and ", " .. row.outcome or "",
       row.error and ": " .. row.error or row.note and ": " .. row.note or "")
   end
   if not report and not err.report then world:say(process, "fails: %s", tostring(err)) end
-  return rows, err
+  return rows, err, report
 end
 
 local function job_list(world)
@@ -224,7 +220,7 @@ end
 function M.outsider(world)
   local user = world.service.users[world_of.USER]
   if user and user.ours then return end
-  world.outsider = true
+  world.outsider, world.meddled = true, true
   world:say(nil, "SOMEBODY ELSE %s %s", user and "changes" or "makes", world_of.USER)
   world.service:put_user(world_of.USER, "outside")
 end

@@ -20,42 +20,50 @@ function M.new(world)
   return setmetatable({ world = world, users = {}, requests = {} }, Service)
 end
 
--- Answers as the C client classifies them (spec/outcome_spec.lua).
-local function answer(outcome, kind, reason, status, retry_after)
-  return { outcome = outcome, kind = kind, reason = reason, status = status or 0, retry_after = retry_after }
+-- Answers as the C client classifies them (spec/outcome_spec.lua): outcome, kind, status, reason.
+local ANSWERS = {
+  timeout = { "unknown", "timeout", 0 },
+  reset = { "unknown", "network", 0 },
+  empty_reply = { "unknown", "network", 0 },
+  server = { "unknown", "server", 500 },
+  unavailable = { "unknown", "unavailable", 503, "server" },
+  html = { "unknown", "protocol", 200 },
+  broken_body = { "unknown", "protocol", 200 },
+  wrong_name = { "unknown", "protocol", 200 },
+  rate_limited = { "not_sent", "rate_limited", 429 },
+  connect = { "not_sent", "network", 0 },
+  resolve = { "not_sent", "network", 0 },
+  refused_stream = { "not_sent", "network", 0 },
+  tls = { "not_sent", "tls", 0 },
+  deadline = { "not_sent", "timeout", 0 },
+  unauthenticated = { "rejected", "unauthenticated", 401 },
+  permission_denied = { "rejected", "permission_denied", 403 },
+  not_found = { "rejected", "not_found", 404 },
+  already_exists = { "rejected", "already_exists", 409 },
+  locked = { "rejected", "conflict", 409 },
+  not_ready = { "rejected", "unavailable", 400 },
+  password_refused = { "rejected", "invalid_argument", 400 },
+  must_differ = { "rejected", "invalid_argument", 400 },
+  invalid_argument = { "rejected", "invalid_argument", 400 },
+  redirect = { "rejected", "protocol", 302 },
+}
+
+local function answer(name, retry_after)
+  local a = ANSWERS[name]
+  return { outcome = a[1], kind = a[2], status = a[3], reason = a[4] or name, retry_after = retry_after }
 end
 
-local APPLIED = answer("applied", nil, nil, 200)
+local APPLIED = { outcome = "applied", status = 200 }
 
 -- Of a request that was carried out, or may have been.
-local UNCLEAR = {
-  function() return answer("unknown", "timeout", "timeout") end,
-  function() return answer("unknown", "network", "reset") end,
-  function() return answer("unknown", "network", "empty_reply") end,
-  function() return answer("unknown", "server", "server", 500) end,
-  function() return answer("unknown", "unavailable", "server", 503, 2) end,
-  function() return answer("unknown", "protocol", "html", 200) end,
-  function() return answer("unknown", "protocol", "broken_body", 200) end,
-  function() return answer("unknown", "protocol", "wrong_name", 200) end,
-}
+local UNCLEAR = { "timeout", "reset", "empty_reply", "server", "unavailable", "html", "broken_body", "wrong_name" }
 
 -- Of a request that the service surely did not carry out.
 local REFUSED = {
-  function() return answer("not_sent", "rate_limited", "rate_limited", 429) end,
-  function() return answer("not_sent", "rate_limited", "rate_limited", 429, 3) end,
-  function() return answer("not_sent", "rate_limited", "rate_limited", 429, 86400) end,
-  function() return answer("not_sent", "network", "connect") end,
-  function() return answer("not_sent", "network", "resolve") end,
-  function() return answer("not_sent", "network", "refused_stream") end,
-  function() return answer("not_sent", "tls", "tls") end,
-  function() return answer("rejected", "unauthenticated", "unauthenticated", 401) end,
-  function() return answer("rejected", "permission_denied", "permission_denied", 403) end,
-  function() return answer("rejected", "conflict", "locked", 409) end,
-  function() return answer("rejected", "unavailable", "not_ready", 400) end,
-  function() return answer("rejected", "invalid_argument", "password_refused", 400) end,
-  function() return answer("rejected", "invalid_argument", "invalid_argument", 400) end,
-  function() return answer("rejected", "protocol", "redirect", 302) end,
+  "rate_limited", "rate_limited", "connect", "resolve", "refused_stream", "tls", "unauthenticated", "permission_denied",
+  "locked", "not_ready", "password_refused", "invalid_argument", "redirect",
 }
+local RETRY_AFTER = { false, 3, 86400 }
 
 --- Makes a user as somebody else would.
 function Service:put_user(name, label, fields)
@@ -70,16 +78,16 @@ function Service:carry_out(request, late)
   local result = APPLIED
   if request.op == POST then
     if user then
-      result = answer("rejected", "already_exists", "already_exists", 409)
+      result = answer "already_exists"
     else
       self:put_user(request.user, request.label, { admin = true, ours = true })
     end
   elseif not user then
-    result = answer("rejected", "not_found", "not_found", 404)
+    result = answer "not_found"
   elseif world.refused[request.label] then
-    result = answer("rejected", "invalid_argument", "password_refused", 400)
+    result = answer "password_refused"
   elseif user.label == request.label and world.profile.must_differ then
-    result = answer("rejected", "invalid_argument", "must_differ", 400)
+    result = answer "must_differ"
   else
     user.label, user.changed_at = request.label, world.scheduler.now
     -- Nobody has seen the service do it; the engine must find out all the same.
@@ -105,11 +113,17 @@ local function at(self, request, seconds, late)
 end
 
 -- How a request goes: plain, lost (carried out, answer lost), late, dropped,
--- twice (by a gateway), refused (not carried out).
+-- twice (by a gateway), refused (not carried out); and what is answered. A script
+-- says it for the first requests.
+---@return { [1]: string, answer: string|nil, retry_after: number|nil, after: number|nil }
 function Service:fate()
   local world = self.world
-  if not world:chance(world.profile.send_faults) then return "plain" end
-  return world.random:weighted(world.profile.fates)
+  if world.script and #world.script > 0 then
+    local step = table.remove(world.script, 1)
+    return type(step) == "table" and step or { step }
+  end
+  if not world:chance(world.profile.send_faults) then return { "plain" } end
+  return { world.random:weighted(world.profile.fates) }
 end
 
 --- One exchange.
@@ -124,7 +138,8 @@ function Service:exchange(process, op, name, password, timeout)
   }
   self.requests[#self.requests + 1] = request
   world.check:sent(request)
-  local fate = self:fate()
+  local step = self:fate()
+  local fate = step[1]
   local quick = random:between(0.01, timeout * 0.4)
   world:say(process, "sends %s %s %s (%s)", op == POST and "POST" or "PUT", name, request.label, fate)
   local result, seconds
@@ -133,21 +148,20 @@ function Service:exchange(process, op, name, password, timeout)
     if fate == "twice" then at(self, request, quick * 1.5) end
     seconds = quick * 2
   elseif fate == "refused" then
-    result, seconds = random:pick(REFUSED)(), quick
+    result, seconds = answer(step.answer or random:pick(REFUSED), step.retry_after), quick
+    if result.reason == "rate_limited" and not step.answer then result.retry_after = random:pick(RETRY_AFTER) or nil end
   else
-    result = random:pick(UNCLEAR)()
+    result = answer(step.answer or random:pick(UNCLEAR))
     seconds = result.reason == "timeout" and timeout or quick * 2
     if fate == "lost" or fate == "lost and twice" then at(self, request, quick) end
     if fate == "late" or fate == "lost and twice" then
-      at(self, request, seconds + random:between(0, M.LATEST), true)
+      at(self, request, seconds + (step.after or random:between(0, M.LATEST)), true)
     end
   end
   world:pause(seconds)
   result = result or request.answer
   -- A process that was stopped meanwhile finds that its time is over, or the answer.
-  if world.scheduler.now > request.until_time + 0.001 and random:chance(0.5) then
-    result = answer("unknown", "timeout", "timeout")
-  end
+  if world.scheduler.now > request.until_time + 0.001 and random:chance(0.5) then result = answer "timeout" end
   request.result = result
   world.check:answered(request)
   return result
@@ -174,7 +188,7 @@ function Cloud:once(op, args, limits)
   world:pause(world:chance(0.1) and world.random:between(0, 12) or 0.001) -- for its turn
   local left = limits.deadline - world:boot_now(process)
   if left < 0.01 or limits.until_wall and world:wall_now(process) > limits.until_wall then
-    return nil, failure(op, args, answer("not_sent", "timeout", "deadline"))
+    return nil, failure(op, args, answer "deadline")
   end
   local result = self.service:exchange(process, op, args.name, args.password, math.min(limits.timeout, left))
   if result.status == 401 and world.random:chance(0.5) then
@@ -194,7 +208,7 @@ function Cloud:read(op, fn)
   world:pause()
   if world:chance(world.profile.send_faults * 0.3) then
     world:pause()
-    return nil, failure(op, { cluster_id = world.id }, answer("unknown", "network", "reset"))
+    return nil, failure(op, { cluster_id = world.id }, answer "reset")
   end
   local value = fn()
   world:pause()
@@ -223,7 +237,7 @@ end
 function Cloud:list_audit_logs()
   if not self.audit_log then
     self.world:pause()
-    return nil, failure("list_audit_logs", {}, answer("rejected", "permission_denied", "permission_denied", 403))
+    return nil, failure("list_audit_logs", {}, answer "permission_denied")
   end
   return self:read("list_audit_logs", function() return { entries = self.audit_log } end)
 end
@@ -239,8 +253,10 @@ function Service:login(process, name, password)
   local world = self.world
   world:pause()
   local label = world:label(password)
-  local user, verdict = self.users[name], nil
-  if world:chance(world.profile.unreachable) then
+  local user, verdict = self.users[name], world.login and world.login(label)
+  if verdict then
+    world:say(process, "by the script")
+  elseif world:chance(world.profile.unreachable) then
     verdict = world.random:pick { "network", "too_many_connections", "paused", "expired", "tls", "not_asked" }
   elseif not user then
     verdict = "no_login"
@@ -248,8 +264,8 @@ function Service:login(process, name, password)
     verdict = "wrong_password" -- a new one takes a moment to reach every node
   else
     verdict = "accepted"
-    world.check:logged_in(label)
   end
+  if verdict == "accepted" then world.check:logged_in(label) end
   world:pause()
   world:say(process, "login %s %s: %s", name, label, verdict)
   if verdict == "accepted" then return verdict end

@@ -12,7 +12,7 @@ local M = {}
 ---@return { seed: integer, problems: table[], lines: string[]|nil, sends: integer, crashes: integer }
 function M.one(seed, options)
   options = options or {}
-  local undo = options.variant and variants.apply(options.variant, getmetatable(world.new(1)).__index)
+  local undo = options.variant and variants.apply(options.variant)
   local restore = rotators.install()
   local ok, result = pcall(function()
     local w = world.new(seed, { trace = options.trace, profile = options.profile })
@@ -36,7 +36,7 @@ end
 
 --- Runs many seeds in a row.
 function M.many(from, count, options)
-  local totals = { runs = 0, wrong = 0, sends = 0, crashes = 0, events = 0, by_id = {}, first = {}, from = from }
+  local totals = { runs = 0, wrong = 0, ends = 0, sends = 0, crashes = 0, events = 0, by_id = {}, first = {}, from = from }
   for seed = from, from + count - 1 do
     local result = M.one(seed, options)
     totals.runs = totals.runs + 1
@@ -45,13 +45,15 @@ function M.many(from, count, options)
     totals.events = totals.events + result.events
     if #result.problems > 0 then
       totals.wrong = totals.wrong + 1
-      local seen = {}
+      local seen, lost = {}, false
       for _, problem in ipairs(result.problems) do
+        lost = lost or problem.id == "end" or problem.id == "consumers"
         if not seen[problem.id] then
           seen[problem.id] = true
           totals.by_id[problem.id] = (totals.by_id[problem.id] or 0) + 1
         end
       end
+      if lost then totals.ends = totals.ends + 1 end
       if #totals.first < 12 then
         result.world = nil
         totals.first[#totals.first + 1] = result
@@ -85,9 +87,9 @@ end
 function M.summary(totals, variant)
   local parts = {}
   for _, id in ipairs(sorted(totals.by_id)) do parts[#parts + 1] = id .. " " .. totals.by_id[id] end
-  return ("%s: %d wrong of %d runs (seeds %d to %d), %d sends, %d kills, %d steps%s"):format(
-    variant or "the engine", totals.wrong, totals.runs, totals.from, totals.from + totals.runs - 1, totals.sends,
-    totals.crashes, totals.events, #parts > 0 and "; " .. table.concat(parts, ", ") or "")
+  return ("%-20s %5d runs (seeds %d to %d), %d sends, %d kills: %d wrong ends, %d runs break a rule%s"):format(
+    variant or "the engine", totals.runs, totals.from, totals.from + totals.runs - 1, totals.sends, totals.crashes,
+    totals.ends, totals.wrong, #parts > 0 and " (" .. table.concat(parts, ", ") .. ")" or "")
 end
 
 return M

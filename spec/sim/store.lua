@@ -82,6 +82,7 @@ end
 
 local Handle = {}
 Handle.__index = Handle
+M.Handle = Handle
 
 --- The store object of one process.
 function Backing:open(process)
@@ -98,7 +99,7 @@ end
 function Handle:ask(what, fn)
   local world = self.world
   world:pause()
-  if world:store_fails(self.backing) then
+  if world:store_fails(self.backing, what) then
     world:pause()
     world:say(self.process, "store %s fails", what)
     return nil, down(what)
@@ -114,9 +115,9 @@ end
 
 -- A change whose answer is lost: read again, as a store must; what is not there
 -- may still arrive, then the compare-and-swap decides.
-function Handle:change(what, key, fn)
+function Handle:change(what, key, fn, rec)
   local world = self.world
-  local fault = world:store_fault(self.backing)
+  local fault = world:store_fault(self.backing, what, rec)
   world:pause()
   if fault == "late" then
     world.scheduler:after(world.random:between(0.1, 40), function() fn() end)
@@ -125,6 +126,10 @@ function Handle:change(what, key, fn)
     world:pause()
     world:say(self.process, "store %s fails%s", what, fault == "late" and ", but comes late" or "")
     return nil, down(what)
+  end
+  if fault == "forgotten" then
+    world:pause()
+    return self.backing:next_version()
   end
   local value, err = fn()
   world:pause()
@@ -141,7 +146,7 @@ end
 
 function Handle:put(key, rec, version)
   local packed = pack(rec)
-  return self:change("put", key, function() return self.backing:commit(key, packed, version, self.process) end)
+  return self:change("put", key, function() return self.backing:commit(key, packed, version, self.process) end, rec)
 end
 
 function Handle:remove(key, version)

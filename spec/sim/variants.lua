@@ -5,6 +5,9 @@ local decide = require "crdbcloud.workflows.decide"
 local record = require "crdbcloud.record"
 local store = require "spec.sim.store"
 
+local steps = require "crdbcloud.workflows.steps"
+local world = require "spec.sim.world"
+
 local M = {}
 
 -- Replaces a field; `undo` puts it back.
@@ -14,10 +17,11 @@ local function replace(undo, module, name, fn)
   undo[#undo + 1] = function() module[name] = old end
 end
 
---- name -> function(undo) that makes the engine wrong
+--- `known`: those that a simulation must find, by the protocol; the others show that
+--- every invariant is watched.
 M.list = {
   {
-    name = "new-password",
+    name = "new-password", known = true,
     what = "an unanswered send is followed by a new password",
     make = function(undo)
       replace(undo, decide, "after_send", function(old)
@@ -28,17 +32,17 @@ M.list = {
     end,
   },
   {
-    name = "no-settle",
+    name = "no-settle", known = true,
     what = "the next password does not wait for unanswered sends",
     make = function(undo)
       replace(undo, record, "settled_at", function() return function() return nil end end)
     end,
   },
   {
-    name = "two-stores",
+    name = "two-stores", known = true,
     what = "each rotator has a store of its own",
-    make = function(undo, world_class)
-      replace(undo, world_class, "all_stores", function()
+    make = function(undo)
+      replace(undo, world.World, "all_stores", function()
         return function(self)
           if not self.stores then
             self.private_stores = true
@@ -51,9 +55,75 @@ M.list = {
           return self.stores
         end
       end)
-      replace(undo, world_class, "store_of", function()
+      replace(undo, world.World, "store_of", function()
         return function(self, process)
           return process.store or self:all_stores()[process.name:byte() % 2 + 1]
+        end
+      end)
+    end,
+  },
+  {
+    name = "no-intent",
+    what = "the store says that it has kept an INTENT and has not",
+    make = function(undo)
+      replace(undo, store.Handle, "put", function(old)
+        return function(self, key, rec, version)
+          if rec.state == "intent" and version then return version end
+          return old(self, key, rec, version)
+        end
+      end)
+    end,
+  },
+  {
+    name = "no-compare-and-swap",
+    what = "the store takes any write",
+    make = function(undo)
+      replace(undo, store.Backing, "commit", function(old)
+        return function(self, key, packed, _, process)
+          return old(self, key, packed, self.rows[key] and self.rows[key].version, process)
+        end
+      end)
+    end,
+  },
+  {
+    name = "no-lease",
+    what = "nobody looks whether the lease still holds",
+    make = function(undo)
+      replace(undo, store.Handle, "lock", function(old)
+        return function(self, key, note)
+          local lock, err = old(self, key, note)
+          if lock then lock.ensure = function() return true end end
+          return lock, err
+        end
+      end)
+    end,
+  },
+  {
+    name = "no-proof",
+    what = "any answer, and any login, counts as a proof",
+    make = function(undo)
+      replace(undo, steps, "verify", function() return function() return "accepted" end end)
+      replace(undo, decide, "after_send", function() return function() return "applied" end end)
+    end,
+  },
+  {
+    name = "no-second-look",
+    what = "nobody looks whether a created user is an admin again",
+    make = function(undo)
+      replace(undo, world.privileges, "inspect", function()
+        return function() return { exists = true, admin = false } end
+      end)
+    end,
+  },
+  {
+    name = "early-hand-over",
+    what = "the password of a user that is being created is given to whoever reads the store",
+    make = function(undo)
+      replace(undo, record, "candidates", function(old)
+        return function(rec)
+          local list = old(rec)
+          if rec.bootstrap then list[#list + 1] = { epoch = 0, password = rec.bootstrap.password, source = "bootstrap" } end
+          return list
         end
       end)
     end,
@@ -71,11 +141,11 @@ M.list = {
 
 --- Switches a variant on.
 ---@return fun() undo
-function M.apply(name, world_class)
+function M.apply(name)
   for _, variant in ipairs(M.list) do
     if variant.name == name then
       local undo = {}
-      variant.make(undo, world_class)
+      variant.make(undo)
       return function()
         for i = #undo, 1, -1 do undo[i]() end
       end

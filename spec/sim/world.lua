@@ -14,6 +14,7 @@ local M = {}
 
 local World = {}
 World.__index = World
+M.World = World
 
 M.ID = "b0f0c7a2-0000-4000-8000-00000000cafe"
 M.USER = "app_1"
@@ -124,19 +125,23 @@ function World:pause(seconds)
   self.scheduler:pause(seconds)
 end
 
-function World:store_fails(kept)
+function World:store_fails(kept, what)
+  if self.store_script and self.store_script(what) then return true end
   return self:chance(self.profile.store_faults) or self:outage(kept)
 end
 
---- What happens to a change of a store: nil (nothing), "down", "lost" or "late".
-function World:store_fault(kept)
+--- What happens to a change of a store: nil (nothing), "down", "lost", "late", or, from a
+--- script, "forgotten" (said to be kept, and is not).
+function World:store_fault(kept, what, rec)
+  local scripted = self.store_script and self.store_script(what, rec)
+  if scripted then return scripted end
   if self:outage(kept) then return "down" end
   if self:chance(self.profile.store_faults) then return self.random:pick { "down", "lost", "late" } end
 end
 
 function World:outage(kept)
   local o = self.profile.outage
-  return o ~= nil and not kept.spool and not self.healthy and self.scheduler.now >= o[1] and self.scheduler.now < o[2]
+  return o and not kept.spool and not self.healthy and self.scheduler.now >= o[1] and self.scheduler.now < o[2]
 end
 
 --- Seconds of a process's clock that only goes forward, without a touch.
