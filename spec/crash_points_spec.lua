@@ -326,8 +326,9 @@ describe("a crash of other work", function()
       end,
     })
     assert.is_true(raised > 1)
-    assert.are.equal(1, #report.warnings)
-    assert.matches("mine", report.warnings[1], 1, true)
+    local told = 0
+    for _, text in ipairs(report.warnings) do told = told + (text:find("mine", 1, true) and 1 or 0) end
+    assert.are.equal(1, told)
     sc:assert_settled "app_user_001"
   end)
 end)

@@ -69,25 +69,25 @@ local function finish_user(ctx, user)
   return row
 end
 
--- Users that the caller works on itself.
-local function set_of(users)
+-- Whether the run that follows works on a user itself: by name, or on all there are. A
+-- user that is being created is nobody's but the creation's own.
+local function left_to_run(users)
+  if type(users) ~= "table" then return function(rec) return not record.is_creating(rec) end end
   local set = {}
-  if type(users) == "table" then
-    for _, user in ipairs(users) do set[names.fold(user)] = true end
-  end
-  return set
+  for _, user in ipairs(users) do set[names.fold(user)] = true end
+  return function(rec) return set[rec.user] == true end
 end
 
 --- What a crash left is finished before any other work of a run, users that may be
 --- admins first. What cannot be finished is a warning; the run goes on. Users that
---- the run itself works on (by name) are left to it, unless they may be admins.
+--- the run itself works on are left to it: it finishes them as its own.
 ---@param ctx table
----@param users any as in the call: names are left out
+---@param users any as in the call: a list of names, or all
 function M.first(ctx, users)
-  local own = set_of(users)
+  local own = left_to_run(users)
   for _, item in ipairs(M.open_items(ctx, records(ctx.store, ctx.id) or {})) do
     local rec = item.rec
-    if rec and record.is_open(rec) and not own[item.user] then
+    if rec and record.is_open(rec) and not own(rec) then
       local risky = maybe_admin(rec)
       local row = finish_user(ctx, item.user)
       if risky then
