@@ -50,13 +50,15 @@ local function export(run, args)
     local ok, why = sink:check(credential)
     if not ok then return nil, why end
   end
-  local rows = {}
+  local rows, piped = {}, false
   for i, sink in ipairs(opened) do
     local ok, why = sink:publish(credential)
     if not ok then return nil, why end
     rows[i] = { user = credential.user, sink = sink.name, epoch = credential.epoch }
+    piped = piped or sink.stdout
   end
-  run.out:rows({ "user", "sink", "epoch" }, rows)
+  -- What a sink writes to standard output is for another program: nothing of ours goes between.
+  if not piped then run.out:rows({ "user", "sink", "epoch" }, rows) end
   return true
 end
 

@@ -30,7 +30,8 @@ local function build_parser()
   local parser = argparse("crdbcloud", "SQL users of CockroachDB Cloud clusters.", EPILOG)
   parser:command_target "command"
   parser:usage_max_width(100):help_max_width(100)
-  parser:option "--cluster":target "cluster_name":argname "C":description "Cluster, by name or id."
+  parser:option "--cluster":target "cluster_names":argname "C":count "*"
+    :description "Cluster, by name or id; `rotate plan|run|resume|status` take it more than once."
   parser:option "-o --output":argname "FORMAT":choices(output.FORMATS):default "table"
     :description "table, json, jsonl or csv."
   parser:option "--server":argname "URL":description "API server."
@@ -78,6 +79,10 @@ local function main(argv)
   local parser = build_parser()
   local ok, args = parser:pparse(argv)
   if not ok then return usage(tostring(args)) end
+  args.cluster_name = args.cluster_names[1]
+  if #args.cluster_names > 1 and not args.several then
+    return usage "--cluster was given twice; only rotate plan, run, resume and status work on several clusters"
+  end
   local run = session.new(args, parser)
   local code, err = args.run(run, args)
   run:close()

@@ -126,7 +126,7 @@ function Output:record(columns, row)
 end
 
 -- Of a report's rows, in this order if they are there.
-local ROW_ORDER = { "user", "action", "result", "state", "epoch", "verified", "sinks", "note", "kind", "error" }
+local ROW_ORDER = { "cluster", "user", "action", "result", "state", "epoch", "verified", "sinks", "note", "kind", "error" }
 
 local function columns_of(rows)
   local present, columns = {}, {}

@@ -1,16 +1,24 @@
 --- Shows the progress of a workflow on stderr: one live line on a terminal, plain lines elsewhere.
 
 local core = require "crdbcloud.core"
+local durations = require "crdbcloud.durations"
 
 local M = {}
 
 local Progress = {}
 Progress.__index = Progress
 
--- The event's own line, cut to the width of the terminal so that it can be overwritten.
-local function live_line(event)
-  local columns = core.terminal_width(2) or 80
+-- The event's own line, and how long the rest will take.
+local function line_of(event)
   local text = tostring(event):gsub("[%c\127]", "?")
+  local left = event.seconds_left
+  if not left or left < 1 then return text end
+  return ("%s, about %s left"):format(text, durations.format(math.ceil(left)))
+end
+
+-- Cut to the width of the terminal so that it can be overwritten.
+local function cut(text)
+  local columns = core.terminal_width(2) or 80
   return #text < columns and text or text:sub(1, columns - 2) .. ">"
 end
 
@@ -22,17 +30,17 @@ function M.new(session)
     if not self.told and session:interrupted() then
       self.told = true
       self:finish()
-      io.stderr:write("interrupted: the user in hand is finished first, then the rest is left for `crdbcloud rotate resume`\n")
+      io.stderr:write("interrupted: what is in hand is finished first, the rest is left; once more to stop at once\n")
     end
     if session.args.quiet then return end
     if not self.live then
-      io.stderr:write((tostring(event):gsub("[%c\127]", "?")), "\n")
+      io.stderr:write(line_of(event), "\n")
       return
     end
-    -- Another user: the last line of the one before stays on screen.
-    if self.user and event.user ~= self.user then self:finish() end
-    self.user, self.open = event.user, true
-    io.stderr:write("\r\27[K", live_line(event))
+    io.stderr:write("\r\27[K", cut(line_of(event)))
+    self.open = true
+    -- What became of a user stays on screen; several may be in hand at once.
+    if event.step == "user" then self:finish() end
   end
   return self
 end

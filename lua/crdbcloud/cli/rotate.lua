@@ -46,8 +46,8 @@ end
 -- The command that does what a plan shows.
 local function command_of(args, users)
   local words = { "crdbcloud" }
-  if args.cluster_name then words[#words + 1] = "--cluster " .. args.cluster_name end
-  words[#words + 1] = "rotate run"
+  for _, name in ipairs(args.cluster_names) do words[#words + 1] = "--cluster " .. name end
+  words[#words + 1] = args.all_clusters and "rotate run --all-clusters" or "rotate run"
   if type(users) == "table" then
     for _, user in ipairs(users) do words[#words + 1] = "--user " .. user end
   else
@@ -62,12 +62,13 @@ end
 local function plan(run, args)
   local options, err = selection(args, "managed")
   if not options then return nil, err end
-  local cluster
-  cluster, err = run:cluster()
-  if not cluster then return nil, err end
+  local target, more, several = run:target()
+  if not target then return nil, more end
+  if several and args.save then return session.usage "a saved plan is of one cluster" end
+  for name, value in pairs(more) do options[name] = value end
   local users = options.users
   local result
-  result, err = cluster:plan_rotation(options)
+  result, err = target:plan_rotation(options)
   if not result then return nil, err end
   if args.save then
     local ok, why = core.write_file(args.save, result:json() .. "\n")
@@ -113,8 +114,8 @@ local function run_options(args)
   return options
 end
 
--- Asks as design demands: y for one named user, the cluster's name for several.
-local function confirmed(run, args, cluster, options)
+-- Asks for y for one named user, the cluster's name for several.
+local function confirmed(run, args, target, options, several)
   local users = options.users or options.emergency
   if options.plan then
     users = {}
@@ -123,26 +124,31 @@ local function confirmed(run, args, cluster, options)
     end
   end
   if args.yes then return true end
-  if type(users) == "table" and #users == 1 and not args.confirm then
+  if type(users) == "table" and #users == 1 and not args.confirm and not several then
     return confirm.yes(run, ("Change the password of %s on cluster %s?"):format(users[1], run.cluster_name))
   end
-  local found, err = cluster:resolve()
-  if not found then return nil, err end
-  local name = args.confirm == found.id and found.id or found.name or found.id
+  local name = several
+  if not several then
+    local found, err = target:resolve()
+    if not found then return nil, err end
+    name = args.confirm == found.id and found.id or found.name or found.id
+  end
   local what = type(users) == "table" and ("%d users"):format(#users) or users == "all" and "all users"
     or "all users that have a record"
-  return confirm.cluster(run, ("Rotate the passwords of %s."):format(what), name)
+  local where = several and (several == "all" and " on all clusters" or (" on %d clusters"):format(#options.clusters)) or ""
+  return confirm.cluster(run, ("Rotate the passwords of %s%s."):format(what, where), name)
 end
 
 local function rotate(run, args)
   local options, err = run_options(args)
   if not options then return nil, err end
-  local cluster
-  cluster, err = run:cluster()
-  if not cluster then return nil, err end
+  local target, more, several = run:target()
+  if not target then return nil, more end
+  if several and options.plan then return session.usage "a saved plan is of one cluster" end
+  for name, value in pairs(more) do options[name] = value end
   if not args.dry_run then
     local ok
-    ok, err = confirmed(run, args, cluster, options)
+    ok, err = confirmed(run, args, target, options, several)
     if not ok then return nil, err end
   end
   run:guard()
@@ -151,19 +157,21 @@ local function rotate(run, args)
   options.keep_previous, options.max_failures = args.keep_previous, args.max_failures
   options.dry_run, options.reason = args.dry_run, args.reason
   options.cancel_sessions, options.skip_admins = args.cancel_sessions, args.skip_admins
+  options.parallel = args.parallel
   options.on_progress = run:progress()
   local report
-  report, err = cluster:rotate_passwords(options)
+  report, err = target:rotate_passwords(options)
   if not report then return nil, err end
   run:close()
   run.out:report(report)
   return true
 end
 
-local function on(run) return function(args) args.run = run end end
+local function on(run) return function(args) args.run, args.several = run, true end end
 
 local function selection_options(command)
   command:option "--user":argname "U":count "*":description "This user; may be repeated."
+  command:flag "--all-clusters":description "On all clusters of the account, one after the other."
   command:flag "--managed":description "All users that have a record in the store."
   command:flag "--all":description "All but protected and sso_ users."
   command:option "--exclude":argname "U":count "*":description "But not this user."
@@ -178,7 +186,7 @@ function M.register(parser)
   local group = parser:command "rotate":summary "Rotate passwords."
     :description "Rotates passwords so that no crash loses one. Without a subcommand: the plan, as `rotate plan`."
     :require_command(false):action(function(args)
-      args.run = args.run or plan -- after the subcommand's own
+      if not args.run then args.run, args.several = plan, true end -- after the subcommand's own
       args.user, args.exclude, args.sink = args.user or {}, args.exclude or {}, args.sink or {}
     end)
   group:command_target "subcommand"
@@ -196,6 +204,7 @@ function M.register(parser)
   run_command:option "--after":argname "COMMAND":description "Run once after the last publication, such as 'systemctl reload app'."
   run_command:option "--verify":choices { "auto", "require", "off" }
     :description "auto (default): prove by login where one is possible; require: always; off: never."
+  run_command:option "--parallel":argname "N":convert(session.threads):description "Work on so many users at once, 1 to 64."
   run_command:option "--keep-previous":argname "TIME":convert(session.duration):description "Keep the old password in the store, such as 24h."
   run_command:option "--max-failures":argname "N":convert(session.count):description "Stop after this many failures."
   run_command:flag "--cancel-sessions":description "End the sessions that were opened with the old password."

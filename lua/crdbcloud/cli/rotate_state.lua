@@ -5,23 +5,22 @@ local session = require "crdbcloud.cli.session"
 
 local M = {}
 
--- A subcommand that calls one workflow of the cluster and prints what it returns.
+-- A subcommand that calls one workflow of the cluster, or of several, and prints what it returns.
 local function call(method, writes, options_of, check)
   return function(run, args)
-    local cluster, err = run:cluster()
-    if not cluster then return nil, err end
+    local target, more = run:target()
+    if not target then return nil, more end
     if check then
-      local ok
-      ok, err = check(run, args)
-      if not ok then return nil, err end
+      local ok, refused = check(run, args)
+      if not ok then return nil, refused end
     end
     local options = options_of and options_of(args) or {}
+    for name, value in pairs(more) do options[name] = value end
     if writes then
       run:guard()
       options.on_progress = run:progress()
     end
-    local report
-    report, err = cluster[method](cluster, options)
+    local report, err = target[method](target, options)
     if not report then return nil, err end
     if writes then run:close() end
     run.out:report(report)
@@ -43,12 +42,14 @@ local history = call("history", false, function(args)
   return { user = user, run = args.run_id, since = args.since, audit_log = args.audit_log }
 end)
 
-local function on(run) return function(args) args.run = run end end
+local function on(run, several) return function(args) args.run, args.several = run, several end end
 
 --- Adds the subcommands to `rotate`.
 function M.register(group)
-  group:command "resume":action(on(resume)):description "Finishes whatever an interrupted or failed run left."
-  group:command "status":action(on(status)):description "Shows each record: its state, age and what is left to do."
+  group:command "resume":action(on(resume, true)):description "Finishes whatever an interrupted or failed run left."
+    :flag "--all-clusters":description "On all clusters of the account."
+  group:command "status":action(on(status, true)):description "Shows each record: its state, age and what is left to do."
+    :flag "--all-clusters":description "On all clusters of the account."
 
   local rollback_command = group:command "rollback":action(on(rollback))
     :description "Sends the previous password again, as a new change, where it is still kept."

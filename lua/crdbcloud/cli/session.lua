@@ -52,6 +52,13 @@ function M.count(text)
   return n
 end
 
+--- For argparse: a number of threads.
+function M.threads(text)
+  local n = text:match "^%d+$" and tonumber(text)
+  if not n or n < 1 or n > 64 then return nil, ("'%s' is no whole number from 1 to 64"):format(text) end
+  return n
+end
+
 --- The API account.
 ---@return table|nil
 ---@return crdbcloud.error|nil
@@ -87,6 +94,27 @@ function Session:cluster()
   return self.opened_cluster
 end
 
+--- What a command works on that takes several clusters: the one cluster, or the account and the options that name them.
+---@return table|nil cluster or cloud
+---@return table|crdbcloud.error options for its workflows
+---@return string|nil several how the clusters are called together; nil for one
+function Session:target()
+  local args = self.args
+  local names = args.cluster_names
+  if not args.all_clusters and #names < 2 then
+    local cluster, err = self:cluster()
+    return cluster, cluster and {} or err
+  end
+  if args.all_clusters and #names > 0 then return M.usage "--cluster and --all-clusters exclude each other" end
+  if args.sql then return M.usage("--sql is the connection of one cluster", "leave it out: logins are proved where the API says") end
+  local cloud, err = self:cloud()
+  if not cloud then return nil, err end
+  return cloud, {
+    clusters = args.all_clusters and "all" or names, store = args.store, store_key_file = args.store_key_file,
+    plaintext = args.store_plaintext, sql_ca_file = args.ca_file,
+  }, args.all_clusters and "all" or table.concat(names, ",")
+end
+
 --- The URL of the store of --store or CRDBCLOUD_STORE, and the options to open it with.
 ---@param operation string for the error when there is none
 ---@return string|nil url
@@ -103,10 +131,15 @@ function Session:say(text)
   if not self.args.quiet then io.stderr:write(text, "\n") end
 end
 
---- For commands that change something: signals only count from here on, so that
---- the user in hand is finished before we leave.
+local LAST_WORDS = [[
+
+crdbcloud: stopped at once; `crdbcloud rotate status` shows what is open, `crdbcloud rotate resume` finishes it
+]]
+
+--- For commands that change something: the first signal only counts from here on, so
+--- that the users in hand are finished before we leave; the second ends us at once.
 function Session:guard()
-  core.interrupts(true)
+  core.interrupts(true, LAST_WORDS)
   self.guarded = true
 end
 
