@@ -113,6 +113,32 @@ describe("a kubernetes sink", function()
     assert.equal('p:a\\ss"word', data_of(dir .. "/app.out").password)
   end)
 
+  it("writes the manifest to standard output, one after the other", function()
+    local code = [[
+      local sinks = require "crdbcloud.sinks"
+      for i, spec in ipairs { "kubernetes:shop/db-{user}", "kubernetes:plain" } do
+        local sink = sinks.open(sinks.parse({ spec }, "sinks"), "app", "prod")[1]
+        local credential = { user = "app", cluster_id = "x", epoch = i, password = core.secret("password" .. i) }
+        assert(sink:check(credential))
+        assert(sink:publish(credential))
+        io.stderr:write(sink.name, "\n")
+      end]]
+    local out, status = temp.run(temp.lua(code) .. (" >%s/out"):format(dir))
+    assert.equal(0, status, out)
+    assert.equal("kubernetes:shop/db-app\nkubernetes:plain\n", out)
+    local read = temp.run(([[jq -c '[.metadata.namespace, .metadata.name, (.data.password | @base64d)]' %s/out]]):format(dir))
+    assert.equal('["shop","db-app","password1"]\n[null,"plain","password2"]\n', read)
+  end)
+
+  it("fails when standard output cannot be written", function()
+    local out = temp.run(temp.lua [[
+      local sinks = require "crdbcloud.sinks"
+      local sink = sinks.open(sinks.parse({ "kubernetes:db" }, "sinks"), "app", "prod")[1]
+      local ok, err = sink:publish { user = "app", cluster_id = "x", epoch = 1, password = core.secret "p" }
+      io.stderr:write(tostring(ok), " ", err.kind, " ", err.message)]] .. " 2>&1 >/dev/full")
+    assert.equal("nil sink kubernetes:db: No space left on device", out)
+  end)
+
   it("says how the command failed, and shows nothing of what it printed", function()
     local sink = open { name = "db", command = managers.command("sh", "-c", "cat; cat >&2 <<END\nsecret\nEND\nexit 3") }
     local ok, err = sink:publish(credential())
@@ -147,7 +173,6 @@ describe("a kubernetes sink", function()
       assert.is_false(ok)
       return (why:gsub("^.-:%d+: ", ""))
     end
-    assert.equal('sinks[1]: kubernetes is written as a table: { "kubernetes", name = … }', message "kubernetes:/x")
     assert.equal("sinks[1]: kubernetes needs a name", message { "kubernetes", path = "/x" })
     assert.matches("^sinks%[1%]: kubernetes needs a path or a command", message { "kubernetes", name = "x" })
     assert.matches("^sinks%[1%]: kubernetes needs a path or a command", message { "kubernetes", name = "x", path = "/x", command = { "y" } })

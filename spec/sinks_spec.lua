@@ -32,7 +32,7 @@ describe("a list of sinks", function()
 
   it("is refused with words that say what was expected", function()
     assert.are.equal('sinks[1]: unknown kind of sink "pgpas"; did you mean "pgpass"?', message { "pgpas:/x" })
-    assert.are.equal('sinks[1]: expected "KIND:PATH" (command:PROGRAM, dotenv:PATH, file:PATH, json:PATH, pgpass:PATH), got "/x"', message { "/x" })
+    assert.are.equal('sinks[1]: expected "KIND:PATH" (command:PROGRAM, dotenv:PATH, file:PATH, json:PATH, kubernetes:NAMESPACE/NAME, pgpass:PATH), got "/x"', message { "/x" })
     assert.are.equal("sinks[1]: unknown placeholder {name}; valid: {user}, {USER}, {cluster}", message { "json:/x/{name}" })
     assert.are.equal('sinks[2]: unknown field "mode"; valid: path',
       message { "json:/x", { "json", path = "/y", mode = 1 } })
@@ -42,7 +42,7 @@ describe("a list of sinks", function()
 
   it("is refused at the line of the one who wrote it", function()
     local wrong = {
-      "/x", 7, "jsn:/x", "kubernetes:/x", "json:/x/{name}", { "json" }, { "json", path = 7 }, { "json", path = "/x", mode = 1 },
+      "/x", 7, "jsn:/x", "kubernetes:a/{b}", "json:/x/{name}", { "json" }, { "json", path = 7 }, { "json", path = "/x", mode = 1 },
       { "dotenv", path = "/x", dialect = "csh" }, { "command", command = "ls" }, { "command", command = { 7 } },
       { "command", command = { "ls" }, timeout = "x" }, { "command", command = { "ls", "{usr}" } }, { "kubernetes", name = "x" },
     }

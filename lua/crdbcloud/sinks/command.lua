@@ -13,6 +13,7 @@ local M = {}
 
 M.fields = { command = programs.command, timeout = programs.timeout }
 M.required = { "command" }
+M.usage = "PROGRAM"
 M.tells_user = true
 
 --- What stands after "command:".

@@ -13,7 +13,8 @@
 --   fields    name -> rule, as of crdbcloud.options
 --   required  names of fields
 --   tells_user  true when a reader learns from it which user to connect as: a pair needs that
---   short     the field that "KIND:TEXT" gives, or function(text) -> fields; none: only a table will do
+--   short     the field that "KIND:TEXT" gives, or function(text) -> fields
+--   usage     what TEXT is, for messages; default PATH
 --   problem(spec) -> text|nil, optional      what is wrong with the fields taken together
 --   new(spec, fill, user) -> sink            spec with its placeholders filled in, fill(text) for defaults
 
@@ -34,8 +35,7 @@ local PLACEHOLDERS = { user = true, USER = true, cluster = true }
 local function kinds()
   local names = {}
   for name, module in pairs(KINDS) do
-    local short = require(module).short
-    if short then names[#names + 1] = name .. (short == "path" and ":PATH" or ":PROGRAM") end
+    names[#names + 1] = name .. ":" .. (require(module).usage or "PATH")
   end
   table.sort(names)
   return table.concat(names, ", ")
@@ -91,9 +91,6 @@ local function parse(entry, where, level)
   end
   local module = require(KINDS[kind])
   if type(fields) == "string" then
-    if not module.short then
-      errors.raise(errors.up(level), '%s: %s is written as a table: { "%s", %s = … }', where, kind, kind, module.required[1])
-    end
     fields = type(module.short) == "function" and module.short(fields) or { [module.short] = fields }
   end
   local spec = { kind = kind }

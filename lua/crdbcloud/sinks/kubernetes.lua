@@ -1,6 +1,7 @@
---- A Kubernetes Secret: its manifest in a file, or into the standard input of a command.
+--- A Kubernetes Secret: its manifest in a file, on standard output, or into the standard input of a command.
 --
--- `{ "kubernetes", name = "{user}", namespace = "shop", path = PATH }` or
+-- `{ "kubernetes", name = "{user}", namespace = "shop", path = PATH }`,
+-- `"kubernetes:NAMESPACE/NAME"` for standard output (path = "-"), or
 -- `{ "kubernetes", name = …, command = { "kubectl", "apply", "--server-side", "-f", "-" }, timeout = "30s" }`
 -- (server-side: plain `kubectl apply` keeps a second copy of the password in an
 -- annotation). The manifest is JSON, which every reader of YAML takes too. Its data
@@ -20,6 +21,13 @@ local MAX = 1024 * 1024 -- bytes of an existing manifest
 
 M.fields = { name = "text", namespace = "text", path = "text", command = programs.command, timeout = programs.timeout }
 M.required = { "name" }
+M.usage = "NAMESPACE/NAME"
+
+--- What stands after "kubernetes:"; the manifest goes to standard output.
+function M.short(text)
+  local namespace, name = text:match "^([^/]+)/([^/]+)$"
+  return { name = name or text, namespace = namespace, path = "-" }
+end
 M.tells_user = true
 
 --- What is wrong with the fields taken together.
@@ -39,8 +47,13 @@ function M.new(spec)
     secret = spec.name, namespace = spec.namespace, path = spec.path, command = spec.command, timeout = spec.timeout,
   }, Kubernetes)
   local place = (spec.namespace and spec.namespace .. "/" or "") .. spec.name
-  self.name = "kubernetes:" .. (spec.path or place .. " | " .. programs.shown(spec.command))
-  self.target = spec.path and "file:" .. spec.path or self.name
+  self.stdout = spec.path == "-"
+  if self.stdout then
+    self.name = "kubernetes:" .. place
+  else
+    self.name = "kubernetes:" .. (spec.path or place .. " | " .. programs.shown(spec.command))
+  end
+  self.target = spec.path and not self.stdout and "file:" .. spec.path or self.name
   return self
 end
 
@@ -100,7 +113,7 @@ end
 function Kubernetes:check(credential)
   local problem = name_problem(self)
   if not problem and self.command then problem = programs.problem(self.command) end
-  if not problem and self.path then problem = refusal(self, credential) or files.directory_problem(self.path) end
+  if not problem and self.path and not self.stdout then problem = refusal(self, credential) or files.directory_problem(self.path) end
   if problem then return nil, sinks.failed(self.name, problem) end
   return true
 end
@@ -108,12 +121,19 @@ end
 function Kubernetes:publish(credential)
   local function write(text)
     if self.command then return programs.run(self.command, text, {}, self.timeout) end
+    if self.stdout then
+      local ok, problem = io.stdout:write(text:reveal())
+      if ok then ok, problem = io.stdout:flush() end
+      return ok, problem
+    end
     local problem = refusal(self, credential)
     if problem then return nil, problem end
     leftovers.sweep(self.path) -- the user is ours, and its file is no other's
     return core.write_file(self.path, text)
   end
-  local ok, why = write(manifest(self, credential))
+  local text = manifest(self, credential)
+  local ok, why = write(text)
+  text:close()
   if not ok then return nil, sinks.failed(self.name, why) end
   return true
 end

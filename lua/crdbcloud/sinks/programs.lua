@@ -85,10 +85,13 @@ function M.run(command, stdin, env, timeout)
   local limit = durations.parse(timeout or M.TIMEOUT, "timeout")
   local result, why = core.run(command, { stdin = stdin, env = env, inherit = true, timeout = limit, max_output = 65536 })
   if not result then return nil, why end
+  local hidden = sizes(result)
+  result.stdout:close()
+  result.stderr:close()
   if result.status == 0 and not result.timed_out then return true end
-  if result.timed_out then return nil, ("%s took longer than %s and was stopped; %s"):format(command[1], durations.format(limit), sizes(result)) end
-  if result.status then return nil, ("%s ended with exit status %d; %s"):format(command[1], result.status, sizes(result)) end
-  if result.signal then return nil, ("%s was ended by signal %d; %s"):format(command[1], result.signal, sizes(result)) end
+  if result.timed_out then return nil, ("%s took longer than %s and was stopped; %s"):format(command[1], durations.format(limit), hidden) end
+  if result.status then return nil, ("%s ended with exit status %d; %s"):format(command[1], result.status, hidden) end
+  if result.signal then return nil, ("%s was ended by signal %d; %s"):format(command[1], result.signal, hidden) end
   return nil, command[1] .. ": this program waits for all children itself, so the exit status is not known"
 end
 

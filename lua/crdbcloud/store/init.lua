@@ -52,10 +52,9 @@ end
 
 --- Opens a store by its URL: `file:DIR`, `postgresql://USER@HOST/DATABASE`, `exec:COMMAND`, or `memory:` for tests.
 ---@param url string
----@param opts? { store_key_file: string?, plaintext: boolean?, ca_file: string?, command: string[]?, timeout: crdbcloud.duration?, lease: crdbcloud.duration?, single_writer: boolean? }
----  store_key_file: keys that seal the passwords; plaintext: clear ones are read and, without a key, written;
----  ca_file: for TLS. Of exec: alone: command in place of the URL's, timeout of one run of it (30 s), lease (60 s),
----  single_writer: a command without compare-and-swap will do
+---@param opts? table store_key_file: keys that seal the passwords; plaintext = true: clear ones are read and, without a
+---  key, written; ca_file: for TLS. Of exec: alone: command, a list, in place of the URL's; timeout of one run of it
+---  (30 s); lease (60 s); single_writer = true: a command without compare-and-swap will do
 ---@return table|nil store
 ---@return crdbcloud.error|nil err
 function M.open(url, opts)
