@@ -46,9 +46,9 @@ end
 ---@return integer|nil count
 ---@return crdbcloud.error|nil first
 local function each(ctx, entry, wanted, fn)
-  local partner, first = turn.partner(ctx, entry.rec)
-  if not partner and first then return nil, first end
-  local n = 0
+  local partner, problem = turn.partner(ctx, entry.rec)
+  if not partner and problem then return nil, problem end
+  local n, first = 0, nil
   for _, rec in ipairs { entry.rec, partner } do
     if rec.state == "idle" and wanted(rec) then
       n = n + 1
