@@ -22,7 +22,7 @@ describe("whether a user is rotated", function()
     { "a protected prefix", { user = "pg_read_all_data", listed = true }, "skip", "protected" },
     { "an SSO user among all", { user = "sso_anna", listed = true }, "skip", "signs in by SSO" },
     { "an SSO user by name", { user = "sso_anna", named = true, listed = true }, "rotate", "asked for" },
-    { "our own account among all", { own = true, listed = true }, "skip", "used by the SQL connection itself" },
+    { "our own account among all", { own = true, listed = true }, "skip", "used by the SQL connection or the store itself" },
     { "our own account by name", { own = true, named = true, listed = true }, "rotate", "asked for" },
     { "no record where managed is asked for", { managed_only = true, listed = true }, "skip", "has no record" },
     { "not on the cluster", { named = true, listed = false }, "blocked", "no such user on the cluster" },

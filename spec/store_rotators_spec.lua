@@ -33,7 +33,7 @@ describe("two rotating processes on one SQL store", function()
     for name, value in pairs(fields or {}) do job[name] = value end
     local file = ("%s/job-%s"):format(scene.dir, core.random_hex(4))
     temp.write(file, cjson.encode(job))
-    local command = temp.lua(("arg = { %q } dofile 'spec/support/rotator.lua'"):format(file))
+    local command = temp.lua(("require('spec.support.rotator').run(%q)"):format(file))
     local pid = temp.run(("(%s; echo end $?) >%s.out 2>&1 & echo $!"):format(command, file))
     local found = { shell = pid:match "%d+", out = file .. ".out" }
     -- The interpreter is the shell's child.
@@ -111,6 +111,22 @@ describe("two rotating processes on one SQL store", function()
     assert(scene.cluster:resume {})
     assert.equal(1, (scene.hashes(scene:requests(PUT, USER))))
     scene:assert_settled(USER)
+  end)
+
+  it("leave the account alone that the store itself uses, unless it is named, and then it comes last", function()
+    place:psql "GRANT SELECT ON crdbcloud_store, crdbcloud_records TO app_user_001"
+    finally(function() place:psql "DROP OWNED BY app_user_001" end)
+    local cluster = scene:handle { cluster = {
+      store = place:url { user = "app_user_001", password = scene.sandbox:passwords().app_user_001 }, store_key_file = place.key_file,
+    } }
+    local plan = assert(cluster:plan_rotation { users = "all" })
+    local seen
+    for _, row in ipairs(plan.rows) do seen = seen or row.user == "app_user_001" and row end
+    assert.equal("skip", seen.result)
+    assert.equal("used by the SQL connection or the store itself", seen.note)
+    plan = assert(cluster:plan_rotation { users = { "app_user_001", "app_user_002" } })
+    assert.equal("app_user_001", plan.rows[#plan.rows].user)
+    assert.equal("rotate", plan.rows[#plan.rows].result)
   end)
 
   it("A21: part the users between them when they start together", function()

@@ -3,9 +3,9 @@
 
 local cjson = require "cjson"
 local core = require "crdbcloud.core"
-local crdbcloud = require "crdbcloud"
 local probe = require "crdbcloud.sql.probe"
 local record = require "crdbcloud.record"
+local rotator = require "spec.support.rotator"
 local temp = require "spec.support.temp"
 local uv = require "luv"
 
@@ -103,7 +103,7 @@ function Soak:disturb()
     self:start(slot)
   elseif kind > 4 and kind <= 7 then
     -- Mostly shorter than a lease, now and then longer.
-    self:freeze(slot, self.random(4) == 1 and self.clocks.freeze * (1 + self.random(100) / 200) or self.random(100) / 100)
+    self:freeze(slot, self.random(self.clocks.rarely) == 1 and self.clocks.freeze * (1 + self.random(100) / 200) or self.random(100) / 100)
   elseif kind > 7 then
     local fault = { op = PUT, count = self.random(3) }
     for name, value in pairs(FAULTS[self.random(#FAULTS)]) do fault[name] = value end
@@ -176,40 +176,42 @@ function Soak:check(cluster)
   return found
 end
 
---- Runs it.
----@param o { sandbox: table, place: table, seconds: number, users: integer, seed: integer, clocks: table, say: function }
----  clocks: freeze (seconds, longer than a lease), and shorter slack, settle, lease
----@return { count: table, found: table }
-function M.run(o)
-  local state = o.seed
-  local soak = setmetatable({
-    sandbox = o.sandbox, dir = temp.dir(), running = {}, say = o.say, clocks = o.clocks,
-    count = { started = 0, killed = 0, frozen = 0, faults = 0, died = 0 },
-    -- The same on both interpreters: x' = 48271 x mod (2^31 - 1).
-    random = function(n)
-      state = state * 48271 % 2147483647
-      return state % n + 1
-    end,
-  }, Soak)
+-- x' = 48271 x mod (2^31 - 1): the same on both interpreters. Gives a whole number from 1 to n.
+local function generator(seed)
+  local x = seed % 2147483646 + 1
+  return function(n)
+    x = x * 48271 % 2147483647
+    return x % n + 1
+  end
+end
+
+-- What a rotator is told; see spec/support/rotator.lua.
+local function job_of(o)
   local names = {}
   for name in pairs(o.sandbox:passwords()) do names[#names + 1] = name end
   table.sort(names)
-  soak.job = {
+  return {
     url = o.sandbox.url, ca_file = o.sandbox.ca_file, api_key_file = o.sandbox.keys.admin, cluster = o.sandbox.cluster_id,
     store = o.place:url(), store_key_file = o.place.key_file, sql_port = o.sandbox.pg.port, sql_password = o.place.password,
     timeout = 1.5, deadline = 6, users = names, hot = math.max(3, math.floor(#names / 20)), forever = true,
     clocks = o.clocks.lease and o.clocks or nil,
   }
-  local cloud = assert(crdbcloud.new {
-    base_url = o.sandbox.url, ca_file = o.sandbox.ca_file, api_key_file = o.sandbox.keys.admin, rate = 0,
-  })
-  local cluster = assert(cloud:cluster(o.sandbox.cluster_id, {
-    store = o.place:url(), store_key_file = o.place.key_file, sql_ca_file = o.sandbox.ca_file,
-    sql = {
-      host = "127.0.0.1", port = o.sandbox.pg.port, dbname = "shop", user = "sandbox_admin", password = core.secret(o.place.password),
-      sslmode = "verify-full", sslrootcert = o.sandbox.ca_file,
-    },
-  }))
+end
+
+function Soak:story(seconds)
+  return ("%4.0f s left, %d kills, %d freezes, %d faults"):format(math.max(0, seconds), self.count.killed, self.count.frozen, self.count.faults)
+end
+
+--- Runs it.
+---@param o { sandbox: table, place: table, seconds: number, users: integer, seed: integer, clocks: table, say: function }
+---  clocks: freeze (seconds, longer than a lease), rarely (one freeze of how many lasts that long), and shorter slack,
+---  settle, lease
+---@return { count: table, found: table }
+function M.run(o)
+  local soak = setmetatable({
+    sandbox = o.sandbox, dir = temp.dir(), running = {}, say = o.say, clocks = o.clocks, job = job_of(o),
+    count = { started = 0, killed = 0, frozen = 0, faults = 0, died = 0 }, random = generator(o.seed),
+  }, Soak)
   soak:start(1)
   soak:start(2)
   local ends, tell = core.monotonic() + o.seconds, core.monotonic() + 30
@@ -218,19 +220,19 @@ function M.run(o)
     soak:disturb()
     if core.monotonic() > tell then
       tell = tell + 30
-      soak.say(("%4.0f s left, %d kills, %d freezes, %d faults"):format(ends - core.monotonic(), soak.count.killed, soak.count.frozen, soak.count.faults))
+      soak.say(soak:story(ends - core.monotonic()))
     end
   end
   for slot in pairs(LUAS) do
     soak:signal(slot, "sigkill")
     soak:until_gone(slot)
   end
+  local cluster = rotator.open(soak.job)
   local ok, why = soak:recover(cluster)
   local found = soak:check(cluster)
   found.unfinished = not ok and why or nil
   found.outputs = { temp.read(soak.dir .. "/job-1.out"), temp.read(soak.dir .. "/job-2.out") }
   cluster:close()
-  cloud:close()
   return { count = soak.count, found = found }
 end
 

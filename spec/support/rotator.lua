@@ -1,8 +1,8 @@
 --- A program that rotates passwords as one of several machines would: `lua spec/support/rotator.lua FILE`, where FILE
 --- (JSON) says what. It prints one line for each user: name, what became of it, and why.
 --
--- Fields: url, ca_file, api_key_file, cluster, store, store_key_file, sql_host, sql_port, sql_password, sql_ca_file,
--- rate, timeout; users (each once) or forever = true with hot (how many of them half of the work falls on), seed.
+-- Fields: url, ca_file, api_key_file, cluster, store, store_key_file, sql_port, sql_password, rate,
+-- timeout; users (each once) or forever = true with hot (how many of them half of the work falls on), seed.
 -- clocks = { slack, settle, lease } shortens what else takes minutes.
 
 local cjson = require "cjson"
@@ -11,7 +11,8 @@ local crdbcloud = require "crdbcloud"
 
 local M = {}
 
-local function open(job)
+--- A cluster handle as a job describes it.
+function M.open(job)
   local cloud = assert(crdbcloud.new {
     base_url = job.url, ca_file = job.ca_file, api_key_file = job.api_key_file, rate = job.rate or 0, timeout = job.timeout,
     deadline = job.deadline, max_attempts = 2,
@@ -41,7 +42,7 @@ function M.run(path)
   local file = assert(io.open(path))
   local job = cjson.decode(file:read "*a")
   file:close()
-  local cluster = open(job)
+  local cluster = M.open(job)
   if not job.forever then
     for _, user in ipairs(job.users) do say(user, cluster:rotate_password { user = user }) end
     return cluster:close()
@@ -57,6 +58,6 @@ function M.run(path)
   end
 end
 
-M.run(arg[1])
+if arg and arg[0] and arg[0]:find "rotator%.lua$" then M.run(arg[1]) end
 
 return M

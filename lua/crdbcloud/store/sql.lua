@@ -19,6 +19,7 @@ local M = {}
 ---@field url string for people; it never has a password
 ---@field lease number seconds that a lock outlives a holder that died
 ---@field shared true
+---@field account string folded name of the SQL user that it logs in as
 local Sql = { __name = "crdbcloud.store", shared = true, lease = 60 }
 Sql.__index = Sql
 
@@ -54,7 +55,7 @@ function M.open(url, codec, opts)
     session:close()
     return nil, err
   end
-  return setmetatable({ url = session.url, session = session, codec = codec }, Sql)
+  return setmetatable({ url = session.url, account = session:account(), session = session, codec = codec }, Sql)
 end
 
 -- Two at once may both find that a table is missing; the second then hears that it is there.

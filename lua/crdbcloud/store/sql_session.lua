@@ -3,6 +3,7 @@
 
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
+local names = require "crdbcloud.names"
 local params = require "crdbcloud.sql.params"
 local sqls = require "crdbcloud.sql"
 
@@ -106,6 +107,11 @@ function M.open(url, opts)
     self.warnings[1] = ("the server of %s runs with fsync = off: if its machine stops, records are lost"):format(self.url)
   end
   return self
+end
+
+--- The SQL user, folded.
+function Session:account()
+  return names.fold(self.sql:info().user)
 end
 
 -- A login in the place of a lost one.

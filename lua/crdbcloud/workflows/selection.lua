@@ -80,7 +80,7 @@ function M.decide(o)
   if o.excluded then return "skip", "excluded" end
   if names.is_protected(o.user) then return "skip", "protected" end
   if not o.named and names.is_sso(o.user) then return "skip", "signs in by SSO" end
-  if o.own and not o.named and not o.emergency then return "skip", "used by the SQL connection itself" end
+  if o.own and not o.named and not o.emergency then return "skip", "used by the SQL connection or the store itself" end
   local rec = o.rec
   if rec and rec.pair_of then
     return o.named and "blocked" or "skip", "partner of " .. rec.pair_of, pair_rules.is_partner(rec, "rotate_passwords")
@@ -216,11 +216,11 @@ function M.plan(ctx, opts, audit)
   if not listed then return nil, on_cluster end
   local users, err = candidates(ctx, opts.users, listed)
   if not users then return nil, err end
-  local own = ctx.cluster:sql_account()
+  local own = { [ctx.cluster:sql_account() or ""] = true, [ctx.store.account or ""] = true }
   local rows, last, opened, unmanaged = {}, {}, {}, 0
   for _, user in ipairs(users) do
     local row, row_err = plan_row(ctx, user, {
-      named = type(opts.users) == "table", excluded = excluded[user] == true, own = user == own,
+      named = type(opts.users) == "table", excluded = excluded[user] == true, own = own[user] == true,
       listed = on_cluster[user] == true, managed_only = opts.users == "managed",
       emergency = opts.emergency ~= nil, now = ctx:now(),
     }, opts, audit)
@@ -229,8 +229,8 @@ function M.plan(ctx, opts, audit)
       opened[user] = row.opened
       if not row.managed then unmanaged = unmanaged + 1 end
     end
-    row.opened, row.last = nil, user == own or nil
-    local target = user == own and last or rows
+    row.opened, row.last = nil, own[user]
+    local target = own[user] and last or rows
     target[#target + 1] = row
   end
   for _, row in ipairs(last) do rows[#rows + 1] = row end
