@@ -282,6 +282,8 @@ describe("the sandbox's API", function()
 
   it("writes no password and no key to any file of its own", function()
     local password = "never-to-be-written-4711"
+    -- Other specs share this sandbox, and reset it with requests under way.
+    local before = #outside.read(s.dir .. "/nginx/error.log")
     create("careful", password)
     change("careful", password .. "'; SELECT 1/0; --")
     create("careful", password)
@@ -290,6 +292,7 @@ describe("the sandbox's API", function()
     local secret = outside.read(s.key_file):match("_(%w+)%s*$")
     assert.are.equal("", (outside.run(("grep -rlaF %s %s/nginx %s/pg"):format(secret, s.dir, s.dir))))
     assert.are.equal("", (outside.run(("find %s/nginx/body -type f"):format(s.dir))))
-    assert.are.equal("", (outside.run(("grep -E '\\[(warn|error|crit|alert|emerg)\\]' %s/nginx/error.log | grep -v 'too large body' || :"):format(s.dir))))
+    assert.are.equal("", (outside.run(("tail -c +%d %s/nginx/error.log | grep -E '\\[(warn|error|crit|alert|emerg)\\]' || :"):format(
+      before + 1, s.dir))))
   end)
 end)
