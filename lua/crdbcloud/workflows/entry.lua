@@ -4,6 +4,7 @@
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
+local store = require "crdbcloud.store"
 
 local M = {}
 
@@ -70,18 +71,15 @@ function Entry:keep(rec)
   return err.reason ~= "version"
 end
 
---- A shared store may accept a write and lose it: what is about to be sent is
---- read back first.
----@return true|nil
----@return crdbcloud.error|nil
-function Entry:read_back()
+-- A shared store may accept a write and lose it, in a failover say: the INTENT, and
+-- with it the stage, is read back before anything is sent.
+local function read_back(self)
   if not self.ctx.store.shared then return true end
-  local rec, err = self.ctx.store:get(self.key)
-  local staged = rec and rec.staged
-  if staged and staged.epoch == self.rec.staged.epoch and staged.password:equals(self.rec.staged.password) then return true end
-  return nil, errors.is(err) and err or errors.new {
-    kind = "store", outcome = "not_sent", message = self.key .. ": the store did not keep what was written",
-  }
+  local rec, version = self.ctx.store:get(self.key)
+  if rec and version == self.version then return true end
+  if not rec and errors.is(version) then return nil, version end
+  if rec and rec.run_id ~= self.rec.run_id then return nil, store.conflict(self.key) end
+  return nil, store.failed(self.key .. ": the store did not keep what was written")
 end
 
 --- Makes sure that no other run takes the user over within so many seconds.
@@ -114,7 +112,14 @@ function Entry:send(o)
   local ok, store_err = self:save(record.move(self.rec, o.state, {
     sends = record.add_send(self.rec, { op = o.op, epoch = o.epoch, at = at, deadline = at + needed, run_id = ctx.run_id }),
   }))
-  if not ok then return nil, store_err, "store" end
+  if ok then
+    ok, store_err = read_back(self)
+    if not ok then self.rec = record.amend(self.rec, { sends = record.answer_send(self.rec, "not_sent", "store") }) end
+  end
+  if not ok then
+    store_err.outcome = "not_sent"
+    return nil, store_err, "store"
+  end
   local value, err = ctx.cloud:once(o.op, { cluster_id = ctx.id, name = self.user, password = o.password }, {
     timeout = timeout, deadline = math.min(o.deadline, ends), until_wall = at + needed,
   })

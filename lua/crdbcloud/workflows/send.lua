@@ -50,9 +50,7 @@ function M.stage(ctx, entry, password, policy)
     password = password or passwords.generate { classes = rec.strict and STRICT or nil },
   }
   ctx:progress { step = "stage", user = rec.user, text = "new password staged", epoch = epoch }
-  local ok, err = entry:save(record.move(rec, "staged", { epoch = epoch, staged = staged }))
-  if not ok then return nil, err end
-  return entry:read_back()
+  return entry:save(record.move(rec, "staged", { epoch = epoch, staged = staged }))
 end
 
 -- The service refused this very password: the next epoch gets a stricter one.
