@@ -185,22 +185,25 @@ local function start(world, name, list)
   end)
 end
 
---- Users and records as they are before anything runs.
-function M.prepare(world)
-  local scenario, user = world.profile.scenario, world_of.USER
-  if scenario == "create" then return end -- nothing is there yet
+--- Makes a user, and its record in every store.
+---@param unmanaged? boolean without a record
+function M.add(world, user, unmanaged)
   local password = passwords.generate {}
   local label = world:label(password)
   world.refused[label] = nil
   world.service:put_user(user, label)
-  if scenario == "unmanaged" then return end
+  if unmanaged then return end
   local rec = record.new {
     cluster_id = world.id, user = user, state = "idle", epoch = 1, origin = "import", created_at = world:wall(),
     current = { epoch = 1, password = password, set_at = world:wall(), verified = true },
   }
-  for _, kept in ipairs(world:all_stores()) do
-    kept:fill(record.key(world.id, user), rec)
-  end
+  for _, kept in ipairs(world:all_stores()) do kept:fill(record.key(world.id, user), rec) end
+end
+
+--- Users and records as they are before anything runs.
+function M.prepare(world)
+  local scenario = world.profile.scenario
+  if scenario ~= "create" then M.add(world, world_of.USER, scenario == "unmanaged") end
 end
 
 --- Runs the rotators of a world until each has ended and nothing is under way.

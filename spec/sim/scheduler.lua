@@ -22,8 +22,8 @@ function Scheduler:after(seconds, fn)
 end
 
 --- Starts a process.
----@param process { name: string, crash: number, freeze: number, longest: number } crash and freeze: the chance at each
----  pause; longest: of a freeze, in seconds
+---@param process { name: string, crash: number, freeze: number, longest: number, stop: number|nil } crash and freeze: the
+---  chance at each pause; longest: of a freeze, in seconds; stop: the next pause is a freeze of so many seconds
 ---@param body fun()
 ---@param ended fun(crashed: boolean)
 function Scheduler:start(process, body, ended)
@@ -45,8 +45,9 @@ function Scheduler:resume(process)
     process.dead = true
     return self:after(seconds * self.random:number(), function() process.ended(true) end)
   end
-  if self.random:chance(process.freeze) then
-    local frozen = self.random:between(1, process.longest)
+  if process.stop or self.random:chance(process.freeze) then
+    local frozen = process.stop or self.random:between(1, process.longest)
+    process.stop = nil
     self.on_freeze(process, frozen)
     seconds = seconds + frozen
   end

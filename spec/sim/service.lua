@@ -253,7 +253,8 @@ function Service:login(process, name, password)
   local world = self.world
   world:pause()
   local label = world:label(password)
-  local user, verdict = self.users[name], world.login and world.login(label)
+  local verdict = world.login and world.login(label)
+  local user = self.users[name]
   if verdict then
     world:say(process, "by the script")
   elseif world:chance(world.profile.unreachable) then
