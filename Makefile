@@ -37,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
           $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory soak bench bench-rotate fuzz lint format sandbox \
+.PHONY: all modules command deps demo check check-memory soak torture bench bench-rotate fuzz lint format sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -104,6 +104,12 @@ check-memory:
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' SANITIZE=address,undefined modules
 	@spec/support/memory $(SPECS)
+
+# Every boundary of every workflow killed once, every call of the store failed once; 15 minutes. TORTURE="PART..." TORTURE_SEED=...
+torture:
+	@.ci/deps build check sandbox
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) spec/torture/run
 
 # Two rotators on one SQL store, killed and frozen at random; SOAK_SECONDS=450 SOAK_USERS=200 SOAK_SEED=...
 soak:
@@ -185,6 +191,7 @@ help:
 	  'make demo         the whole story against a local server and database' \
 	  'make check        every spec under Lua 5.4 and LuaJIT; SPECS=FILE... for some' \
 	  'make check-memory the same with AddressSanitizer and UBSan, then valgrind' \
+	  'make torture      every crash point and failing call of every workflow, and the simulation' \
 	  'make soak         two rotators on one store, killed and frozen at random; SOAK_SECONDS=450' \
 	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
 	  'make format       clang-format in place' \

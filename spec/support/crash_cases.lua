@@ -255,6 +255,36 @@ end
 
 function creation:finish() self:drop() end
 
+local removal = class(creation)
+
+function removal:prepare(n)
+  creation.prepare(self, n)
+  assert(self.scene.cluster:create_app_user { name = self.user, owner = "team@example.com", access = ACCESS })
+  self:clear()
+end
+
+function removal:job() return { calls = { { "remove_app_user", { user = self.user } } } } end
+
+-- A record goes only when the user is known to be gone.
+function removal:after_kill()
+  local problems = {}
+  local rec = checks.record(problems, self)
+  if not rec and checks.exists(self) then checks.add(problems, "the record is gone and the user is there") end
+  return problems
+end
+
+function removal:at_end(run)
+  local problems = {}
+  if run.code ~= 0 then checks.add(problems, "exit %d", run.code) end
+  if checks.exists(self) then checks.add(problems, "the user is still there") end
+  if checks.record(problems, self) then checks.add(problems, "the record is still there") end
+  checks.tidy(problems, { self.scene.dir .. "/store", self.out })
+  return problems
+end
+
+--- The removal of a limited user.
+function M.removal(scene) return new(scene, "removal", removal, { recoveries = { "again" } }) end
+
 --- A new user with limited access and two sinks.
 function M.creation(scene) return new(scene, "creation", creation) end
 
