@@ -4,6 +4,7 @@ local crdbcloud = require "crdbcloud"
 local record = require "crdbcloud.record"
 local sandbox = require "spec.support.sandbox"
 local scene = require "spec.support.scene"
+local sql_store = require "spec.support.sql_store"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"
 local uv = require "luv"
@@ -172,6 +173,19 @@ describe("a rotation in threads", function()
     sc.sandbox:clear()
     assert(sc.cluster:resume())
     sc:assert_settled "app_user_002"
+  end)
+
+  it("keeps sealed records in a database, through a connection of each thread", function()
+    local place = sql_store.new()
+    finally(function() place:close() end)
+    local handle = sc:handle { cluster = { store = place:url(), store_key_file = place.key_file } }
+    local report = assert(rotate({}, handle))
+    assert.same({ "done", "done", "done", "done", "done" }, results(report))
+    for _, warning in ipairs(report.warnings) do assert.is_nil(warning:find("one by one", 1, true)) end
+    for _, user in ipairs(USERS) do
+      assert.equal("accepted", sc:login(user, assert(handle:credential(user)).password))
+    end
+    handle:close()
   end)
 
   it("ends sessions in threads, each with a SQL connection of its own", function()

@@ -25,9 +25,15 @@ function M.pair()
   return fds[1], fds[2]
 end
 
+--- A table of plain data as one line of text; raises when it is something else.
+---@return string
+function M.encode(message)
+  return cjson.encode(message)
+end
+
 --- Sends a table of plain data; raises when it cannot.
 function Channel:send(message)
-  local text = cjson.encode(message) .. "\n"
+  local text = M.encode(message) .. "\n"
   while text ~= "" do
     local written = assert(uv.fs_write(self.fd, text))
     text = text:sub(written + 1)
@@ -42,13 +48,19 @@ local function restored(value)
   return value
 end
 
+--- The table that a line was made of.
+---@return table
+function M.decode(line)
+  return restored(cjson.decode(line))
+end
+
 --- The next message, if a whole one is here already.
 ---@return table|nil
 function Channel:next()
   local line, rest = self.rest:match "^([^\n]*)\n(.*)$"
   if not line then return nil end
   self.rest = rest
-  return restored(cjson.decode(line))
+  return M.decode(line)
 end
 
 --- Reads what is there, waiting for the first byte.

@@ -52,7 +52,7 @@ local function start_one(self, uv, channels)
   if not setup then return nil, why end
   local ours, theirs = channels.pair()
   if not ours then return nil, theirs end
-  local ok, thread, problem = pcall(uv.new_thread, body, package.path, package.cpath, theirs, require("cjson").encode(setup))
+  local ok, thread, problem = pcall(uv.new_thread, body, package.path, package.cpath, theirs, channels.encode(setup))
   if not ok or not thread then
     uv.fs_close(ours)
     uv.fs_close(theirs)

@@ -65,10 +65,10 @@ end
 
 --- Runs until the main thread says that there is no more.
 ---@param fd integer this thread's end of the channel
----@param setup string JSON of crdbcloud.workflows.carry
+---@param setup string what crdbcloud.workflows.carry has packed, as a line of the channel
 function M.run(fd, setup)
   local channel = channels.new(fd)
-  local ok, problem = xpcall(function() serve(channel, require("cjson").decode(setup)) end, traced)
+  local ok, problem = xpcall(function() serve(channel, channels.decode(setup)) end, traced)
   channel:send { what = "gone", why = not ok and tostring(problem) or nil }
 end
 
