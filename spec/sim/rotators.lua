@@ -60,9 +60,9 @@ function M.install()
     local user_row = ctx.user_row
     ctx.user_row = function(...)
       process.work = (process.work or 0) + 1
-      local row, err = user_row(...)
+      local row, problem = user_row(...)
       world.check:reported(process, row)
-      return row, err
+      return row, problem
     end
     return ctx
   end
