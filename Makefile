@@ -14,8 +14,8 @@ ask  = $(if $(filter-out MISSING,$(1)),$(1),$(if $(1),$(error missing developmen
 once = $(eval $(1) := $(call ask,$(shell pkg-config $(2) || echo MISSING)))$($(1))
 INC_5.4    = $(call once,INC_5.4,--cflags lua5.4)
 INC_5.1    = $(call once,INC_5.1,--cflags luajit)
-INC_plain  = $(call once,INC_plain,--cflags libcurl libcrypto libutf8proc $(if $(HAVE_PQ),libpq))
-LIBS_core  = $(call once,LIBS_core,--libs libcurl libcrypto libutf8proc)
+INC_plain  = $(call once,INC_plain,--cflags libcurl libssl libcrypto libutf8proc $(if $(HAVE_PQ),libpq))
+LIBS_core  = $(call once,LIBS_core,--libs libcurl libssl libcrypto libutf8proc)
 LIBS_pq    = $(call once,LIBS_pq,--libs libpq)
 HAVE_PQ   := $(shell pkg-config --exists libpq 2>/dev/null && echo yes)
 
@@ -37,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
           $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory soak torture bench bench-rotate fuzz lint format sandbox \
+.PHONY: all modules command deps demo check check-memory soak pool-test torture bench bench-rotate fuzz lint format sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -117,6 +117,12 @@ soak:
 	@$(MAKE) --no-print-directory all
 	@LUA_PATH='./lua/?.lua;./lua/?/init.lua;./?.lua;;' LUA_CPATH='./$(BUILD)/5.4/?.so;;' lua5.4 spec/soak/run.lua
 
+# Programs that keep connecting while the passwords they use are rotated; two minutes. POOL_TURNS=18 POOL_POOLS=2
+pool-test:
+	@.ci/deps build check sandbox
+	@$(MAKE) --no-print-directory all
+	@LUA_PATH='./lua/?.lua;./lua/?/init.lua;./?.lua;;' LUA_CPATH='./$(BUILD)/5.4/?.so;;' lua5.4 spec/pool/run.lua
+
 bench:
 	@.ci/deps build sandbox
 	@$(MAKE) --no-print-directory all
@@ -193,7 +199,8 @@ help:
 	  'make check-memory the same with AddressSanitizer and UBSan, then valgrind' \
 	  'make torture      every crash point and failing call of every workflow, and the simulation' \
 	  'make soak         two rotators on one store, killed and frozen at random; SOAK_SECONDS=450' \
-	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
+	  'make pool-test    programs that keep connecting during rotations: none may fail' \
+  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
 	  'make format       clang-format in place' \
 	  'make fuzz         fuzz the parsers, FUZZ_SECONDS=20 each' \
 	  'make bench        what a call costs, against the sandbox' \

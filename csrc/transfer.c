@@ -11,6 +11,7 @@
 
 #include "curl_global.h"
 #include "headers.h"
+#include "keylog.h"
 
 /* SIGPIPE: with CURLOPT_NOSIGNAL libcurl leaves it to us, and OpenSSL writes
  * without MSG_NOSIGNAL. It is kept from this thread alone, and one that came
@@ -131,7 +132,7 @@ static CURLcode set_trust(struct crdb_transfer *t, const struct crdb_transfer_op
         SET(CAINFO, o->ca_file);
         SET(CAPATH, ca_path);
     }
-    return rc;
+    return rc == CURLE_OK ? crdb_keylog_forbid(t->easy) : rc;
 }
 
 static CURLcode set_network(struct crdb_transfer *t, const struct crdb_transfer_options *o) {

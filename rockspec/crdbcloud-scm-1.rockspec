@@ -1,5 +1,5 @@
 -- Builds for the Lua that luarocks is run for: `luarocks make rockspec/crdbcloud-scm-1.rockspec`
--- from the repository root. libcurl, libcrypto, utf8proc and libpq are found by pkg-config.
+-- from the repository root. libcurl, libssl, libcrypto, utf8proc and libpq are found by pkg-config.
 rockspec_format = "3.0"
 package = "crdbcloud"
 version = "scm-1"
