@@ -51,6 +51,16 @@ static void keep_body(struct crdb_exchange *x, const struct crdb_evidence *e,
     result->body_length = x->response.body.length;
 }
 
+/* Copied, because libcurl's goes with its handle; and as a header may quote a request, too, cleaned. */
+static void keep_content_type(struct crdb_exchange *x, const char *type,
+                              struct crdb_result *result) {
+    crdb_buffer_reset(&x->scratch);
+    if (!type || !crdb_buffer_text(&x->scratch, type) || !redact(x, crdb_redact, &x->scratch, 0))
+        return;
+    crdb_message_clean(&x->scratch);
+    snprintf(result->content_type, sizeof result->content_type, "%s", x->scratch.data);
+}
+
 static const char *transport_text(const struct crdb_exchange *x, CURLcode curl, char *text,
                                   size_t size) {
     const struct crdb_buffer *body = &x->response.body;
@@ -126,11 +136,11 @@ void crdb_exchange_run(struct crdb_exchange *x, long timeout_ms, struct crdb_res
         result->message = x->message.length ? x->message.data : "there is not enough memory";
     }
     keep_body(x, &e, result);
+    keep_content_type(x, f.content_type, result);
     crdb_request_forget(&x->request);
     result->curl = f.curl;
     result->status = f.status;
     result->code = e.code;
-    result->content_type = f.content_type;
     result->http = f.http_version == CURL_HTTP_VERSION_2_0   ? "2"
                    : f.http_version == CURL_HTTP_VERSION_1_1 ? "1.1"
                    : f.http_version == CURL_HTTP_VERSION_1_0 ? "1.0"

@@ -27,10 +27,11 @@ struct crdb_result {
     const char *message; /* one line; NULL when applied */
     const char *body;    /* NULL for none */
     size_t body_length;
-    const char *content_type, *http; /* NULL for none; http is "1.1" or "2" */
-    double retry_after;              /* seconds; -1 for none */
-    double elapsed;                  /* seconds */
-    bool sent;                       /* something of the request left */
+    char content_type[128]; /* of the answer, cut; "" for none */
+    const char *http;       /* static: "1.1" or "2"; NULL for none */
+    double retry_after;     /* seconds; -1 for none */
+    double elapsed;         /* seconds */
+    bool sent;              /* something of the request left */
     bool new_connection;
 };
 

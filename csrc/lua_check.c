@@ -143,6 +143,14 @@ int crdb_push_field(lua_State *L, int idx, const char *name) {
         lua_pushnil(L);
         return LUA_TNIL;
     }
-    lua_getfield(L, idx, name);
+    idx = crdb_absindex(L, idx);
+    if (lua_getmetatable(L, idx)) {
+        /* Raw, as crdb_check_fields looks: a metamethod could close what the caller is working on. */
+        lua_pop(L, 1);
+        lua_pushstring(L, name);
+        lua_rawget(L, idx);
+    } else {
+        lua_getfield(L, idx, name);
+    }
     return lua_type(L, -1);
 }

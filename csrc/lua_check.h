@@ -30,7 +30,8 @@ void crdb_check_count(lua_State *L, int max);
  * the NULL-terminated list; the message names the nearest one. */
 void crdb_check_fields(lua_State *L, int idx, const char *what, const char *const allowed[]);
 
-/* Pushes field name of the table at idx, or nil when idx is nil or none; returns its type. */
+/* Pushes field name of the table at idx, or nil when idx is nil or none; returns its type. Calls no
+ * metamethod. */
 int crdb_push_field(lua_State *L, int idx, const char *name);
 
 /* Raises "what: expected ..., got <type>" at the caller's level. */

@@ -33,6 +33,19 @@ struct crdb_client *crdb_check_client(lua_State *L, int idx) {
     return c;
 }
 
+unsigned long crdb_client_begin(struct crdb_client *c, enum crdb_operation operation,
+                                const char *method) {
+    crdb_request_begin(&c->exchange.request, operation, method, &c->base.text);
+    return ++c->calls;
+}
+
+void crdb_client_check_call(lua_State *L, const struct crdb_client *c, unsigned long number) {
+    if (!c->open)
+        luaL_error(L, "client is closed: a finaliser closed it while a call was being prepared");
+    if (c->calls != number)
+        luaL_error(L, "client is busy: a finaliser made a call while another was being prepared");
+}
+
 /* ---- The operations of the API ---- */
 
 enum field_type { TEXT, COUNT, FLAG };
@@ -163,6 +176,16 @@ static int body_arguments(enum crdb_operation operation) {
     return operation == CRDB_CREATE_USER ? 2 : (operation == CRDB_UPDATE_PASSWORD ? 1 : 0);
 }
 
+/* Raises for what fill_body would raise for, while the arguments that are missing can be told. */
+static void check_body(lua_State *L, enum crdb_operation operation, int idx) {
+    const char *password;
+    size_t length;
+    if (operation == CRDB_CREATE_USER)
+        check_segment(L, idx++, "name", &length);
+    if (body_arguments(operation) > 0)
+        check_password(L, idx, &password, &length);
+}
+
 static void fill_body(lua_State *L, struct crdb_request *r, int idx) {
     const char *password;
     size_t length;
@@ -186,7 +209,8 @@ static int call(lua_State *L) {
     struct crdb_request *r = &c->exchange.request;
     struct crdb_result result;
     int idx = 2;
-    crdb_request_begin(r, e->operation, e->method, &c->base.text);
+    struct crdb_held *held;
+    unsigned long number = crdb_client_begin(c, e->operation, e->method);
     fill_path(L, r, e->path, &idx);
     int options = idx + body_arguments(e->operation);
     crdb_check_count(L, options);
@@ -194,9 +218,13 @@ static int call(lua_State *L) {
     for (const struct field *f = e->fields; f->option; f++)
         add_field(L, r, options, f);
     long timeout_ms = crdb_check_timeout(L, options, "timeout", c->timeout_ms);
+    check_body(L, e->operation, idx);
+    lua_settop(L, options);
+    held = crdb_push_held(L);
+    crdb_client_check_call(L, c, number);
     fill_body(L, r, idx); /* last: nothing that is secret waits for another check */
     crdb_exchange_run(&c->exchange, timeout_ms, &result);
-    crdb_push_result(L, &result);
+    crdb_push_result(L, held, &c->exchange, &result);
     return 1;
 }
 
@@ -228,6 +256,7 @@ void crdb_open_client(lua_State *L) {
                                     {"__close", client_close},
                                     {"__tostring", client_tostring},
                                     {NULL, NULL}};
+    crdb_open_held(L);
     luaL_newmetatable(L, CRDB_CLIENT_TYPE);
     luaL_setfuncs(L, meta, 0);
     lua_pushliteral(L, CRDB_CLIENT_TYPE);

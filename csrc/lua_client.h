@@ -22,8 +22,9 @@ struct crdb_client {
     pid_t pid; /* of the process that opened it */
     struct crdb_base_url base;
     struct crdb_exchange exchange;
-    long timeout_ms; /* of a call that names none */
-    char key_id[48]; /* the part of the key that may be shown */
+    long timeout_ms;     /* of a call that names none */
+    char key_id[48];     /* the part of the key that may be shown */
+    unsigned long calls; /* begun so far */
 };
 
 /* Pushes a closed client. */
@@ -31,6 +32,15 @@ struct crdb_client *crdb_push_client(lua_State *L);
 
 /* The open client at idx; raises if it is none, closed, or made before a fork. */
 struct crdb_client *crdb_check_client(lua_State *L, int idx);
+
+/* Begins a call: the request is empty afterwards. Returns the number of the call. */
+unsigned long crdb_client_begin(struct crdb_client *c, enum crdb_operation operation,
+                                const char *method);
+
+/* Makes sure that the request of that call is still the one being filled. Lua code runs whenever
+ * memory is asked of Lua, as finalisers; the client may have been closed or used by one. From here
+ * to the exchange nothing may ask for any. Raises otherwise. */
+void crdb_client_check_call(lua_State *L, const struct crdb_client *c, unsigned long number);
 
 /* Releases what it holds; for half-built, whole and closed ones. */
 void crdb_client_release(struct crdb_client *c);

@@ -29,6 +29,7 @@ static int pgpass_update(lua_State *L) {
     static const char *const names[] = {"host", "port", "database", "user", NULL};
     crdb_check_count(L, 3);
     lua_settop(L, 3);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
     size_t len = 0;
     const char *file = lua_isnil(L, 1) ? NULL : crdb_check_bytes(L, 1, "file", &len);
     if (!lua_istable(L, 2))
@@ -41,10 +42,10 @@ static int pgpass_update(lua_State *L) {
     if (!crdb_pgpass_can_hold(entry.password, entry.password_length))
         return luaL_error(L, "password: it is empty, or has a line break or NUL, which a password "
                              "file cannot hold");
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
     struct crdb_buffer b = {0};
     crdb_pgpass_update(&b, file, len, &entry);
     crdb_scratch_to_secret(L, slot, &b);
+    lua_settop(L, 4); /* the slot */
     return 1;
 }
 
@@ -69,6 +70,7 @@ static int dotenv_update(lua_State *L) {
     static const char *const names[] = {"key", "dialect", "epoch", NULL};
     crdb_check_count(L, 3);
     lua_settop(L, 3);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
     size_t len = 0;
     const char *file = lua_isnil(L, 1) ? NULL : crdb_check_bytes(L, 1, "file", &len);
     if (!lua_istable(L, 2))
@@ -84,7 +86,6 @@ static int dotenv_update(lua_State *L) {
     crdb_push_field(L, 2, "epoch");
     entry.epoch = (unsigned long long)crdb_check_integer(L, -1, "epoch", 0, INT64_C(1) << 53);
     entry.value = crdb_check_bytes(L, 3, "password", &entry.value_length);
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
     struct crdb_buffer b = {0};
     struct crdb_failure f;
     if (!crdb_dotenv_update(&b, file, len, &entry, &f)) {
@@ -92,6 +93,7 @@ static int dotenv_update(lua_State *L) {
         return crdb_push_failure(L, &f);
     }
     crdb_scratch_to_secret(L, slot, &b);
+    lua_settop(L, 4); /* the slot */
     return 1;
 }
 
@@ -144,12 +146,13 @@ static size_t check_keys(lua_State *L, int idx, struct crdb_json_taken taken[],
 static int json_take(lua_State *L) {
     crdb_check_count(L, 2);
     size_t len;
-    const char *text = crdb_check_bytes(L, 1, "document", &len);
+    crdb_check_bytes(L, 1, "document", NULL);
     struct crdb_json_taken taken[CRDB_JSON_TAKE_MAX];
     struct crdb_secret **slots[CRDB_JSON_TAKE_MAX];
     lua_settop(L, 2);
     struct crdb_buffer *rest = crdb_push_scratch(L);
     size_t count = check_keys(L, 2, taken, slots);
+    const char *text = crdb_check_bytes(L, 1, "document", &len);
     enum crdb_json_take_result result = crdb_json_take(text, len, taken, count, rest);
     for (size_t i = 0; i < count; i++)
         *slots[i] = taken[i].value;

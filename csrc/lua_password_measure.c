@@ -12,7 +12,7 @@ static void set_flag(lua_State *L, const char *name, bool value) {
 static int password_traits(lua_State *L) {
     crdb_check_count(L, 2);
     size_t len;
-    const char *bytes = crdb_check_bytes(L, 1, "password", &len);
+    crdb_check_bytes(L, 1, "password", NULL);
     if (!lua_istable(L, 2))
         return crdb_raise_type(L, 2, "words", "a list of strings");
     size_t count = crdb_rawlen(L, 2);
@@ -25,6 +25,7 @@ static int password_traits(lua_State *L) {
         lua_pop(L, 1);
     }
     struct crdb_password_traits traits;
+    const char *bytes = crdb_check_bytes(L, 1, "password", &len);
     crdb_password_measure(bytes, len, words, count, &traits);
     lua_createtable(L, 0, 5);
     lua_pushinteger(L, (lua_Integer)len);

@@ -5,11 +5,13 @@
 #include "pq_session.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+
+#define RESULT_TYPE "crdbcloud.result"
 
 struct connection {
     struct crdb_pq *session;
-    PGresult *result;
 };
 
 enum { PARAMS_GIVEN_MAX = 48, VALUES_MAX = 65535, TIMEOUT_MAX = 86400 };
@@ -36,11 +38,29 @@ int crdb_push_pq_error(lua_State *L, const struct crdb_pq_error *error) {
 
 static void release(struct connection *c) {
     struct crdb_pq *session = c->session;
-    PGresult *result = c->result;
     c->session = NULL;
-    c->result = NULL;
-    PQclear(result);
     crdb_pq_close(session);
+}
+
+/* Pushes an owner for the result of one statement. Not the connection: handing rows to Lua may run
+ * a finaliser, and that may close the connection or run a statement on it. */
+static PGresult **push_result_slot(lua_State *L) {
+    PGresult **slot = crdb_newuserdata(L, sizeof *slot);
+    *slot = NULL;
+    luaL_getmetatable(L, RESULT_TYPE);
+    lua_setmetatable(L, -2);
+    return slot;
+}
+
+static void clear_result(PGresult **slot) {
+    PGresult *result = *slot;
+    *slot = NULL;
+    PQclear(result);
+}
+
+static int release_result(lua_State *L) {
+    clear_result(luaL_checkudata(L, 1, RESULT_TYPE));
+    return 0;
 }
 
 static struct connection *check_open(lua_State *L) {
@@ -107,13 +127,13 @@ int crdb_pq_lua_connect(lua_State *L) {
         crdb_raise_type(L, -1, "ambient_password", "true or false");
     bool ambient = lua_toboolean(L, -1) != 0;
     lua_pop(L, 1);
-    crdb_pq_params_start(&params);
-    collect_params(L, &params, &password);
-
     struct connection *c = crdb_newuserdata(L, sizeof *c);
     memset(c, 0, sizeof *c);
     luaL_getmetatable(L, CRDB_CONNECTION_TYPE);
     lua_setmetatable(L, -2);
+    /* Last: what is borrowed here must not wait while Lua makes something. */
+    crdb_pq_params_start(&params);
+    collect_params(L, &params, &password);
 
     if (!crdb_pq_params_finish(&params, ambient)) {
         crdb_pq_error_set(&error, CRDB_PQ_MEMORY, "the connection parameters do not fit");
@@ -147,9 +167,9 @@ static void collect_values(lua_State *L, int idx, const char **values,
         if (lua_isnil(L, -1)) {
             values[i] = NULL;
         } else {
-            lua_pushfstring(L, "parameter $%d", i + 1);
-            values[i] = check_text(L, -2, lua_tostring(L, -1), &length);
-            lua_pop(L, 1);
+            char what[32];
+            snprintf(what, sizeof what, "parameter $%d", i + 1);
+            values[i] = check_text(L, -1, what, &length);
             if (crdb_test_secret(L, -1)) {
                 hidden[statement->hidden_count].bytes = values[i];
                 hidden[statement->hidden_count++].length = length;
@@ -175,6 +195,7 @@ static int query(lua_State *L) {
     if (type != LUA_TNIL && type != LUA_TTABLE)
         crdb_raise_type(L, 5, "secret_columns", "a list of column names");
     statement.count = count_values(L, 3);
+    PGresult **result = push_result_slot(L); /* at 6 */
     if (statement.count > 0) {
         size_t count = (size_t)statement.count;
         struct crdb_pq_hidden *hidden =
@@ -184,17 +205,16 @@ static int query(lua_State *L) {
         statement.values = values;
         statement.hidden = hidden;
     }
+    check_open(L); /* again: a finaliser may have closed it meanwhile */
     if (!crdb_pq_usable(c->session)) {
         crdb_pq_error_set(&error, CRDB_PQ_NETWORK, "the connection was lost; connect again");
         return crdb_push_pq_error(L, &error);
     }
-    PQclear(c->result); /* left over if handing rows to Lua ended early */
-    c->result = crdb_pq_query(c->session, &statement, timeout, &error);
-    if (!c->result)
+    *result = crdb_pq_query(c->session, &statement, timeout, &error);
+    if (!*result)
         return crdb_push_pq_error(L, &error);
-    const char *missing = crdb_push_rows(L, c->result, 5);
-    PQclear(c->result);
-    c->result = NULL;
+    const char *missing = crdb_push_rows(L, *result, 5);
+    clear_result(result);
     if (!missing)
         return 1;
     crdb_pq_error_set(&error, CRDB_PQ_OPTION, "");
@@ -243,6 +263,10 @@ static const luaL_Reg metamethods[] = {
 };
 
 void crdb_open_connection(lua_State *L) {
+    luaL_newmetatable(L, RESULT_TYPE);
+    lua_pushcfunction(L, release_result);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
     luaL_newmetatable(L, CRDB_CONNECTION_TYPE);
     luaL_setfuncs(L, metamethods, 0);
     lua_pushliteral(L, CRDB_CONNECTION_TYPE);

@@ -2,7 +2,8 @@
  * lua_pq.h - crdbcloud.pq as Lua sees it.
  *
  * A connection is a userdata of metatable CRDB_CONNECTION_TYPE. It is made
- * closed and owns its session and, while rows are handed to Lua, the result.
+ * closed and owns its session. A result belongs to a userdata of its own while
+ * its rows are handed to Lua.
  */
 #ifndef CRDB_LUA_PQ_H
 #define CRDB_LUA_PQ_H

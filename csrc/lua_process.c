@@ -149,7 +149,7 @@ static void check_options(lua_State *L, int idx, struct crdb_process_spec *spec)
     if (crdb_push_field(L, idx, "cwd") != LUA_TNIL)
         spec->directory = crdb_check_path(L, -1, "cwd");
     if (crdb_push_field(L, idx, "stdin") != LUA_TNIL)
-        spec->input = crdb_check_bytes(L, -1, "stdin", &spec->input_length);
+        crdb_check_bytes(L, -1, "stdin", NULL); /* stays on the stack: see run */
 }
 
 static void push_result(lua_State *L, const struct crdb_process_result *result, int out, int err) {
@@ -179,6 +179,7 @@ static int run(lua_State *L) {
     lua_settop(L, 2);
     struct crdb_process_spec spec = {.argv = check_argv(L, 1)};
     check_options(L, 2, &spec);
+    int input_idx = lua_gettop(L);
     struct crdb_buffer *environment = crdb_push_scratch(L);
     spec.environment = check_environment(L, 2, environment);
     struct crdb_secret **out = crdb_push_secret_slot(L);
@@ -186,6 +187,8 @@ static int run(lua_State *L) {
     struct crdb_secret **err = crdb_push_secret_slot(L);
     struct crdb_process_result result;
     struct crdb_failure f;
+    if (!lua_isnil(L, input_idx)) /* borrowed last: see crdb_check_secret */
+        spec.input = crdb_check_bytes(L, input_idx, "stdin", &spec.input_length);
     bool ran = crdb_process_run(&spec, &result, &f);
     crdb_buffer_free(environment);
     if (ran) {

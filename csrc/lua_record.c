@@ -53,8 +53,7 @@ static const unsigned char *check_key(lua_State *L, int idx) {
 
 /* What a secret is bound to: the string of its name in the table at idx, borrowed from there. */
 static const char *check_bound(lua_State *L, int idx, const char *name, size_t *len) {
-    lua_getfield(L, idx, name);
-    if (lua_type(L, -1) != LUA_TSTRING)
+    if (crdb_push_field(L, idx, name) != LUA_TSTRING)
         luaL_error(L, "aad: expected a string for '%s', got %s", name, luaL_typename(L, -1));
     const char *bound = lua_tolstring(L, -1, len);
     lua_pop(L, 1);
@@ -67,16 +66,21 @@ static void push_bindings(lua_State *L, int idx) {
         crdb_raise_type(L, -1, "aad", "a table of strings");
 }
 
-/* Replaces each secret of the record by its sealed form, kept in a userdata left on the stack. */
-static void seal_all(lua_State *L, int idx, struct crdb_record *record) {
+/* Replaces each secret of the record by its sealed form, kept in room. */
+static void seal_all(lua_State *L, int idx, struct crdb_record *record, struct crdb_buffer *room) {
     crdb_push_field(L, idx, "key");
+    static const char extra[CRDB_SEAL_EXTRA];
     const unsigned char *key = check_key(L, lua_gettop(L));
     push_bindings(L, idx);
     int bindings = lua_gettop(L);
-    size_t total = 1;
-    for (size_t i = 0; i < record->count; i++)
-        total += record->secrets[i].length + CRDB_SEAL_EXTRA;
-    char *at = crdb_newuserdata(L, total);
+    /* Whole before any of it is used, as it moves when it grows. */
+    for (size_t i = 0; i < record->count; i++) {
+        crdb_buffer_append(room, record->secrets[i].bytes, record->secrets[i].length);
+        crdb_buffer_append(room, extra, sizeof extra);
+    }
+    if (room->failed)
+        crdb_raise_no_memory(L);
+    char *at = room->data;
     for (size_t i = 0; i < record->count; i++) {
         struct crdb_record_secret *s = &record->secrets[i];
         size_t bound_len;
@@ -97,14 +101,18 @@ static int record_encode(lua_State *L) {
     struct crdb_record record = {0};
     record.meta = crdb_check_string(L, 1, "meta", &record.meta_length);
     lua_settop(L, 3);
-    check_record_secrets(L, 2, &record);
+    struct crdb_buffer *room = crdb_push_scratch(L);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    int slot_idx = lua_gettop(L);
+    check_record_secrets(L, 2, &record); /* borrowed last: see crdb_check_secret */
     crdb_check_fields(L, 3, "record_encode", options);
     if (!lua_isnil(L, 3))
-        seal_all(L, 3, &record);
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
+        seal_all(L, 3, &record, room);
     struct crdb_buffer b = {0};
     crdb_record_encode(&record, &b);
+    crdb_buffer_free(room);
     crdb_scratch_to_secret(L, slot, &b);
+    lua_settop(L, slot_idx);
     return 1;
 }
 
@@ -184,8 +192,11 @@ static int record_decode(lua_State *L) {
     static const char *const options[] = {"keys", "aad", NULL};
     crdb_check_count(L, 2);
     size_t len;
-    const char *file = crdb_check_bytes(L, 1, "record", &len);
     lua_settop(L, 2);
+    /* What is borrowed of the record is read while Lua makes values: see crdb_check_secret. */
+    struct crdb_secret **held = crdb_push_secret_slot(L), *given = crdb_test_secret(L, 1);
+    *held = given ? crdb_secret_ref(given) : NULL;
+    const char *file = crdb_check_bytes(L, 1, "record", &len);
     crdb_check_fields(L, 2, "record_decode", options);
     struct crdb_record record;
     struct crdb_failure f;
@@ -213,8 +224,9 @@ static int record_decode(lua_State *L) {
 static int seal_keys(lua_State *L) {
     crdb_check_count(L, 1);
     size_t len;
-    const char *text = crdb_check_bytes(L, 1, "keys", &len);
+    crdb_check_bytes(L, 1, "keys", NULL);
     struct crdb_buffer *keys = crdb_push_scratch(L);
+    const char *text = crdb_check_bytes(L, 1, "keys", &len);
     struct crdb_failure f;
     if (!crdb_seal_keys(text, len, keys, &f)) {
         crdb_buffer_free(keys);

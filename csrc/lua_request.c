@@ -62,7 +62,7 @@ static int request(lua_State *L) {
         return luaL_error(L, "path: expected one such as /api/v1/clusters, got %s", problem);
     crdb_check_fields(L, 4, "request", allowed);
     bool read = strcmp(method, "GET") == 0;
-    crdb_request_begin(r, read ? CRDB_READ : CRDB_OTHER_WRITE, method, &c->base.text);
+    unsigned long number = crdb_client_begin(c, read ? CRDB_READ : CRDB_OTHER_WRITE, method);
     crdb_request_path(r, path, length);
     if (crdb_push_field(L, 4, "query") != LUA_TNIL) {
         if (!lua_istable(L, -1))
@@ -71,14 +71,17 @@ static int request(lua_State *L) {
             add_query(L, r);
     }
     long timeout_ms = crdb_check_timeout(L, 4, "timeout", c->timeout_ms);
-    if (crdb_push_field(L, 4, "body") != LUA_TNIL) {
-        const char *body = crdb_check_bytes(L, -1, "body", &length);
+    bool has_body = crdb_push_field(L, 4, "body") != LUA_TNIL;
+    struct crdb_held *held = crdb_push_held(L);
+    crdb_client_check_call(L, c, number);
+    if (has_body) {
+        const char *body = crdb_check_bytes(L, -2, "body", &length);
         if (read || strcmp(method, "DELETE") == 0)
             return luaL_error(L, "body: %s takes none", method);
         crdb_request_raw_body(r, body, length);
     }
     crdb_exchange_run(&c->exchange, timeout_ms, &result);
-    crdb_push_result(L, &result);
+    crdb_push_result(L, held, &c->exchange, &result);
     return 1;
 }
 

@@ -17,8 +17,10 @@
  * before there is anything to lose. */
 struct crdb_secret **crdb_push_secret_slot(lua_State *L);
 
-/* The secret at idx, borrowed for as long as the value stays on the stack.
- * Raises if it is no secret, closed, or made before a fork. */
+/* The secret at idx, borrowed for as long as the value stays on the stack and
+ * no Lua code runs: that may close it. A finaliser is Lua code too, and runs
+ * when Lua makes a value; so functions push what owns their result first, and
+ * borrow last. Raises if it is no secret, closed, or made before a fork. */
 struct crdb_secret *crdb_check_secret(lua_State *L, int idx);
 
 /* The same for a value that may be anything else: NULL when it is no secret. */

@@ -54,8 +54,10 @@ static const struct {
 /* secret:encode(form) -> secret; form: json, uri, pgpass, base64 or hex */
 static int encode(lua_State *L) {
     crdb_check_count(L, 2);
-    struct crdb_secret *s = crdb_check_secret(L, 1);
+    crdb_check_secret(L, 1);
     const char *name = crdb_check_string(L, 2, "form", NULL);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    struct crdb_secret *s = crdb_check_secret(L, 1); /* borrowed last */
     size_t i = 0;
     while (i < sizeof forms / sizeof *forms && strcmp(forms[i].name, name) != 0)
         i++;
@@ -67,7 +69,6 @@ static int encode(lua_State *L) {
         (memchr(bytes, '\n', len) || memchr(bytes, '\r', len) || memchr(bytes, '\0', len)))
         return luaL_error(L, "form: a password file cannot hold a line break or a NUL byte, "
                              "and this secret has one");
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
     struct crdb_buffer b = {0};
     forms[i].append(&b, bytes, len);
     crdb_scratch_to_secret(L, slot, &b);
@@ -77,12 +78,13 @@ static int encode(lua_State *L) {
 /* secret:decode(form) -> secret | nil, message; form: hex or base64 */
 static int decode(lua_State *L) {
     crdb_check_count(L, 2);
-    struct crdb_secret *s = crdb_check_secret(L, 1);
+    crdb_check_secret(L, 1);
     const char *form = crdb_check_string(L, 2, "form", NULL);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    struct crdb_secret *s = crdb_check_secret(L, 1); /* borrowed last */
     bool hex = strcmp(form, "hex") == 0;
     if (!hex && strcmp(form, "base64") != 0)
         return luaL_error(L, "form: expected hex or base64, got '%s'", form);
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
     struct crdb_buffer b = {0};
     bool read = (hex ? crdb_decode_hex : crdb_decode_base64)(&b, crdb_secret_bytes(s),
                                                              crdb_secret_length(s));

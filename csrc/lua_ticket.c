@@ -13,9 +13,9 @@
 static int lend(lua_State *L) {
     unsigned char ticket[CRDB_TICKET_BYTES];
     crdb_check_count(L, 1);
-    struct crdb_secret *s = crdb_check_secret(L, 1);
+    crdb_check_secret(L, 1);
     struct crdb_buffer *text = crdb_push_scratch(L);
-    switch (crdb_lend(s, ticket)) {
+    switch (crdb_lend(crdb_check_secret(L, 1), ticket)) {
     case CRDB_TICKET_OK:
         break;
     case CRDB_TICKET_FULL:
