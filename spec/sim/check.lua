@@ -175,7 +175,10 @@ function Check:sent(request)
   elseif request.op == POST and held[request.label] ~= "bootstrap" then
     self:wrong("creation", "the user is made with %s (%s)", request.label, held[request.label])
   end
-  if request.op == POST then self.posted[request.label] = true end
+  if request.op == POST then
+    self.posted[request.label] = true
+    if self.exposed[request.label] then self:wrong("creation", "the user is made with %s, which is handed out", request.label) end
+  end
   self.sent_labels[request.label] = true
   local last = rec and rec.sends[#rec.sends]
   if held[request.label] and not (last and last.outcome == nil and last.op == request.op) then

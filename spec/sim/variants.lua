@@ -18,10 +18,11 @@ local function replace(undo, module, name, fn)
 end
 
 --- `known`: those that a simulation must find, by the protocol; the others show that
---- every invariant is watched.
+--- every invariant is watched. `breaks`: the rule that catches it first of all; `runs`:
+--- how many that takes; `rare`: too many for a short run.
 M.list = {
   {
-    name = "new-password", known = true,
+    name = "new-password", breaks = "consumers", known = true,
     what = "an unanswered send is followed by a new password",
     make = function(undo)
       replace(undo, decide, "after_send", function(old)
@@ -32,14 +33,14 @@ M.list = {
     end,
   },
   {
-    name = "no-settle", known = true,
+    name = "no-settle", breaks = "I8", known = true,
     what = "the next password does not wait for unanswered sends",
     make = function(undo)
       replace(undo, record, "settled_at", function() return function() return nil end end)
     end,
   },
   {
-    name = "two-stores", known = true,
+    name = "two-stores", breaks = "end", known = true,
     what = "each rotator has a store of its own",
     make = function(undo)
       replace(undo, world.World, "all_stores", function()
@@ -63,7 +64,7 @@ M.list = {
     end,
   },
   {
-    name = "no-intent",
+    name = "no-intent", breaks = "I1",
     what = "the store says that it has kept an INTENT and has not",
     make = function(undo)
       replace(undo, store.Handle, "put", function(old)
@@ -75,7 +76,7 @@ M.list = {
     end,
   },
   {
-    name = "no-compare-and-swap",
+    name = "no-compare-and-swap", runs = 300, breaks = "I2",
     what = "the store takes any write",
     make = function(undo)
       replace(undo, store.Backing, "commit", function(old)
@@ -86,7 +87,7 @@ M.list = {
     end,
   },
   {
-    name = "no-lease",
+    name = "no-lease", breaks = "I7",
     what = "nobody looks whether the lease still holds",
     make = function(undo)
       replace(undo, store.Handle, "lock", function(old)
@@ -99,7 +100,7 @@ M.list = {
     end,
   },
   {
-    name = "no-proof",
+    name = "no-proof", breaks = "I5",
     what = "any answer, and any login, counts as a proof",
     make = function(undo)
       replace(undo, steps, "verify", function() return function() return "accepted" end end)
@@ -107,7 +108,7 @@ M.list = {
     end,
   },
   {
-    name = "no-second-look",
+    name = "no-second-look", breaks = "creation",
     what = "nobody looks whether a created user is an admin again",
     make = function(undo)
       replace(undo, world.privileges, "inspect", function()
@@ -116,7 +117,7 @@ M.list = {
     end,
   },
   {
-    name = "early-hand-over",
+    name = "early-hand-over", breaks = "creation",
     what = "the password of a user that is being created is given to whoever reads the store",
     make = function(undo)
       replace(undo, record, "candidates", function(old)
@@ -129,7 +130,7 @@ M.list = {
     end,
   },
   {
-    name = "versions-restart",
+    name = "versions-restart", rare = true,
     what = "a record that was removed and made again counts its versions from 1",
     make = function(undo)
       replace(undo, store.Backing, "next_version", function()
