@@ -306,7 +306,7 @@ describe("a dotenv sink", function()
         local sink = sinks.open(sinks.parse({ "dotenv:%s" }, "sinks"), "user%d", "prod")[1]
         for epoch = 1, 10 do assert(sink:publish { epoch = epoch, password = core.secret("pass%d") }) end]]):format(path, i, i)) .. " &"
     end
-    temp.run(table.concat(lines, "\n") .. "\nwait")
+    assert.equal("", (temp.run(table.concat(lines, "\n") .. "\nwait")))
     local values, count = readers.docker(temp.read(path), true), 0
     for i = 1, 6 do assert.equal("pass" .. i, values[("USER%d_PASSWORD"):format(i)]) end
     for _ in pairs(values) do count = count + 1 end
