@@ -37,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
           $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory soak pool-test torture bench bench-rotate fuzz lint format sandbox \
+.PHONY: all modules command deps demo check check-memory soak pool-test simulate torture bench bench-rotate fuzz lint format sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -110,6 +110,12 @@ torture:
 	@.ci/deps build check sandbox
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) spec/torture/run
+
+# Rotators in a simulated world, each interleaving from a seed of its own; SIM_RUNS=20000 SIM_FROM=1
+simulate:
+	@.ci/deps build check
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) spec/sim/simulate
 
 # Two rotators on one SQL store, killed and frozen at random; SOAK_SECONDS=450 SOAK_USERS=200 SOAK_SEED=...
 soak:
@@ -198,6 +204,7 @@ help:
 	  'make check        every spec under Lua 5.4 and LuaJIT; SPECS=FILE... for some' \
 	  'make check-memory the same with AddressSanitizer and UBSan, then valgrind' \
 	  'make torture      every crash point and failing call of every workflow, and the simulation' \
+	  'make simulate     20,000 interleavings of rotators in a simulated world; SIM_RUNS=20000' \
 	  'make soak         two rotators on one store, killed and frozen at random; SOAK_SECONDS=450' \
 	  'make pool-test    programs that keep connecting during rotations: none may fail' \
   'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \

@@ -1,6 +1,7 @@
---- Runs the simulation.
---   lua5.4 spec/sim/run.lua [--runs N] [--from SEED] [--variant NAME]
---   lua5.4 spec/sim/run.lua --seed N --trace
+--- Runs the simulation. Exits 0 when no run ended wrongly, or, with --variant all, when
+--- every wrong engine was found.
+--   lua5.4 spec/sim/run.lua [--runs N] [--from SEED] [--variant NAME|all]
+--   lua5.4 spec/sim/run.lua --seed N [--trace] [--variant NAME]
 
 local simulation = require "spec.sim.simulation"
 local variants = require "spec.sim.variants"
@@ -13,7 +14,7 @@ while arg[i] do
     options.trace = true
   elseif name == "runs" or name == "from" or name == "seed" then
     i = i + 1
-    options[name] = assert(tonumber(arg[i]), "--" .. name .. " takes a number")
+    options[name] = assert(math.tointeger and math.tointeger(tonumber(arg[i])) or tonumber(arg[i]), "--" .. name .. " takes a number")
   elseif name == "variant" then
     i = i + 1
     options.variant = arg[i]
@@ -39,7 +40,14 @@ local function series(variant)
 end
 
 if options.variant == "all" then
-  for _, variant in ipairs(variants.list) do series(variant.name) end
+  local missed = 0
+  for _, variant in ipairs(variants.list) do
+    if series(variant.name).wrong == 0 and not variant.rare then
+      missed = missed + 1
+      print(("NOT FOUND: an engine in which %s"):format(variant.what))
+    end
+  end
+  os.exit(missed == 0)
 else
   local totals = series(options.variant)
   for _, result in ipairs(totals.first) do print(simulation.describe(result)) end
