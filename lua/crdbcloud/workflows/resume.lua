@@ -57,7 +57,9 @@ local function finish_held(ctx, entry)
     if not verdict then return nil, err end
     local ok
     ok, err = steps.retire(ctx, entry)
-    return ok and { verified = verdict, note = "rotation finished" }, err
+    return ok and {
+      verified = verdict, note = "rotation finished", window = entry.window, sessions_cancelled = entry.cancelled,
+    }, err
   end
   local ok, err = steps.retire(ctx, entry)
   return ok and { result = "skipped", note = "nothing open" }, err
