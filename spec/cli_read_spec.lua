@@ -73,6 +73,7 @@ describe("the command", function()
     end)
 
     it("examines everything with doctor", function()
+      ok("store", "init")
       local r = ok("doctor", "-o", "json")
       local status = {}
       for _, row in ipairs(cjson.decode(r.out)) do status[row.check] = row.status end
