@@ -8,6 +8,7 @@ local errors = require "crdbcloud.errors"
 local M = {}
 
 M.TIMEOUT = 300 -- seconds
+local LONGEST = 65536 -- bytes; the kernel refuses a longer variable of the environment
 
 --- An argument list; raises for anything else.
 function M.rule(value, name, level)
@@ -31,10 +32,12 @@ end
 ---@return crdbcloud.error|nil err kind "hook"
 function M.run(ctx, which, command, users)
   ctx:progress { step = which, text = ("running `%s`"):format(command[1]) }
+  local list = table.concat(users, ",")
   local result, why = core.run(command, {
     timeout = M.TIMEOUT,
     env = {
-      CRDBCLOUD_RUN_ID = ctx.run_id, CRDBCLOUD_CLUSTER = ctx.name, CRDBCLOUD_USERS = table.concat(users, ","),
+      CRDBCLOUD_RUN_ID = ctx.run_id, CRDBCLOUD_CLUSTER = ctx.name, CRDBCLOUD_USER_COUNT = ("%d"):format(#users),
+      CRDBCLOUD_USERS = #list <= LONGEST and list or "*", -- *: more than fit
     },
   })
   local problem
