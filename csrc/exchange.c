@@ -24,17 +24,30 @@ static bool redact(const struct crdb_exchange *x, redactor *clean, struct crdb_b
            clean(text, crdb_secret_bytes(x->api_key), crdb_secret_length(x->api_key));
 }
 
+static bool is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
+}
+
+/* Whole words only: a user called "e" must not make "must differ" unreadable. */
+static void blot_word(struct crdb_buffer *text, const struct crdb_buffer *word) {
+    size_t n = word->length;
+    for (size_t i = 0; n > 0 && i + n <= text->length; i++)
+        if (memcmp(text->data + i, word->data, n) == 0 && (i == 0 || !is_word(text->data[i - 1])) &&
+            !is_word(text->data[i + n]))
+            memset(text->data + i, '?', n);
+}
+
 /* The message in lower case for the table of texts, without the user's name: a user
  * called "password_service" does not make an answer speak of the password. */
 static const char *recognisable(struct crdb_exchange *x, const struct crdb_buffer *text) {
-    const struct crdb_buffer *name = &x->request.name;
     crdb_buffer_reset(&x->scratch);
     if (!crdb_buffer_append(&x->scratch, text->data, text->length))
         return "";
     for (char *c = x->scratch.data; *c; c++)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c + 32);
-    return crdb_redact(&x->scratch, name->data, name->length) ? x->scratch.data : "";
+    blot_word(&x->scratch, &x->request.name);
+    return x->scratch.data;
 }
 
 /* ---- Putting it together ---- */

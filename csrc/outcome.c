@@ -14,7 +14,7 @@ static struct crdb_outcome make(const char *outcome, const char *kind, const cha
  *
  * The service gives no finer codes, so these few meanings hang on words. The
  * documented or reported wordings stand first, likely variations after them. */
-enum meaning { MUST_DIFFER, PASSWORD_REFUSED, LOCKED, EXISTS, RATE_LIMITED, IN_USE };
+enum meaning { MUST_DIFFER, FROM_NAME, PASSWORD_REFUSED, LOCKED, EXISTS, RATE_LIMITED, IN_USE };
 
 static const struct {
     enum meaning meaning;
@@ -27,6 +27,9 @@ static const struct {
     {MUST_DIFFER, "same as the old"},
     {MUST_DIFFER, "same as the previous"},
     {MUST_DIFFER, "cannot be the same"},
+    /* A rule about the user's name says nothing about the password in force. */
+    {FROM_NAME, "username"},
+    {FROM_NAME, "user name"},
     {PASSWORD_REFUSED, "password"},
     {LOCKED, "lock"}, /* "cluster lock is held" */
     {EXISTS, "already exists"},
@@ -146,7 +149,7 @@ static struct crdb_outcome by_status(const struct crdb_evidence *e) {
 
 static struct crdb_outcome refusal(const struct crdb_evidence *e) {
     bool has_password = e->operation == CRDB_CREATE_USER || e->operation == CRDB_UPDATE_PASSWORD;
-    if (e->operation == CRDB_UPDATE_PASSWORD && says(e, MUST_DIFFER))
+    if (e->operation == CRDB_UPDATE_PASSWORD && says(e, MUST_DIFFER) && !says(e, FROM_NAME))
         return make("rejected", "invalid_argument", "must_differ");
     if (has_password && (e->status == 400 || e->status == 422) && says(e, PASSWORD_REFUSED))
         return make("rejected", "invalid_argument", "password_refused");
