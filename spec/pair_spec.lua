@@ -1,6 +1,7 @@
 local crdbcloud = require "crdbcloud"
 local pairs_of = require "spec.support.pair"
 local sql = require "crdbcloud.sql"
+local temp = require "spec.support.temp"
 
 local POST, PUT = "create_sql_user", "update_sql_user_password"
 local ACCESS = pairs_of.ACCESS
@@ -155,6 +156,34 @@ describe("an emergency of a pair", function()
     p:assert_published(name, 3)
     p:assert_closed()
     assert.are.equal(0, p:record(partner).history[#p:record(partner).history].sessions_cancelled)
+  end)
+
+  it("while the store is down changes the user that is named, and resume publishes the active one again", function()
+    assert(p.cluster:rotate_password(name))
+    local state = temp.dir()
+    temp.write(state .. "/sql", ("postgresql://sandbox_admin@%s:%d/shop?sslmode=verify-full&sslrootcert=%s"):format(sc.sandbox.pg.host,
+      sc.sandbox.pg.port, sc.sandbox.ca_file))
+    -- A process of its own, so that the state directory is its own.
+    local function run(call)
+      return temp.run(("XDG_STATE_HOME=%s PGPASSFILE=%s "):format(state, sc.sandbox.pgpassfile) .. temp.lua(([[
+        local crdbcloud = require "crdbcloud"
+        local cloud = assert(crdbcloud.new{ base_url = "%s", ca_file = "%s", api_key_file = "%s", rate = 0 })
+        local cluster = assert(cloud:cluster("%s", { store = "%s", sql = io.open("%s"):read("*a") }))
+        crdbcloud.main(function() print(assert(cluster:%s)) end)]]):format(sc.sandbox.url, sc.sandbox.ca_file,
+        sc.sandbox.keys.admin, sc.id, sc.store_url, state .. "/sql", call)))
+    end
+    temp.run(("chmod 755 %s/store"):format(sc.dir)) -- a store that is refused
+    local output, status = run(("rotate_passwords{ emergency = { '%s' }, sinks = 'json:%s' }"):format(name, file))
+    assert.are.equal(0, status, output)
+    temp.run(("chmod 700 %s/store"):format(sc.dir))
+    output, status = run "resume()"
+    assert.are.equal(0, status, output)
+    p:assert_closed()
+    p:assert_published(partner, p:record(name).pair.epoch)
+    assert.are.equal("accepted", sc:login(name, p:record(name).current.password))
+    p:rest()
+    assert(p.cluster:rotate_password(name))
+    p:assert_published(name, p:record(name).pair.epoch)
   end)
 end)
 
