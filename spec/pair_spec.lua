@@ -138,6 +138,15 @@ describe("an emergency of a pair", function()
     p:assert_closed()
   end)
 
+  it("changes nothing when what is changed could not be published", function()
+    local old = p:assert_published(name, 1)
+    temp.write(file, "not ours")
+    local report, err = p.cluster:rotate_passwords { emergency = { name } }
+    assert.is_nil(report)
+    assert.are.same({ "sink", "not_sent" }, { err.report.rows[1].kind, err.report.rows[1].outcome })
+    assert.are.equal("accepted", sc:login(name, old.password))
+  end)
+
   it("that was cut after the switch is ended by resume, with the second user and its sessions", function()
     assert(p.cluster:rotate_password(name))
     local old = p:record(partner).current.password

@@ -14,6 +14,9 @@ local M = {}
 
 M.is_partner = rules.is_partner
 
+-- Kinds and reasons of errors that are none to change the active user in place.
+local NO_REASON = { sink = true, sinks = true, busy = true, version = true, lease = true }
+
 --- The users that an entry stands for: of a pair both, once the partner is there.
 ---@return string[]|nil
 ---@return crdbcloud.error|nil
@@ -154,7 +157,7 @@ local function in_place(ctx, entry, first_err)
     first_err.message))
   local ok, err = begin(ctx, entry, user, {})
   if ok then ok, err = M.finish(ctx, entry) end
-  if not ok and entry.rec.pair.epoch == before then return nil, err end
+  if not ok and (entry.rec.pair.epoch == before or entry.rec.pair.switching) then return nil, err end
   return nil, errors.new {
     kind = first_err.kind, reason = first_err.reason, outcome = "applied", exit = 3, cause = first_err, operation = "rotate_passwords",
     message = ("%s: %s has a new password, its partner has none (%s)"):format(entry.user, user, first_err.message),
@@ -169,7 +172,8 @@ local function emergency(ctx, entry)
   if done and not (open and (open.both or open.stay)) then done, err = take_turn(ctx, entry) end
   if done then return fields_of(ctx, entry, ("both users have new passwords, %s is active"):format(entry.rec.pair.active)) end
   local changed = entry.rec.pair.epoch > before
-  if changed or err.reason == "version" or err.reason == "lease" or ctx.stop then return nil, err end
+  -- What cannot be published, or is not ours any more, is not changed either.
+  if changed or ctx.stop or NO_REASON[err.kind] or NO_REASON[err.reason] then return nil, err end
   return in_place(ctx, entry, err)
 end
 

@@ -150,7 +150,7 @@ function M.sinks(ctx, rec)
   end
   if #list > 0 and #named == 0 then
     return nil, errors.new {
-      kind = "invalid_argument", outcome = "not_sent",
+      kind = "invalid_argument", reason = "sinks", outcome = "not_sent",
       message = ("%s: no sink of it tells which user to connect as, and that changes with each rotation of a pair"):format(rec.user),
       hint = "add one that does, such as json:PATH",
     }
@@ -180,7 +180,10 @@ function M.publish(ctx, entry)
   local active = rules.member(rec, partner, rec.pair.active)
   local list
   list, err = M.sinks(ctx, rec)
-  if not list then return nil, err end
+  if not list then
+    err.outcome, err.exit = "applied", 6
+    return nil, err
+  end
   local done
   done, err = steps.write_sinks(ctx, entry, list, rec.pair.epoch, function()
     return ctx:credential(rec, active.current, { user = active.user, epoch = rec.pair.epoch })
