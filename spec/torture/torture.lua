@@ -7,6 +7,7 @@ local core = require "crdbcloud.core"
 local crash = require "spec.support.crash"
 local faults = require "spec.support.crash_faults"
 local kill_many = require "spec.support.kill_many"
+local pair_cases = require "spec.support.pair_cases"
 local sandbox = require "spec.support.sandbox"
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"
@@ -40,7 +41,8 @@ end
 
 local function kills(name, kind, options)
   part(name, function(sc)
-    local case = cases[kind](sc)
+    local case = (options.cases or cases)[kind](sc)
+    options.cases = nil
     if #case.recoveries > 1 then case.recoveries = { WAY } end
     local figures = crash.sweep(case, options)
     total.kills = total.kills + figures.kills
@@ -72,6 +74,11 @@ kills("publication", "publication", {})
 kills("publication-half", "publication", { how = "half", only = BYTES })
 kills("recovery", "recovery", { first = FIRST, step = STEP })
 kills("removal", "removal", { only = "openat,renameat,unlinkat,fsync,send,connect", first = FIRST, step = STEP })
+for _, kind in ipairs { "turn", "first_turn", "creation", "emergency" } do
+  kills("pair-" .. kind:gsub("_", "-"), kind, {
+    cases = pair_cases, only = "openat,renameat,fsync,send,connect", mark = kind == "creation" and "create" or "turn", first = FIRST, step = STEP,
+  })
+end
 failures("store-fails", "rotation", { how = JIT and EIO or ENOSPC, path = "/store", store = true })
 failures("store-fails-for-good", "rotation", { how = JIT and ENOSPC or EIO, last = "all", path = "/store", store = true })
 failures("creation-store-fails", "creation", { how = JIT and EIO or ENOSPC, path = "/store", store = true })
