@@ -53,14 +53,15 @@ local ENVIRONMENT = {
 }
 
 local CLIENT = {
-  "base_url", "vanity_name", "username", "api_version", "connect_timeout", "timeout", "ca_file", "proxy", "user_agent",
+  "base_url", "vanity_name", "username", "api_version", "connect_timeout", "timeout", "ca_file", "user_agent",
 }
 
 -- Opens a C client. What cannot be a URL or a header is the caller's mistake and
 -- raises when it came as an option; else it is a fault of the surroundings.
-local function open_client(config, key, from, given)
+local function open_client(config, proxy, key, from, given)
   local wanted = { api_key = key }
   for _, name in ipairs(CLIENT) do wanted[name] = config[name] end
+  wanted.proxy = proxy
   local ok, client, message = pcall(require("crdbcloud.core").client, wanted)
   if ok and client then return client end
   message = errors.bare(ok and message or client)
@@ -106,12 +107,14 @@ function M.new(opts)
   if not source then return nil, source_err end
   local key, key_err = source.read()
   if not key then return nil, key_err end
-  local client, client_err = open_client(config, key, source.from, given)
+  local client, client_err = open_client(config, given.proxy, key, source.from, given)
   if not client then return nil, client_err end
   config.api_key_file = nil
+  -- A proxy's URL may hold a password; what is shown does not.
+  config.proxy = given.proxy and (given.proxy:gsub("//[^/]*@", "//")) or nil
   config.account = config.account or identity(client)
   return setmetatable({
-    config = config, _client = client, _secret = key, _key = source, _identity = identity(client),
+    config = config, _proxy = given.proxy, _client = client, _secret = key, _key = source, _identity = identity(client),
     _emit = events.emitter(given.on_event), _listened = given.on_event ~= nil,
   }, Cloud)
 end
@@ -263,7 +266,7 @@ function Cloud:_reconnect()
   local key, err = self._key.read()
   if not key then return nil, err end
   if key:equals(self._secret) then return false end
-  local client, client_err = open_client(self.config, key, self._key.from)
+  local client, client_err = open_client(self.config, self._proxy, key, self._key.from)
   if not client then return nil, client_err end
   self._client:close()
   self._client, self._secret, self._identity = client, key, identity(client)

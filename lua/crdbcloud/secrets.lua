@@ -32,7 +32,8 @@ function M.from_file(path)
   check_text(path, "secret.from_file: path")
   local secret, message, code = core().secret_from_file(path)
   if secret then return secret end
-  return refused("secret.from_file", message, code, code == "mode" and ("run: chmod 600 " .. path) or nil)
+  return refused("secret.from_file", message, code, code == "mode"
+    and ("run: chmod 600 %s (for a secret mounted by Kubernetes: defaultMode: 0400)"):format(path) or nil)
 end
 
 --- Reads a secret from an environment variable.

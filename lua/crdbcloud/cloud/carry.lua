@@ -33,8 +33,8 @@ function M.pack(cloud)
   local why
   data.key, why = M.lend(cloud._secret)
   if not data.key then return nil, why end
-  if config.proxy then -- its URL may hold a password
-    data.proxy, why = M.lend(config.proxy)
+  if cloud._proxy then -- its URL may hold a password
+    data.proxy, why = M.lend(cloud._proxy)
     if not data.proxy then return nil, why end
   end
   return data
