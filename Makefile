@@ -37,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
           $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory soak pool-test simulate torture bench bench-rotate fuzz lint format sandbox \
+.PHONY: all modules command deps demo check check-memory soak pool-test simulate torture bench bench-rotate coverage-of-protocol fuzz lint format sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -124,6 +124,10 @@ soak:
 	@LUA_PATH='./lua/?.lua;./lua/?/init.lua;./?.lua;;' LUA_CPATH='./$(BUILD)/5.4/?.so;;' lua5.4 spec/soak/run.lua
 
 # Programs that keep connecting while the passwords they use are rotated; two minutes. POOL_TURNS=18 POOL_POOLS=2
+# Each crash point and hostile case of the protocol with its specs; fails when one has none.
+coverage-of-protocol:
+	@lua5.4 spec/support/coverage.lua
+
 pool-test:
 	@.ci/deps build check sandbox
 	@$(MAKE) --no-print-directory all
@@ -206,8 +210,9 @@ help:
 	  'make torture      every crash point and failing call of every workflow, and the simulation' \
 	  'make simulate     20,000 interleavings of rotators in a simulated world; SIM_RUNS=20000' \
 	  'make soak         two rotators on one store, killed and frozen at random; SOAK_SECONDS=450' \
+	  'make coverage-of-protocol   each crash point and hostile case with its specs' \
 	  'make pool-test    programs that keep connecting during rotations: none may fail' \
-  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
+	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
 	  'make format       clang-format in place' \
 	  'make fuzz         fuzz the parsers, FUZZ_SECONDS=20 each' \
 	  'make bench        what a call costs, against the sandbox' \

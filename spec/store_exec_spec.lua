@@ -81,7 +81,7 @@ describe("an exec: store", function()
       assert.equal("nil\tnot_sent\tENOENT\tstore exec:no-such-program: hello: cannot run no-such-program: No such file or directory\n", out)
     end)
 
-    it("without compare-and-swap only for a single writer, with a warning", function()
+    it("A22: without compare-and-swap only for a single writer, with a warning", function()
       temp.write(dir .. "/nocas", "")
       local s, err = try_open()
       assert.is_nil(s)
