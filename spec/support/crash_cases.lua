@@ -67,6 +67,15 @@ function Case:published(problems, rec)
   checks.pgpass_holds(problems, self.pgpass, self.user, rec.current, NEIGHBOUR)
 end
 
+-- Killed before it had written anything, with nothing to resume.
+function Case:never_began(run)
+  local problems = {}
+  self.log = self.scene.sandbox:log()
+  if run.code ~= 0 then checks.add(problems, "exit %d", run.code) end
+  checks.never_was(problems, self)
+  return problems
+end
+
 function Case.finish() end
 
 local rotation = class(Case)
@@ -158,7 +167,7 @@ function M.recovery(scene) return new(scene, "recovery", recovery, { recoveries 
 
 local first = class(rotation)
 
-first.begin = nil
+function first.begin() end
 
 -- A user without a record; nothing of it is known but that it is there.
 function first:prepare()
@@ -178,7 +187,8 @@ function first:after_kill()
   return problems
 end
 
-function first:at_end(run)
+function first:at_end(run, kind)
+  if kind == "resume" and not self.scene:record(self.user) then return self:never_began(run) end
   local problems, rec = self:settled(run)
   if rec then checks.one_password_an_epoch(problems, self, checks.PUT, rec.epoch) end
   if rec then self:published(problems, rec) end
@@ -187,7 +197,7 @@ end
 
 --- The first rotation of a user that has no record, with sinks that only this call names.
 function M.first_rotation(scene)
-  return new(scene, "first rotation", first, { user = "app_user_002", recoveries = { "again" } })
+  return new(scene, "first rotation", first, { user = "app_user_002", exists = true })
 end
 
 local creation = class(Case)
@@ -226,15 +236,6 @@ function creation:after_kill()
   if limited and record.is_creating(rec or {}) and self.scene.cluster:credential(self.user) then
     checks.add(problems, "credential() gives a password that is not proven")
   end
-  return problems
-end
-
--- Killed before it had written anything, with nothing to resume.
-function creation:never_began(run)
-  local problems = {}
-  self.log = self.scene.sandbox:log()
-  if run.code ~= 0 then checks.add(problems, "exit %d", run.code) end
-  if not self.adopt then checks.never_was(problems, self) end
   return problems
 end
 
@@ -289,6 +290,6 @@ function M.removal(scene) return new(scene, "removal", removal, { recoveries = {
 function M.creation(scene) return new(scene, "creation", creation) end
 
 --- A user of somebody else's that is an admin and is taken over.
-function M.adoption(scene) return new(scene, "adoption", creation, { adopt = true }) end
+function M.adoption(scene) return new(scene, "adoption", creation, { adopt = true, exists = true }) end
 
 return M

@@ -182,13 +182,24 @@ function Context:probe(rec, password)
   }
 end
 
---- The sinks of a user: the call's own, else the handle's and the record's.
+--- What only this call asked for; kept in the record from STAGE to PUBLISH, so that a
+--- recovery does it as well.
+---@param rec table
+---@return table asked { sinks, cancel_sessions, hook }, or record.NONE
+function Context:asked(rec)
+  if rec.pair or rec.pair_of or not (self.call_sinks or self.cancel_sessions or self.after) then return record.NONE end
+  return { sinks = self.call_sinks, cancel_sessions = self.cancel_sessions, hook = self:hook_mark(rec) }
+end
+
+--- The sinks of a user: the call's own, or those of the call that a crash cut off, else
+--- the handle's and the record's.
 ---@param rec table|nil
 ---@param user string
 ---@return table[]
 function Context:sinks_of(user, rec)
   if rec and rec.pair_of then return {} end -- what a pair publishes goes to the sinks of its name
-  if self.call_sinks then return sinks.open(self.call_sinks, user, self.name) end
+  local call = self.call_sinks or rec and rec.asked and record.is_open(rec) and rec.asked.sinks
+  if call then return sinks.open(call, user, self.name) end
   local specs, seen = {}, {}
   for _, list in ipairs { self.cluster.sinks or {}, rec and rec.sinks or {} } do
     for _, spec in ipairs(list) do
@@ -213,7 +224,7 @@ end
 --- What `publish` writes into a record for the command that runs once at the end:
 --- the record stays open until it has run.
 function Context:hook_mark(rec)
-  return self.after and { command = self.after, run_id = self.run_id } or rec.hook
+  return self.after and { command = self.after, run_id = self.run_id } or rec.hook or rec.asked and rec.asked.hook
 end
 
 --- What a report's row says of a held record.

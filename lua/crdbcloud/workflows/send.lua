@@ -50,7 +50,7 @@ function M.stage(ctx, entry, password, policy)
     password = password or passwords.generate { classes = rec.strict and STRICT or nil },
   }
   ctx:progress { step = "stage", user = rec.user, text = "new password staged", epoch = epoch }
-  return entry:save(record.move(rec, "staged", { epoch = epoch, staged = staged }))
+  return entry:save(record.move(rec, "staged", { epoch = epoch, staged = staged, asked = ctx:asked(rec) }))
 end
 
 -- The service refused this very password: the next epoch gets a stricter one.
@@ -61,7 +61,7 @@ local function restage(ctx, entry, err)
     local ok, store_err
     if rec.current or rec.creating then
       ok, store_err = entry:save(record.move(rec, rec.creating and "granted" or "idle", {
-        staged = record.NONE, refused = record.NONE,
+        staged = record.NONE, refused = record.NONE, asked = record.NONE,
       }))
     else
       ok, store_err = entry:forget() -- a user that had no record before

@@ -69,7 +69,7 @@ function M.merged(main, spooled, now)
     one.epoch, one.n = send.epoch == spooled.epoch and epoch or send.epoch, #sends + 1
     sends[#sends + 1] = one
   end
-  out.epoch, out.sends, out.spooled = epoch, sends, true
+  out.epoch, out.sends, out.spooled, out.asked = epoch, sends, true, spooled.asked
   if spooled.staged then
     out.state, out.staged = spooled.state, renumbered(spooled.staged)
     keep(candidates, spooled.current)

@@ -173,7 +173,8 @@ function M.publish(ctx, entry)
   entry.window = done.wrote and rec.current.sent_at and math.max(0, at - rec.current.sent_at) or nil
   local changes = {
     published = done.marks, flags = {}, history = remembered(ctx, rec, at, done.names),
-    hook = alone and ctx:hook_mark(rec) or nil, sessions_due = ctx.cancel_sessions or rec.sessions_due,
+    hook = alone and ctx:hook_mark(rec) or nil, asked = record.NONE,
+    sessions_due = ctx.cancel_sessions or rec.sessions_due or rec.asked and rec.asked.cancel_sessions or nil,
   }
   if not entry:keep(rec.state == "promoted" and record.move(rec, "idle", changes) or record.amend(rec, changes)) then
     return nil, entry.lost
