@@ -106,7 +106,7 @@ function Cluster:open_store(operation)
   if self.store then return self.store end
   if not self.store_spec then return nil, store.not_named(operation) end
   if type(self.store_spec) == "table" then
-    self.store = self.store_spec
+    self.store = require("crdbcloud.store.guarded").new(self.store_spec)
     return self.store
   end
   self.store_options.ca_file = self.sql_ca_file

@@ -1,0 +1,45 @@
+--- A store that the caller gave as an object: an error raised in it is the error of that call, not the end of a
+--- workflow that has sent something. Closing it stays with the caller.
+
+local store = require "crdbcloud.store"
+
+local M = {}
+
+-- fn(...) with what it raises as nil, err.
+local function called(what, fn, ...)
+  local ok, a, b, c, d = pcall(fn, ...)
+  if ok then return a, b, c, d end
+  return nil, store.failed("the store raised an error in " .. what, tostring(a))
+end
+
+-- A lock's functions take no self.
+local function guarded_lock(lock)
+  return setmetatable({}, {
+    __index = function(_, name)
+      local value = lock[name]
+      if type(value) ~= "function" then return value end
+      return function(...) return called("lock." .. name, value, ...) end
+    end,
+  })
+end
+
+--- Wraps a store; everything but its functions is seen as it is.
+---@param object table
+---@return table
+function M.new(object)
+  return setmetatable({ close = function() end }, {
+    __name = "crdbcloud.store",
+    __tostring = function() return tostring(object) end,
+    __index = function(_, name)
+      local value = object[name]
+      if type(value) ~= "function" then return value end
+      return function(_, ...)
+        local a, b, c, d = called(name, value, object, ...)
+        if name == "lock" and type(a) == "table" then a = guarded_lock(a) end
+        return a, b, c, d
+      end
+    end,
+  })
+end
+
+return M
