@@ -15,6 +15,7 @@ describe("after one send of a password", function()
     { "rejected", "password_refused", "invalid_argument", false, false, "restage" },
     -- I4: while a send of this stage is unknown, only the same bytes may be sent
     { "rejected", "password_refused", "invalid_argument", true, true, "fail" },
+    { "rejected", "password_refused", "invalid_argument", true, false, "fail" }, -- was applied before
     { "rejected", "locked", "conflict", false, false, "again" },
     { "rejected", "not_ready", "unavailable", false, false, "again" },
     { "rejected", "unauthenticated", "unauthenticated", false, false, "stop_run" },

@@ -105,7 +105,8 @@ function M.move(rec, to, changes)
   if old and new and old.epoch == new.epoch and old.password ~= new.password then
     error(("record of %s: the stage of epoch %d is written once"):format(rec.user, old.epoch), 2)
   end
-  if old and not new and to ~= "promoted" and M.may_be_live(rec) and not M.is_candidate(out, old) then
+  local dropped = old and (not new or new.epoch ~= old.epoch)
+  if dropped and to ~= "promoted" and M.may_be_live(rec) and not M.is_candidate(out, old) then
     error(("record of %s: epoch %d may have been sent and must be kept"):format(rec.user, old.epoch), 2)
   end
   return out

@@ -28,7 +28,7 @@ function M.after_send(o)
     return o.kind == "tls" and "stop_run" or "again"
   end
   if LATER[o.reason] then return "again" end
-  if o.reason == "password_refused" and not o.unknown then return "restage" end
+  if o.reason == "password_refused" and not o.unknown and not o.earlier then return "restage" end
   if STOPS_RUN[o.reason] or o.kind == "unauthenticated" then return "stop_run" end
   if o.kind == "permission_denied" then return "stop_cluster" end
   if o.kind == "not_found" then return "gone" end
