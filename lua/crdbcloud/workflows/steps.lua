@@ -211,8 +211,9 @@ end
 function M.retire(ctx, entry)
   local rec, changes = entry.rec, {}
   local now = ctx:now()
-  -- No password is dropped while something that was sent may still arrive (I3).
-  if (record.settled_at(rec) or 0) > now then return true end
+  -- No password is dropped while something that was sent may still arrive, or has
+  -- arrived after what is to be sent once more (I3).
+  if rec.resend_at or (record.settled_at(rec) or 0) > now then return true end
   if rec.previous and rec.previous.keep_until <= now then changes.previous = record.NONE end
   if rec.candidates and rec.state == "idle" then changes.candidates = record.NONE end
   if next(changes) == nil then return true end
