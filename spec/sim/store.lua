@@ -199,10 +199,13 @@ function Handle:lock(key, note)
   if backing.shared then
     function lock.ensure(a, b)
       local seconds = b or a
-      if world:boottime(process) + seconds <= safe_until then return true end
-      local renewed, why = take(math.max(backing.lease, seconds))
-      if renewed then return true end
-      return nil, why or errors.new { kind = "busy", reason = "lease", message = key .. ": the lease was lost" }
+      for _ = 1, 3 do
+        if world:boottime(process) + seconds <= safe_until then return true end
+        local renewed, why = take(math.max(backing.lease, seconds + 10))
+        if why then return nil, why end
+        if not renewed then break end
+      end
+      return nil, errors.new { kind = "busy", reason = "lease", message = key .. ": the lease was lost" }
     end
   end
   return lock

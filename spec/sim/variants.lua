@@ -30,6 +30,8 @@ M.list = {
           return o.outcome == "unknown" and "restage" or old(o)
         end
       end)
+      -- The record itself would refuse.
+      replace(undo, record, "may_be_live", function() return function() return false end end)
     end,
   },
   {
