@@ -128,6 +128,35 @@ end
 --- The rotation of one user that has a record and two sinks.
 function M.rotation(scene) return new(scene, "rotation", rotation) end
 
+local in_sql = class(rotation)
+
+function in_sql:job()
+  local job = rotation.job(self)
+  job.cluster = { plaintext = true }
+  return job
+end
+
+function in_sql:recovery(kind)
+  local job = rotation.recovery(self, kind)
+  job.cluster = { plaintext = true }
+  return job
+end
+
+-- The killed run's lease goes on; here its time is over at once.
+function in_sql:after_kill()
+  self.place:end_leases()
+  return rotation.after_kill(self)
+end
+
+--- The same with the record in a SQL store.
+---@param scene table opened with that store
+---@param place table of spec.support.sql_store
+function M.in_sql(scene, place)
+  temp.run("mkdir -m 700 -p " .. scene.dir .. "/store")
+  scene.store_url = place:url()
+  return new(scene, "rotation with a SQL store", in_sql, { place = place })
+end
+
 local publication = class(rotation)
 
 -- Promoted, and the sinks still have the epoch before.

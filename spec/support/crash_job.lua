@@ -1,5 +1,6 @@
 -- What a killed process runs: calls of one cluster handle, from a file of JSON named by the only argument.
---   { "calls": [["resume", {}], ["rotate_password", {"user": "x"}]], "cloud": { options of crdbcloud.new } }
+--   { "calls": [["resume", {}], ["rotate_password", {"user": "x"}]], "cloud": { options of crdbcloud.new },
+--     "cluster": { options of cloud:cluster } }
 -- The connection comes from the environment. Standard output gets the report of each call, or its error as JSON;
 -- the exit code is that of the first error. Each step of progress is a mark of spec/c/kill_at.c.
 
@@ -26,7 +27,7 @@ end
 
 crdbcloud.main(function()
   local cloud = assert(crdbcloud.new(job.cloud))
-  local cluster = assert(cloud:cluster())
+  local cluster = assert(cloud:cluster(nil, job.cluster))
   local first
   for _, call in ipairs(job.calls) do
     local name, options = call[1], call[2] or {}

@@ -10,6 +10,7 @@ local kill_many = require "spec.support.kill_many"
 local pair_cases = require "spec.support.pair_cases"
 local sandbox = require "spec.support.sandbox"
 local scene = require "spec.support.scene"
+local sql_store = require "spec.support.sql_store"
 local temp = require "spec.support.temp"
 
 local JIT = rawget(_G, "jit") ~= nil
@@ -79,6 +80,17 @@ for _, kind in ipairs { "turn", "first_turn", "creation", "emergency" } do
     cases = pair_cases, only = "openat,renameat,fsync,send,connect", mark = kind == "creation" and "create" or "turn", first = FIRST, step = STEP,
   })
 end
+part("rotation-sql-store", function()
+  local place = sql_store.new()
+  local sc = scene.open { cluster = { store = place:url(), plaintext = true } }
+  local case = cases.in_sql(sc, place)
+  case.recoveries = { WAY }
+  local figures = crash.sweep(case, {})
+  total.kills = total.kills + figures.kills
+  sc:close()
+  place:close()
+  return figures.wrong, ("%d boundaries, %d kills"):format(figures.boundaries, figures.kills)
+end)
 failures("store-fails", "rotation", { how = JIT and EIO or ENOSPC, path = "/store", store = true })
 failures("store-fails-for-good", "rotation", { how = JIT and ENOSPC or EIO, last = "all", path = "/store", store = true })
 failures("creation-store-fails", "creation", { how = JIT and EIO or ENOSPC, path = "/store", store = true })
