@@ -22,15 +22,15 @@ describe("a pair whose process is killed", function()
   end
 
   it("in a turn always has a credential that logs in, in the store and in its sink", function()
-    assert_no_wrong_end(cases.turn(sc), { only = "renameat,send", mark = "turn", step = 2 }, 8)
+    assert_no_wrong_end(cases.turn(sc), { only = "renameat,send", mark = "turn", step = 4 }, 4)
   end)
 
   it("while its partner is made has none of an admin's, and ends with one switch", function()
-    assert_no_wrong_end(cases.first_turn(sc), { only = "renameat,send", mark = "turn", step = 6, alternate = true }, 8)
+    assert_no_wrong_end(cases.first_turn(sc), { only = "renameat,send", mark = "turn", step = 10, alternate = true }, 5)
   end)
 
   it("while it is created ends with a user and a role that are its own", function()
-    assert_no_wrong_end(cases.creation(sc), { only = "renameat,send", mark = "create", step = 8, alternate = true }, 6)
+    assert_no_wrong_end(cases.creation(sc), { only = "renameat,send", mark = "create", step = 12, alternate = true }, 4)
   end)
 
   it("in an emergency ends with two new passwords", function()
@@ -46,6 +46,6 @@ describe("a pair whose process is killed", function()
         problems[#problems + 1] = "only one of the two was changed"
       end
     end
-    assert_no_wrong_end(case, { only = "renameat,send", mark = "turn", step = 8 }, 4)
+    assert_no_wrong_end(case, { only = "renameat,send", mark = "turn", step = 12 }, 3)
   end)
 end)
