@@ -105,12 +105,22 @@ function Scene:assert_settled(user)
   return rec
 end
 
+-- Users and roles that specs made are no part of the sandbox that others share.
+local DROP_OWN = [[
+DO $$ DECLARE r text; BEGIN
+  FOR r IN SELECT rolname FROM pg_roles WHERE rolname LIKE 'spec\_%' OR rolname LIKE 'cli\_grant\_%' LOOP
+    BEGIN EXECUTE format('DROP OWNED BY %I', r); EXECUTE format('DROP ROLE %I', r);
+    EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'kept %', r; END;
+  END LOOP;
+END $$]]
+
 function Scene:close()
   for _, handle in ipairs(self.handles) do
     handle:close()
     handle.cloud:close()
   end
   self.sandbox:clear()
+  self.sandbox:psql(DROP_OWN)
 end
 
 return M
