@@ -53,16 +53,26 @@ local function count(report)
   return done, proved
 end
 
--- Times of the first and the last change, how many there were, and how many requests were refused.
+-- The most requests that began within one second.
+local function densest(times)
+  local most, from = 0, 1
+  for i, time in ipairs(times) do
+    while time - times[from] >= 1 do from = from + 1 end
+    most = math.max(most, i - from + 1)
+  end
+  return most
+end
+
+-- Seconds from the first change to the last, how many there were, how many requests were refused, and the most in a
+-- second.
 local function look(log)
-  local first, last, changes, refused = nil, nil, 0, 0
-  for _, entry in ipairs(log) do
-    if entry.op == "update_sql_user_password" then
-      changes, first, last = changes + 1, first or entry.time, entry.time
-    end
+  local times, changes, refused = {}, {}, 0
+  for i, entry in ipairs(log) do
+    times[i] = entry.time
+    if entry.op == "update_sql_user_password" then changes[#changes + 1] = entry.time end
     if entry.status == 429 then refused = refused + 1 end
   end
-  return last - first, changes, refused
+  return changes[#changes] - changes[1], #changes, refused, densest(times)
 end
 
 local s = sandbox.start { users = USERS, latency = LATENCY, rate = RATE }
@@ -70,12 +80,12 @@ local ok, problem = xpcall(function()
   local report, whole = rotate(s)
   for _, text in ipairs(report.warnings) do io.stderr:write(text, "\n") end
   local done, proved = count(report)
-  local seconds, changes, refused = look(s:log())
+  local seconds, changes, refused, most = look(s:log())
   local ratio = (changes - 1) / RATE / seconds
   print(("%d users rotated, %d proved by login; %d threads, %d ms latency"):format(done, proved, THREADS, LATENCY))
   print(("%d changes: %.2f s from the first to the last, %.2f s are allowed: ratio %.4f"):format(
     changes, seconds, (changes - 1) / RATE, ratio))
-  print(("%d refused with 429; %.1f s in all"):format(refused, whole))
+  print(("%d refused with 429; at most %d requests in a second; %.1f s in all"):format(refused, most, whole))
   if refused > 0 or ratio < LEAST or done < USERS or proved < done then
     error("less than what the limit allows", 0)
   end
