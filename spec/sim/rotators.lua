@@ -148,7 +148,8 @@ local function job_list(world)
       list[i] = r:weighted { "create", 4, "resume", 2, "rotate", i > 1 and 2 or 0.5 }
     else
       list[i] = r:weighted {
-        "rotate", 4, "rotate_all", 3, "resume", 2, "given", world.profile.given == false and 0 or 1, "rollback", 1, "emergency", world.profile.emergency and 3 or 0,
+        "rotate", 4, "rotate_all", 3, "resume", 2, "given", world.profile.given == false and 0 or 1, "rollback", 1,
+        "emergency", world.profile.emergency and 3 or 0,
       }
     end
   end
