@@ -3,6 +3,7 @@ local command = require "spec.support.command"
 local core = require "crdbcloud.core"
 local crdbcloud = require "crdbcloud"
 local record = require "crdbcloud.record"
+local sandbox = require "spec.support.sandbox"
 local scan_of = require "spec.support.secrets_scan"
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"
@@ -138,6 +139,7 @@ describe("no password and no API key", function()
     sc:close()
     temp.clean()
   end)
+  teardown(function() sandbox.shared():reset() end) -- of the users made here, some are admins
 
   it("is in what a rotation and a creation tell", function()
     local _, call = watched()
