@@ -15,6 +15,7 @@ local M = {}
 
 local POST = "create_sql_user"
 local SQL_TIME = 60 -- seconds that the statements of one step may take, as in crdbcloud.privileges
+local LOGIN_TRIES = 4
 local MAX_DEMOTIONS = 3 -- in one run; more means that somebody grants admin again
 
 local function theirs(user)
@@ -37,7 +38,13 @@ end
 -- password change is never used to find out.
 local function claim(ctx, entry, err)
   local rec = entry.rec
-  local verdict = ctx:probe(rec, rec.bootstrap.password)
+  local verdict
+  for try = 1, LOGIN_TRIES do
+    verdict = ctx:probe(rec, rec.bootstrap.password)
+    if not decide.login_may_recover(verdict) or try == LOGIN_TRIES then break end
+    -- A user that was made just now takes a moment to reach every node of a cluster.
+    ctx:sleep(0.1 * 4 ^ (try - 1))
+  end
   local whose = decide.whose(verdict)
   if whose == "ours" then return entry:save(record.move(rec, "posted", {})) end
   if whose == "unknown" then

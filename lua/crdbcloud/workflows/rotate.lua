@@ -84,7 +84,7 @@ local function resend(ctx, rows)
       ctx:sleep(math.max(0, row.resend_at - ctx.clock.time()))
       if not ctx.interrupted() then
         local again = ctx:user_row(row.user, rotate_user.resend)
-        if again.result ~= "done" then
+        if again.result ~= "done" and again.result ~= "skipped" then
           for k, v in pairs(again) do row[k] = v end
         end
       end

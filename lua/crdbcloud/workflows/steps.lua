@@ -133,9 +133,10 @@ function M.write_sinks(ctx, entry, list, epoch, credential)
     names[i] = sink.name
     if marks[sink.name] ~= epoch then
       -- Another run may hold a newer password by now, which a plain sink cannot tell. A
-      -- store that is down is no reason: whatever is published is live.
+      -- store that is down is no reason while the lease lasts: what is published is live.
       local held, lease_err = entry:holds(PUBLISHING)
-      if not held and lease_err.kind == "busy" then
+      if not held and lease_err.kind ~= "busy" then held = entry:holds(0) end
+      if not held then
         lease_err.outcome, lease_err.exit = "applied", 6
         return nil, lease_err
       end
@@ -307,6 +308,8 @@ end
 ---@return string|nil verdict
 ---@return crdbcloud.error|nil
 function M.resend(ctx, entry)
+  -- Another run may have staged the next one meanwhile; that is sent after it anyway.
+  if entry.rec.state ~= "idle" then return M.finish(ctx, entry) end
   local ok, err = send.again(ctx, entry)
   if not ok then return nil, err end
   return M.finish(ctx, entry)
