@@ -21,7 +21,8 @@ describe("a finaliser that closes the connection in the middle of a statement", 
     end
     local pause, multiplier = collectgarbage("setpause", 0), collectgarbage("setstepmul", 10000)
     leave()
-    for _ = 1, 10 do
+    -- How soon a collection ends depends on what other specs have left; so until it has.
+    for _ = 1, 400 do
       conn = assert(pq.connect(postgres:params()))
       within = true
       local ok, rows = pcall(conn.query, conn,
@@ -34,6 +35,7 @@ describe("a finaliser that closes the connection in the middle of a statement", 
         assert.matches("connection is closed", rows, 1, true)
       end
       conn:close()
+      if closed > 2 then break end
     end
     on = false
     collectgarbage("setpause", pause)
