@@ -33,12 +33,12 @@ describe("a process killed at a boundary", function()
 
   it("of a creation leaves a limited user, and none that an admin's password was handed out of", function()
     assert_no_wrong_end(crash.sweep(cases.creation(sc), {
-      mark = "create", only = "openat,renameat,fsync,send,recv", first = 1 + 3 * HALF, step = 6, alternate = true,
+      mark = "create", only = "openat,renameat,fsync,send,recv", first = 1 + 4 * HALF, step = 8, alternate = true,
     }), 20)
   end)
 
   it("of the adoption of somebody's admin leaves a limited user", function()
-    assert_no_wrong_end(crash.sweep(cases.adoption(sc), { only = "renameat,send", mark = "create_app_user", first = 1 + HALF, step = 4, alternate = true }), 10)
+    assert_no_wrong_end(crash.sweep(cases.adoption(sc), { only = "renameat,send", mark = "create_app_user", first = 1 + HALF, step = 6, alternate = true }), 8)
   end)
 
   it("of a publication leaves sinks that all hold the present password", function()
@@ -50,7 +50,9 @@ describe("a process killed at a boundary", function()
   end)
 
   it("of a first rotation leaves a record or none, and nothing sent that is not in it", function()
-    assert_no_wrong_end(crash.sweep(cases.first_rotation(sc), { only = "openat,renameat,send", first = 2 - HALF, step = 3 }), 6)
+    assert_no_wrong_end(crash.sweep(cases.first_rotation(sc), {
+      only = "openat,renameat,send", first = 2 - HALF, step = 3, alternate = true,
+    }), 6)
   end)
 end)
 
