@@ -115,9 +115,11 @@ describe("two rotating processes on one SQL store", function()
 
   it("leave the account alone that the store itself uses, unless it is named, and then it comes last", function()
     place:psql "GRANT SELECT ON crdbcloud_store, crdbcloud_records TO app_user_001"
+    -- Other specs have changed the password that it had at the start.
+    scene.sandbox:psql "ALTER ROLE app_user_001 PASSWORD 'store-Account-4711'"
     finally(function() place:psql "DROP OWNED BY app_user_001" end)
     local cluster = scene:handle { cluster = {
-      store = place:url { user = "app_user_001", password = scene.sandbox:passwords().app_user_001 }, store_key_file = place.key_file,
+      store = place:url { user = "app_user_001", password = "store-Account-4711" }, store_key_file = place.key_file,
     } }
     local plan = assert(cluster:plan_rotation { users = "all" })
     local seen
