@@ -106,12 +106,13 @@ end
 ---@return table figures { kills, boundaries, wrong = { text … } }
 function M.sweep(case, options)
   local figures = { kills = 0, boundaries = 0, wrong = {}, calls = {} }
-  local n = options.first or 1
+  local n, round = options.first or 1, 0
   while not options.stop or n <= options.stop do
     local killed
+    round = round + 1
     for i, recovery in ipairs(case.recoveries) do
       -- Either every way of recovery at each boundary, or the two in turn.
-      if not options.alternate or (n + i) % #case.recoveries == 0 then
+      if not options.alternate or (round + i) % #case.recoveries == 0 then
         case:prepare(n)
         local run = M.run(case.scene, case:job(), {
           at = n, how = options.how or "before", only = options.only, path = options.path, mark = options.mark,
