@@ -71,7 +71,8 @@ function M.merged(main, spooled, now)
   end
   out.epoch, out.sends, out.spooled, out.asked = epoch, sends, true, spooled.asked
   if spooled.staged then
-    out.state, out.staged = spooled.state, renumbered(spooled.staged)
+    -- Applied is what it was then.
+    out.state, out.staged = spooled.state == "staged" and "staged" or "intent", renumbered(spooled.staged)
     keep(candidates, spooled.current)
   else
     keep(candidates, main.previous)

@@ -56,8 +56,8 @@ local function first_sent(rec)
 end
 
 -- Passwords kept beside current and previous while something sent may still arrive.
-local function candidates_after(rec, now)
-  if (record.settled_at(rec) or 0) <= now then return record.NONE end
+local function candidates_after(rec, now, met)
+  if met and (record.settled_at(rec) or 0) <= now then return record.NONE end
   local list = record.copy(rec.candidates or {})
   if rec.previous and rec.current.epoch ~= rec.staged.epoch then
     list[#list + 1] = { epoch = rec.previous.epoch, password = rec.previous.password }
@@ -77,7 +77,10 @@ function M.promote(ctx, entry, verdict)
   if current and current.epoch ~= staged.epoch then
     previous = { epoch = current.epoch, password = current.password, keep_until = now + ctx.keep_previous }
   end
+  -- An emergency did not wait for what was sent before it. Whatever of that may have
+  -- arrived after the answer, and no login says otherwise, is met by sending again.
   local others = record.settled_at(rec, "update_sql_user_password", staged.epoch)
+  local met = not others or others <= (verdict == "accepted" and now or math.min(now, rec.answered_at or 0))
   local kept = entry:keep(record.move(rec, "promoted", {
     current = {
       epoch = staged.epoch, password = staged.password, set_at = now, staged_at = staged.created_at,
@@ -87,9 +90,8 @@ function M.promote(ctx, entry, verdict)
     previous = previous,
     staged = record.NONE, bootstrap = record.NONE, creating = record.NONE, evidence = record.NONE,
     answered_at = record.NONE, strict = record.NONE,
-    candidates = candidates_after(rec, now),
-    -- An emergency did not wait for what was sent before it: it is sent again afterwards.
-    resend_at = others and others > now and others or record.NONE,
+    candidates = candidates_after(rec, now, met),
+    resend_at = met and record.NONE or others,
     flags = {},
   }))
   if kept then return true end
