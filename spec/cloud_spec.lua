@@ -88,7 +88,7 @@ describe("cloud", function()
 
     it("print what came back", function()
       local name = new_name()
-      assert.equal(('{"name":"%s"}'):format(name), tostring(cloud:create_sql_user(id, name, password())))
+      assert.equal(('name  %s'):format(name), tostring(cloud:create_sql_user(id, name, password())))
       assert.truthy(tostring(cloud:list_sql_users(id).users):find "^name\n")
     end)
   end)

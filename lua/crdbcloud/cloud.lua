@@ -39,7 +39,8 @@ local function check_key(value, name, level)
     type(value))
 end
 
-local NEW = {
+--- The options of M.new, as rules of crdbcloud.options.
+M.OPTIONS = {
   api_key = check_key, api_key_file = "text", api_jwt = "text|secret", vanity_name = "text", username = "text",
   base_url = "text", api_version = "text", timeout = "limit", connect_timeout = "limit", deadline = "limit",
   max_attempts = "count", rate = check_rate, account = "text", ca_file = "text", proxy = "text", user_agent = "text",
@@ -93,7 +94,7 @@ end
 ---@return crdbcloud.cloud|nil
 ---@return crdbcloud.error|nil
 function M.new(opts)
-  local given = options.check(NEW, opts, "crdbcloud.new")
+  local given = options.check(M.OPTIONS, opts, "crdbcloud.new")
   local config = {}
   for name, value in pairs(M.DEFAULTS) do config[name] = value end
   for name, variable in pairs(ENVIRONMENT) do
@@ -133,9 +134,7 @@ for operation, declared in pairs(calls.OPERATIONS) do
     check_self(self, declared.signature)
     local args, opts = calls.arguments(operation, select("#", ...), ...)
     if not args then return nil, opts end
-    local page, err = exchange.run(self, calls.make(operation, args, opts), opts)
-    if page and declared.list then lists.printed(page[declared.list], declared.list) end
-    return page, err
+    return exchange.run(self, calls.make(operation, args, opts), opts)
   end
 end
 
@@ -175,8 +174,9 @@ function Cloud:cluster(name_or_id, opts)
   return require("crdbcloud.cluster").new(self, name_or_id, opts)
 end
 
--- Workflows over several clusters of the account; those of one are on its handle.
-for _, workflow in ipairs { "rotate_passwords", "plan_rotation", "resume", "rotation_status" } do
+--- Workflows over several clusters of the account; those of one are on its handle.
+M.WORKFLOWS = { "rotate_passwords", "plan_rotation", "resume", "rotation_status" }
+for _, workflow in ipairs(M.WORKFLOWS) do
   Cloud[workflow] = function(self, opts)
     check_self(self, "cloud:" .. workflow .. "{ clusters = … }")
     return require("crdbcloud.workflows.many_clusters")[workflow](self, opts)

@@ -1,10 +1,15 @@
 --- Reports of workflows: plain data without secrets, printed as a table.
 
+local printing = require "crdbcloud.printing"
+
 local M = {}
 
 local Report = {}
 Report.__index = Report
 Report.__name = "crdbcloud.report"
+
+--- The metatable, for crdbcloud.nginx.values: what comes out of another Lua state gets it back.
+M.CLASS = Report
 
 --- A report.
 ---@param fields table operation, run_id, cluster, store, rows = { { user, result, ... } }, warnings
@@ -27,33 +32,12 @@ local function count(rows)
   return #parts > 0 and table.concat(parts, ", ") or "nothing to do"
 end
 
--- The display width of UTF-8 text: characters, not bytes.
-local function width(text)
-  return select(2, text:gsub("[^\128-\191]", ""))
-end
-
---- Lays rows out as text under a heading of column names.
+--- Lays rows out as text under a heading of column names, as crdbcloud.printing does.
 ---@param columns string[]
 ---@param rows string[][]
 ---@return string
 function M.layout(columns, rows)
-  local widths = {}
-  for i, name in ipairs(columns) do widths[i] = #name end
-  for _, row in ipairs(rows) do
-    for i = 1, #columns do widths[i] = math.max(widths[i], width(row[i] or "")) end
-  end
-  local lines = {}
-  local function add(row)
-    local cells = {}
-    for i = 1, #columns do
-      local cell = row[i] or ""
-      cells[i] = i == #columns and cell or cell .. (" "):rep(widths[i] - width(cell))
-    end
-    lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", ""))
-  end
-  add(columns)
-  for _, row in ipairs(rows) do add(row) end
-  return table.concat(lines, "\n")
+  return printing.layout(columns, rows, printing.terminal())
 end
 
 local function sinks_text(row)

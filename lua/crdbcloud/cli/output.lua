@@ -2,7 +2,7 @@
 
 local core = require "crdbcloud.core"
 local json = require "crdbcloud.json"
-local layout = require "crdbcloud.report".layout
+local printing = require "crdbcloud.printing"
 
 local M = {}
 
@@ -42,22 +42,6 @@ local function cell(value)
   return (tostring(value):gsub("[%c\127]", "?"))
 end
 
--- Columns that a terminal shows for text: UTF-8 continuation bytes add none.
-local function width(text)
-  return #text:gsub("[\128-\191]", "")
-end
-
-local function fit(line, limit)
-  if not limit or width(line) <= limit then return line end
-  local kept, count = {}, 0
-  for char in line:gmatch "[%z\1-\127\194-\244][\128-\191]*" do
-    count = count + 1
-    if count == limit then break end
-    kept[count] = char
-  end
-  return table.concat(kept) .. ">"
-end
-
 local function print_table(file, columns, rows)
   local head, lines = {}, {}
   for c, column in ipairs(columns) do head[c] = column:upper():gsub("_", " ") end
@@ -65,8 +49,8 @@ local function print_table(file, columns, rows)
     lines[r] = {}
     for c, column in ipairs(columns) do lines[r][c] = cell(row[column]) end
   end
-  local limit = core.is_terminal(1) and core.terminal_width(1) or nil
-  for line in (layout(head, lines) .. "\n"):gmatch "(.-)\n" do file:write(fit(line, limit), "\n") end
+  local limit = printing.terminal()
+  for line in (printing.layout(head, lines) .. "\n"):gmatch "(.-)\n" do file:write(printing.fit(line, limit), "\n") end
 end
 
 local function encode(value, name)

@@ -1,6 +1,7 @@
 --- Reads the JSON of answers. JSON null never reaches the caller: a field that is null is absent.
 
 local errors = require "crdbcloud.errors"
+local printed = require "crdbcloud.cloud.printed"
 
 local M = {}
 
@@ -32,16 +33,8 @@ local function without_null(value, null)
   return out
 end
 
--- What comes back prints as JSON, which helps in a REPL.
-local Document = {
-  __name = "crdbcloud.document",
-  __tostring = function(document) return json().encode(document) or "crdbcloud.document" end,
-}
-
---- Makes a decoded answer print as JSON; nothing else about it changes.
-function M.printed(document)
-  return setmetatable(document, Document)
-end
+--- Makes a decoded answer print as its fields; nothing else about it changes.
+M.printed = printed.document
 
 local function broken(operation, what)
   return nil, errors.new {

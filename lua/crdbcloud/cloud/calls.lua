@@ -8,6 +8,7 @@ local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local pages = require "crdbcloud.pages"
 local passwords = require "crdbcloud.passwords"
+local printed = require "crdbcloud.cloud.printed"
 local retry = require "crdbcloud.retry"
 
 local M = {}
@@ -95,7 +96,7 @@ local function page_of(operation, field, key)
     if not document then return nil, err end
     local items, items_err = answers.items(document, field, key, operation)
     if not items then return nil, items_err end
-    return answers.printed { [field] = items, next_page = pages.next_token(document) }
+    return printed.page({ [field] = items, next_page = pages.next_token(document) }, field)
   end
 end
 
@@ -150,9 +151,14 @@ M.OPERATIONS = {
   },
 }
 
+M.OPERATIONS.list_audit_logs.accept = function(body)
+  local document, err = answers.decode(body, "list_audit_logs")
+  return document and printed.audit(document), err
+end
+
 for operation, declared in pairs(M.OPERATIONS) do
   declared.effect = retry.EFFECT[operation]
-  declared.accept = declared.list and page_of(operation, declared.list, declared.key) or whole(operation)
+  declared.accept = declared.accept or declared.list and page_of(operation, declared.list, declared.key) or whole(operation)
   local words = {}
   for _, arg in ipairs(declared.args) do words[#words + 1] = arg end
   words[#words + 1] = "options"

@@ -4,19 +4,12 @@ local errors = require "crdbcloud.errors"
 local ids = require "crdbcloud.cloud.ids"
 local lists = require "crdbcloud.cloud.lists"
 local options = require "crdbcloud.options"
+local printed = require "crdbcloud.cloud.printed"
 
 local M = {}
 
 -- States in which a name no longer, or never did, mean a cluster.
 local GONE = { DELETED = true, CREATION_FAILED = true }
-
-local Cluster = { __name = "crdbcloud.cluster_info" }
-
-function Cluster.__tostring(c)
-  local parts = { tostring(c.name), tostring(c.id) }
-  for _, field in ipairs { "plan", "cloud_provider", "state" } do parts[#parts + 1] = c[field] and tostring(c[field]) end
-  return (table.concat(parts, " "):gsub("%c", "?"))
-end
 
 local function routing_id(cluster)
   local config = type(cluster.config) == "table" and cluster.config or {}
@@ -81,7 +74,7 @@ function M.cluster(cloud, text)
   if look == "id" then
     local cluster, err = cloud:get_cluster(text)
     if not cluster then return nil, err end
-    return setmetatable(cluster, Cluster)
+    return printed.cluster(cluster)
   elseif look == "upper_case_id" or look == "url" then
     local _, err = ids.check(text, "find_cluster")
     return nil, err
@@ -89,7 +82,7 @@ function M.cluster(cloud, text)
   local clusters, err = lists.all(cloud, "list_clusters", {}, {}, false)
   if not clusters then return nil, err end
   local cluster, pick_err = M.pick(text, clusters)
-  return cluster and setmetatable(cluster, Cluster), pick_err
+  return cluster and printed.cluster(cluster), pick_err
 end
 
 return M

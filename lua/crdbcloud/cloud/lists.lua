@@ -4,54 +4,9 @@ local calls = require "crdbcloud.cloud.calls"
 local errors = require "crdbcloud.errors"
 local exchange = require "crdbcloud.cloud.exchange"
 local pages = require "crdbcloud.pages"
+local printed = require "crdbcloud.cloud.printed"
 
 local M = {}
-
-local COLUMNS = {
-  users = { "name" },
-  clusters = { "name", "id", "plan", "cloud_provider", "cockroach_version", "state" },
-  databases = { "name", "table_count" },
-}
-
-local function cell(value)
-  if value == nil then return "" end
-  return (tostring(value):gsub("%c", "?"))
-end
-
-local function render(items, columns)
-  local lines, widths = { columns }, {}
-  for i, item in ipairs(items) do
-    local line = {}
-    for c, column in ipairs(columns) do line[c] = cell(item[column]) end
-    lines[i + 1] = line
-  end
-  for c in ipairs(columns) do
-    widths[c] = 0
-    for _, line in ipairs(lines) do widths[c] = math.max(widths[c], #line[c]) end
-  end
-  local out = {}
-  for i, line in ipairs(lines) do
-    local parts = {}
-    for c, text in ipairs(line) do parts[c] = text .. (" "):rep(widths[c] - #text) end
-    out[i] = (table.concat(parts, "  "):gsub("%s+$", ""))
-  end
-  out[#out + 1] = ("(%d)"):format(#items)
-  return table.concat(out, "\n")
-end
-
-local PRINTED = {}
-for field, columns in pairs(COLUMNS) do
-  PRINTED[field] = {
-    __name = "crdbcloud.list",
-    __tostring = function(items) return render(items, columns) end,
-  }
-end
-
---- Makes an array of items print as a table; nothing else about it changes.
----@param field string "users", "clusters", "databases"
-function M.printed(items, field)
-  return setmetatable(items, PRINTED[field])
-end
 
 ---@class crdbcloud.lists.reader
 ---@field done boolean
@@ -67,10 +22,12 @@ Reader.__index = Reader
 ---@param args table
 ---@param opts table options of the call
 ---@param pinned boolean
-function M.reader(cloud, operation, args, opts, pinned)
+---@param ask nil|fun(cloud: any, call: crdbcloud.call, limits: table, opts: table): table|nil, crdbcloud.error|nil one page;
+---  default crdbcloud.cloud.exchange.run
+function M.reader(cloud, operation, args, opts, pinned, ask)
   local declared = calls.OPERATIONS[operation]
   return setmetatable({
-    cloud = cloud, operation = operation, args = args, opts = opts, field = declared.list,
+    cloud = cloud, operation = operation, args = args, opts = opts, field = declared.list, ask = ask or exchange.run,
     own_time = pinned and opts.as_of_time == nil,
     walk = pages.begin { as_of_time = opts.as_of_time },
   }, Reader)
@@ -83,9 +40,9 @@ function Reader:fetch(until_time)
     walk.as_of_time = pages.timestamp(require("crdbcloud.core").time())
   end
   opts.page, opts.as_of_time = walk.token, walk.as_of_time
-  return exchange.run(self.cloud, calls.make(self.operation, self.args, opts), {
+  return self.ask(self.cloud, calls.make(self.operation, self.args, opts), {
     timeout = opts.timeout, deadline = opts.deadline, until_time = until_time,
-  })
+  }, opts)
 end
 
 -- A 400 may be the fault of what we added on our own: a clock that is ahead of
@@ -120,23 +77,23 @@ end
 --- All items of a listing, within one deadline.
 ---@return table[]|nil
 ---@return crdbcloud.error|nil
-function M.all(cloud, operation, args, opts, pinned)
-  local reader = M.reader(cloud, operation, args, opts, pinned)
+function M.all(cloud, operation, args, opts, pinned, ask)
+  local reader = M.reader(cloud, operation, args, opts, pinned, ask)
   local core = require "crdbcloud.core"
   local until_time = core.boottime() + (opts.deadline or cloud.config.deadline)
   local out = {}
   while true do
     local items, err = reader:next(until_time)
     if err then return nil, err end
-    if not items then return M.printed(out, reader.field) end
+    if not items then return printed.list(out, reader.field) end
     for _, item in ipairs(items) do out[#out + 1] = item end
   end
 end
 
 --- An iterator over a listing; one page is held. An error raises the error object.
 ---@return fun(): table|nil
-function M.each(cloud, operation, args, opts)
-  local reader = M.reader(cloud, operation, args, opts, true)
+function M.each(cloud, operation, args, opts, ask)
+  local reader = M.reader(cloud, operation, args, opts, true, ask)
   local items, i = {}, 0
   return function()
     while true do

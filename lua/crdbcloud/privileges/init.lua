@@ -98,6 +98,17 @@ function M.inspect(sql, user, given)
     { databases = opts.databases })
 end
 
+local Difference = {
+  __name = "crdbcloud.difference",
+  __tostring = function(d)
+    local lines = {}
+    for _, side in ipairs { "missing", "extra" } do
+      for _, grant in ipairs(d[side]) do lines[#lines + 1] = side .. "  " .. M.describe(grant) end
+    end
+    return #lines > 0 and table.concat(lines, "\n") or "no difference"
+  end,
+}
+
 --- Compares: wanted access (as written) or single grants, against an inspection of those databases or single grants.
 ---@param wanted table
 ---@param actual table
@@ -119,7 +130,8 @@ function M.diff(wanted, actual, given)
       if not wanted then return nil, err end
     end
   end
-  return require("crdbcloud.privileges.diff").diff(wanted, have, actual.user, actual.owns)
+  local found, err = require("crdbcloud.privileges.diff").diff(wanted, have, actual.user, actual.owns)
+  return found and setmetatable(found, Difference), err
 end
 
 --- A single grant in words: "SELECT on table shop.public.orders".

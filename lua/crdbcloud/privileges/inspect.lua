@@ -6,6 +6,7 @@ local dialects = require "crdbcloud.sql.dialect"
 local catalog = require "crdbcloud.privileges.catalog"
 local roles = require "crdbcloud.privileges.roles"
 local grants = require "crdbcloud.privileges.grants"
+local printing = require "crdbcloud.printing"
 
 local M = {}
 
@@ -71,7 +72,7 @@ function M.inspect(sql, deadline, user, given)
   local out = roles.describe(graph, user)
   out.user, out.dialect, out.grants, out.owns, out.public_create = user, dialect, {}, {}, {}
   -- Behind a metatable: what printing and encoding should not show.
-  setmetatable(out, { __index = { graph = graph, objects = {} } })
+  setmetatable(out, { __name = "crdbcloud.inspection", __index = { graph = graph, objects = {} }, __tostring = printing.fields })
   local list = given.databases or {}
   if list == "all" then
     list, err = catalog.databases(sql, deadline)

@@ -9,6 +9,7 @@ local quote = require "crdbcloud.sql.quote"
 local dialects = require "crdbcloud.sql.dialect"
 local access = require "crdbcloud.privileges.access"
 local grants = require "crdbcloud.privileges.grants"
+local printing = require "crdbcloud.printing"
 
 local M = {}
 
@@ -21,7 +22,9 @@ local Plan = {}
 Plan.__index = Plan
 
 local function new_plan(dialect)
-  local list = setmetatable({}, { __index = { databases = {}, uses = {} } })
+  local list = setmetatable({}, {
+    __name = "crdbcloud.statements", __index = { databases = {}, uses = {} }, __tostring = printing.lines,
+  })
   return setmetatable({ list = list, dialect = dialect, seen = {} }, Plan)
 end
 

@@ -144,6 +144,21 @@ local function check_open(self, level)
   if not self._backend then errors.raise(errors.up(level), "SQL connection is closed") end
 end
 
+local Rows = {
+  __name = "crdbcloud.rows",
+  __tostring = function(rows)
+    if #rows == 0 and #(rows.columns or {}) == 0 then return rows.tag or "(0)" end
+    local columns, known = {}, {}
+    for _, name in ipairs(rows.columns or {}) do columns[#columns + 1], known[name] = name, true end
+    for _, row in ipairs(rows.columns and {} or rows) do
+      for name in pairs(row) do
+        if not known[name] then columns[#columns + 1], known[name] = name, true end
+      end
+    end
+    return ("%s\n(%d)"):format(require("crdbcloud.printing").rows(columns, rows), #rows)
+  end,
+}
+
 -- A value as text for the server; both interpreters write a number the same way.
 local function as_text(value, position)
   local kind = type(value)
@@ -183,7 +198,7 @@ function Sql:query(text, ...)
       rows, problem = conn:query(text, values, asked)
     end
   end
-  if rows then return rows end
+  if rows then return setmetatable(rows, Rows) end
   return nil, failure.error(problem, text)
 end
 

@@ -12,8 +12,9 @@ local rules = require "crdbcloud.workflows.rules"
 
 local M = {}
 
-local Access = {}
+local Access = { __name = "crdbcloud.access" }
 Access.__index = Access
+M.CLASS = Access -- for crdbcloud.nginx.values
 
 function Access:__tostring()
   local lines = {

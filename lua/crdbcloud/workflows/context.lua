@@ -87,7 +87,7 @@ function Context:warn(text)
   self.warnings[#self.warnings + 1] = text
 end
 
-local Event = {}
+local Event = { __name = "crdbcloud.event" }
 Event.__index = Event
 function Event:__tostring()
   local where = self.cluster and self.cluster .. ": " or ""

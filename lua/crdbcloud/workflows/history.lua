@@ -14,8 +14,9 @@ local M = {}
 local OPTIONS = { user = "text", since = rules.time, run = "text", audit_log = "boolean" }
 local NEAR = 120 -- seconds between a send of ours and the audit log's entry of it
 
-local History = {}
+local History = { __name = "crdbcloud.history" }
 History.__index = History
+M.CLASS = History -- for crdbcloud.nginx.values
 
 local function time_text(at)
   return at and os.date("!%Y-%m-%d %H:%M:%SZ", math.floor(at)) or "-"

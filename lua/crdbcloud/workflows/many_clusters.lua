@@ -291,8 +291,9 @@ function M.resume(cloud, opts)
   return finish(run, "resume", handed.dry_run)
 end
 
-local Status = {}
+local Status = { __name = "crdbcloud.status" }
 Status.__index = Status
+M.CLASS = Status -- for crdbcloud.nginx.values
 
 function Status:__tostring()
   local parts = {}

@@ -234,8 +234,9 @@ function M.rotation_status(cluster, opts)
   return M.status_report(rows, store, cluster, open, pair_status.add(cluster, list, rows, now))
 end
 
-local Status = {}
+local Status = { __name = "crdbcloud.status" }
 Status.__index = Status
+M.CLASS = Status -- for crdbcloud.nginx.values
 
 function Status:__tostring()
   local cells = {}
