@@ -72,8 +72,14 @@ function Case:job()
   return { calls = { { "rotate_password", { user = self.user } } } }
 end
 
+-- A second call after a turn that is over is another turn, which its spacing refuses.
+function Case:is_over()
+  local rec = not self.creation and self.scene:record(self.user)
+  return rec and not rec.pair.switching and rec.pair.epoch > self.before.epoch
+end
+
 function Case:recovery(kind)
-  return kind == "resume" and { calls = { { "resume" } } } or self:job()
+  return (kind == "resume" or self:is_over()) == "resume" and { calls = { { "resume" } } } or self:job()
 end
 
 function Case:remember()
@@ -184,7 +190,7 @@ function M.creation(scene) return new(scene, "creation of a pair", { creation = 
 --- The first rotation, which makes the partner.
 function M.first_turn(scene) return new(scene, "first turn of a pair", { fresh = true }) end
 
---- A turn of a pair that has both its users. A second call after a turn that is over is refused by its spacing.
+--- A turn of a pair that has both its users.
 function M.turn(scene) return new(scene, "turn of a pair", { recoveries = { "resume" } }) end
 
 --- An emergency: both users.
