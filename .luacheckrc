@@ -13,7 +13,9 @@ read_globals = {
 files["spec/**/*_spec.lua"] = { std = "min+busted" }
 files["spec/support"] = { std = "max+busted" }
 files["spec/bench"] = { std = "max" }
-files["lua/crdbcloud/nginx*.lua"] = { std = "ngx_lua" }
+for _, path in ipairs { "lua/crdbcloud/nginx", "lua/crdbcloud/sinks/shared.lua", "lua/crdbcloud/blocking.lua" } do
+  files[path] = { std = "min+ngx_lua", read_globals = { ngx = { fields = { "run_worker_thread" } } } }
+end
 files["examples/sandbox"] = { std = "max+ngx_lua" }
 exclude_files = { "build" }
 files["lua/crdbcloud/types"] = { ignore = { "212", "241" } } -- declarations use no argument

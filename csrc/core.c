@@ -32,6 +32,7 @@ int luaopen_crdbcloud_core(lua_State *L) {
     luaL_setfuncs(L, crdb_record_functions, 0);
     luaL_setfuncs(L, crdb_process_functions, 0);
     luaL_setfuncs(L, crdb_ticket_functions, 0);
+    luaL_setfuncs(L, crdb_fingerprint_functions, 0);
     luaL_setfuncs(L, crdb_password_measure_functions, 0);
     lua_pushliteral(L, CRDB_VERSION);
     lua_setfield(L, -2, "version");

@@ -23,7 +23,8 @@ local function sql_rule(value, name, level)
   return options.value("text|table|secret|function", value, name, errors.up(level))
 end
 
-local OPTIONS = {
+--- The options of M.new, as rules of crdbcloud.options.
+M.OPTIONS = {
   store = "text|table", sql = sql_rule, sql_ca_file = "text", sinks = true,
   store_key_file = "text", plaintext = "boolean",
 }
@@ -45,7 +46,7 @@ function M.new(cloud, name_or_id, opts)
   if name_or_id ~= nil and (type(name_or_id) ~= "string" or name_or_id == "") then
     errors.raise("caller", "cloud:cluster: expected the name or id of a cluster, got %s", errors.shown(name_or_id))
   end
-  opts = options.check(OPTIONS, opts, "cloud:cluster", "caller")
+  opts = options.check(M.OPTIONS, opts, "cloud:cluster", "caller")
   name_or_id = name_or_id or from_environment "CRDBCLOUD_CLUSTER"
   if not name_or_id then
     return nil, errors.new {
@@ -194,6 +195,12 @@ function Cluster:address()
   return self.known_address
 end
 
+--- The API's operations that a handle has.
+M.CALLS = {
+  "list_sql_users", "create_sql_user", "update_sql_user_password", "delete_sql_user", "list_databases", "get_cluster",
+  "get_connection_string",
+}
+
 -- The API calls of cloud, with this cluster's id in front.
 for _, call in ipairs {
   "list_sql_users", "create_sql_user", "list_databases", "get_cluster", "get_connection_string",
@@ -244,8 +251,8 @@ end
 guarded("update_sql_user_password", "cluster:rotate_password{ user = NAME }")
 guarded("delete_sql_user", "cluster:remove_app_user{ user = NAME }")
 
--- One file each; loaded when first called.
-local WORKFLOWS = {
+--- Method -> module of crdbcloud.workflows; one file each, loaded when first called.
+M.WORKFLOWS = {
   create_app_user = "create_app_user",
   rotate_passwords = "rotate", rotate_password = "rotate", plan_rotation = "rotate",
   resume = "resume", rotation_status = "resume",
@@ -253,7 +260,7 @@ local WORKFLOWS = {
   access = "access", set_access = "access", remove_app_user = "remove_app_user",
   disable_user = "login", enable_user = "login", history = "history",
 }
-for method, file in pairs(WORKFLOWS) do
+for method, file in pairs(M.WORKFLOWS) do
   Cluster[method] = function(self, opts)
     if getmetatable(self) ~= Cluster then
       errors.raise(2, "cluster:%s{...} is called with a colon, not with a dot", method)

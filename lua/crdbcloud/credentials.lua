@@ -26,6 +26,9 @@ local M = {}
 local Credential = { __name = "crdbcloud.credential" }
 Credential.__index = Credential
 
+--- The metatable, for crdbcloud.nginx.values: what comes out of another Lua state gets it back.
+M.CLASS = Credential
+
 function Credential:__tostring()
   return ("crdbcloud.credential %s@%s:%s epoch %d"):format(self.user, self.host or "?", tostring(self.port or "?"), self.epoch)
 end
@@ -198,9 +201,10 @@ end
 ---@param get fun(): crdbcloud.credential|nil, crdbcloud.error|nil
 ---@param connect fun(credential: crdbcloud.credential): T|nil, any
 ---@param opts table|nil { deadline = "10s" }
+---@param sleep nil|fun(seconds: number) default core.sleep, which blocks
 ---@return T|nil conn
 ---@return any err the connection's own last error, or ours
-function M.connect_with(get, connect, opts)
+function M.connect_with(get, connect, opts, sleep)
   if type(connect) ~= "function" then
     errors.raise(3, "connect_with: expected a function that takes a credential, got %s", errors.shown(connect))
   end
@@ -223,7 +227,7 @@ function M.connect_with(get, connect, opts)
       end
     end
     if core.monotonic() + pause > give_up then return nil, err end
-    core.sleep(pause)
+    (sleep or core.sleep)(pause)
     pause = math.min(pause * 2, 1)
   end
 end

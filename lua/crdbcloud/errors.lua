@@ -69,6 +69,9 @@ local function one_line(s)
   return (tostring(s):gsub("%c+", " "))
 end
 
+--- The metatable, for crdbcloud.nginx.values: what comes out of another Lua state gets it back.
+M.CLASS = Error
+
 --- Makes an error from the fields of crdbcloud.error; `exit` and `retryable` are worked out unless given.
 ---@param fields table
 ---@return crdbcloud.error

@@ -273,6 +273,11 @@ function core.lend(lent) end
 ---@return "gone"? code wrong, used, or too old
 function core.take(ticket) end
 
+--- Tells whether two secrets are the same, for keys of caches: HMAC-SHA-256 under a random key of this process.
+---@param bytes string|crdbcloud.secret
+---@return string 64 hexadecimal digits that mean nothing outside this process
+function core.fingerprint(bytes) end
+
 --- Runs a program to its end: no shell, no descriptor of ours, a session of its own (so no terminal to ask on).
 --- At the time limit all that it started in that session is ended: SIGTERM, and SIGKILL two seconds later.
 ---

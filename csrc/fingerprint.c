@@ -1,0 +1,60 @@
+#include "fingerprint.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <pthread.h>
+
+#include "random.h"
+#include "secret.h"
+
+enum { KEY_BYTES = 32 };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_handlers = PTHREAD_ONCE_INIT;
+static struct crdb_secret *process_key; /* a secret, so that no core file has it */
+
+static void lock(void) {
+    pthread_mutex_lock(&mutex);
+}
+
+static void unlock(void) {
+    pthread_mutex_unlock(&mutex);
+}
+
+static void install_fork_handlers(void) {
+    /* Without memory for the handlers only a fork in mid-call could hang the child. */
+    (void)pthread_atfork(lock, unlock, unlock);
+}
+
+static struct crdb_secret *new_key(void) {
+    struct crdb_secret *key = crdb_secret_new(KEY_BYTES);
+    if (key && crdb_random_bytes(crdb_secret_bytes(key), KEY_BYTES))
+        return key;
+    crdb_secret_release(key);
+    return NULL;
+}
+
+/* A reference to the key of this process; a forked child's copy holds zeros, so it makes its own. */
+static struct crdb_secret *key_of_process(void) {
+    pthread_once(&fork_handlers, install_fork_handlers);
+    lock();
+    if (process_key && crdb_secret_forked(process_key)) {
+        crdb_secret_release(process_key);
+        process_key = NULL;
+    }
+    if (!process_key)
+        process_key = new_key();
+    struct crdb_secret *key = process_key ? crdb_secret_ref(process_key) : NULL;
+    unlock();
+    return key;
+}
+
+bool crdb_fingerprint(const void *bytes, size_t len, unsigned char out[CRDB_FINGERPRINT_BYTES]) {
+    struct crdb_secret *key = key_of_process();
+    if (!key)
+        return false;
+    bool done =
+        HMAC(EVP_sha256(), crdb_secret_bytes(key), KEY_BYTES, bytes, len, out, NULL) != NULL;
+    crdb_secret_release(key);
+    return done;
+}

@@ -1,0 +1,240 @@
+--- An API account in nginx's event loop: the same calls as crdbcloud.cloud, each run whole in nginx's thread pool. A
+--- handle does no I/O and holds no connection; it can be made before the fork and kept at module level.
+
+local call = require "crdbcloud.nginx.call"
+local calls = require "crdbcloud.cloud.calls"
+local clouds = require "crdbcloud.cloud"
+local core = require "crdbcloud.core"
+local durations = require "crdbcloud.durations"
+local errors = require "crdbcloud.errors"
+local lists = require "crdbcloud.cloud.lists"
+local options = require "crdbcloud.options"
+local values = require "crdbcloud.nginx.values"
+
+local M = {}
+
+---@class crdbcloud.nginx.cloud: crdbcloud.cloud
+---@field config table what was given, without secrets; the environment is read in the thread
+local Cloud = { __name = "crdbcloud.nginx.cloud" }
+Cloud.__index = Cloud
+
+--- Defaults beside those of crdbcloud.cloud.
+M.DEFAULTS = {
+  thread_pool = "crdbcloud", -- of nginx.conf
+  max_calls = 16, -- under way at once, per worker and pool
+  max_wait = 5, -- seconds for one of them to end
+}
+
+local function refuse_function(hint)
+  return function(_, name, level)
+    errors.raise(errors.up(level), "%s cannot be a function here: the call runs in a thread that has a Lua state of its own; %s", name, hint)
+  end
+end
+
+local function no_function(rule, hint)
+  local refuse = refuse_function(hint)
+  return function(value, name, level)
+    if type(value) == "function" then refuse(value, name, errors.up(level)) end
+    return options.value(rule, value, name, errors.up(level))
+  end
+end
+
+local OPTIONS = { thread_pool = "text", max_calls = "count", max_wait = "limit" }
+for name, rule in pairs(clouds.OPTIONS) do OPTIONS[name] = rule end
+OPTIONS.api_key = no_function(clouds.OPTIONS.api_key, "give api_key_file, which is read again after a 401")
+OPTIONS.on_event = refuse_function "leave it out"
+
+-- Text that is or may hold a secret crosses as one.
+local SECRET = { api_key = true, api_jwt = true, proxy = true }
+local OWN = { thread_pool = true, max_calls = true, max_wait = true }
+
+-- Whatever a script would hear about its options at once.
+local function try(given)
+  local trial = {}
+  for name, value in pairs(given) do
+    if not OWN[name] then trial[name] = value end
+  end
+  if trial.api_key_file or not (trial.api_key or trial.api_jwt) then
+    trial.api_key, trial.api_key_file = "CCDB1_0000000000000000000000_0000000000000000000000000000000000000000", nil
+  end
+  local cloud = clouds.new(trial)
+  if cloud then cloud:close() end
+end
+
+--- Makes a handle. No I/O.
+---@param opts table|nil as of crdbcloud.new in a script, without functions; thread_pool ("crdbcloud"), max_calls (16): calls
+---  under way at once, per worker and pool; max_wait ("5s"): then kind "busy"
+---@return crdbcloud.nginx.cloud
+function M.new(opts)
+  local checked = options.check(OPTIONS, opts, "crdbcloud.new")
+  try(opts or {})
+  local given, config = {}, {}
+  for name, value in pairs(clouds.DEFAULTS) do config[name] = value end
+  for name, value in pairs(M.DEFAULTS) do config[name] = value end
+  for name, value in pairs(checked) do
+    if not SECRET[name] then config[name] = value end
+    if not OWN[name] then given[name] = opts[name] end
+  end
+  if opts and opts.proxy then config.proxy = (opts.proxy:gsub("//[^/]*@", "//")) end
+  values.load()
+  return setmetatable({
+    config = config, _given = given, _open = true, _pool = call.pool(config.thread_pool, config.max_calls),
+  }, Cloud)
+end
+
+--- What the thread opens the account with. Secrets are made in this process: a fork leaves nothing of older ones.
+---@param given table
+---@param secret table<string, boolean>
+function M.spec(given, secret)
+  local spec = {}
+  for name, value in pairs(given) do
+    spec[name] = secret[name] and type(value) == "string" and core.secret(value) or value
+  end
+  return spec
+end
+
+local function check_self(self, signature)
+  if getmetatable(self) ~= Cloud then
+    errors.raise(nil, "%s: call it with a colon, on what crdbcloud.new returned (got %s as the account)", signature,
+      errors.shown(self))
+  end
+  if not self._open then errors.raise(nil, "%s: the account is closed", signature) end
+end
+
+-- Named fields that hold a password, as text, cross as secrets.
+local HIDDEN = { password = true }
+
+--- Runs a method in the thread.
+---@param request { operation: string, signature: string, method: string, module: string|nil, cluster: table|nil } module: a
+---  function of that module instead of a method; it gets the object first
+---@param n integer
+---@param args table
+---@return any ...
+function Cloud:_call(request, n, args)
+  if self._pid ~= core.pid() then
+    self._pid, self._spec = core.pid(), M.spec(self._given, SECRET)
+  end
+  -- The caller's values may come to stand anywhere in the message, so they are looked at by themselves.
+  local wire, problem = values.pack(1, { {
+    account = self._spec, cluster = request.cluster, method = request.method, module = request.module, args = args, n = n,
+  } }, { strict = true, hidden = request.hidden or HIDDEN })
+  if not wire then
+    local position, field = problem.path:match "^args%[(%d+)%]%.?(.*)$"
+    errors.raise(nil, "%s: %s cannot be %s: %s", request.signature, field ~= "" and field or "argument " .. position, problem.what,
+      problem.why)
+  end
+  return call.run(self._pool, { operation = request.operation, max_wait = self.config.max_wait, wire = wire })
+end
+
+--- Positional arguments of an operation on their way: text for a password becomes a secret.
+---@param operation string
+---@param args table by name
+---@param first integer of the operation's arguments to send
+---@return integer n
+---@return table
+function M.positional(operation, args, first, opts)
+  local list, n = {}, 0
+  for i = first, #calls.OPERATIONS[operation].args do
+    local name = calls.OPERATIONS[operation].args[i]
+    local value = args[name]
+    n = n + 1
+    list[n] = calls.ARGUMENTS[name].secret and type(value) == "string" and core.secret(value) or value
+  end
+  list[n + 1] = opts
+  return n + 1, list
+end
+
+for operation, declared in pairs(calls.OPERATIONS) do
+  Cloud[operation] = function(self, ...)
+    check_self(self, declared.signature)
+    local n = select("#", ...)
+    local args, err = calls.arguments(operation, n, ...)
+    if not args then return nil, err end
+    local count, list = M.positional(operation, args, 1, (select(#declared.args + 1, ...)))
+    return self:_call({ operation = operation, signature = declared.signature, method = operation }, count, list)
+  end
+end
+
+local function text_of(seconds)
+  return seconds and ("%.0fms"):format(math.max(seconds, 0.01) * 1000) or nil
+end
+
+-- One page of a listing: one call.
+local function ask(self, made, limits, opts)
+  local given = {}
+  for name, value in pairs(opts) do given[name] = value end
+  given.timeout = text_of(limits.timeout)
+  given.deadline = text_of(limits.until_time and limits.until_time - core.boottime() or limits.deadline)
+  local operation = made.operation
+  local count, list = M.positional(operation, { cluster_id = made.cluster_id }, 1, given)
+  return self:_call({ operation = operation, signature = calls.OPERATIONS[operation].signature, method = operation }, count, list)
+end
+
+-- Whole lists come page by page too, so that no long one stops the event loop.
+for name, operation in pairs { sql_users = "list_sql_users", clusters = "list_clusters", databases = "list_databases" } do
+  Cloud["all_" .. name] = function(self, ...)
+    check_self(self, "cloud:all_" .. name)
+    local args, opts = calls.arguments(operation, select("#", ...), ...)
+    if not args then return nil, opts end
+    return lists.all(self, operation, args, opts, true, ask)
+  end
+  Cloud[name] = function(self, ...)
+    check_self(self, "cloud:" .. name)
+    local args, opts = calls.arguments(operation, select("#", ...), ...)
+    if not args then lists.raise(opts) end
+    return lists.each(self, operation, args, opts, ask)
+  end
+end
+
+function Cloud:find_cluster(name_or_id)
+  check_self(self, "cloud:find_cluster(name_or_id)")
+  return self:_call({ operation = "find_cluster", signature = "cloud:find_cluster(name_or_id)", method = "find_cluster" }, 1, { name_or_id })
+end
+
+--- A handle of one cluster. No I/O.
+---@param name_or_id string|nil default CRDBCLOUD_CLUSTER, read in the thread
+---@param opts table|nil store, sql, sql_ca_file, sinks, store_key_file, plaintext; store and sql by name, not as objects
+function Cloud:cluster(name_or_id, opts)
+  check_self(self, "cloud:cluster(name_or_id, options)")
+  return require("crdbcloud.nginx.cluster").new(self, name_or_id, opts)
+end
+
+for _, workflow in ipairs(clouds.WORKFLOWS) do
+  local signature = "cloud:" .. workflow .. "{ clusters = … }"
+  Cloud[workflow] = function(self, opts)
+    check_self(self, signature)
+    return self:_call({ operation = workflow, signature = "cloud:" .. workflow, method = workflow }, 1, { opts })
+  end
+end
+
+--- Any other endpoint; the body crosses as a secret, whatever it is.
+function Cloud:request(method, path, opts)
+  local signature = "cloud:request(method, path, options)"
+  check_self(self, signature)
+  local given = opts
+  if type(opts) == "table" and (type(opts.body) == "table" or type(opts.body) == "string") then
+    given = {}
+    for name, value in pairs(opts) do given[name] = value end
+    local body = opts.body
+    if type(body) == "table" then
+      local text, problem = require("crdbcloud.cloud.answers").encode(body)
+      if not text then errors.raise(nil, "cloud:request: body cannot be encoded as JSON: %s", problem) end
+      body = text
+    end
+    given.body = core.secret(body)
+  end
+  return self:_call({ operation = "request", signature = signature, method = "request", hidden = {} }, 3, { method, path, given })
+end
+
+--- Ends the use of this handle. Connections belong to the threads, which close those that are idle.
+function Cloud:close()
+  self._open, self._spec, self._pid, self._given = false, nil, nil, {}
+end
+Cloud.__close = Cloud.close
+
+function Cloud:__tostring()
+  return ("crdbcloud.nginx.cloud %s, thread pool %s, %d calls at most for %s%s"):format(self.config.base_url, self._pool.name,
+    self._pool.max_calls, durations.format(self.config.max_wait), self._open and "" or " (closed)")
+end
+
+return M

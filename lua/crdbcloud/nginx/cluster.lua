@@ -1,0 +1,174 @@
+--- One cluster in nginx's event loop: the same calls and workflows as crdbcloud.cluster, each run whole in a thread.
+
+local calls = require "crdbcloud.cloud.calls"
+local clouds = require "crdbcloud.nginx.cloud"
+local clusters = require "crdbcloud.cluster"
+local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
+local options = require "crdbcloud.options"
+local record = require "crdbcloud.record"
+local sinks = require "crdbcloud.sinks"
+
+local M = {}
+
+---@class crdbcloud.nginx.cluster: crdbcloud.cluster
+---@field cloud crdbcloud.nginx.cloud
+---@field name_or_id string|nil
+local Cluster = { __name = "crdbcloud.nginx.cluster" }
+Cluster.__index = Cluster
+
+-- URLs may hold a password.
+local SECRET = { store = true, sql = true }
+
+local ONE_STATE = "it belongs to one Lua state, and the calls run in threads that have their own"
+
+-- A store is named here, never given as an object.
+local function store_rule(value, name, level)
+  if type(value) == "table" or type(value) == "function" then
+    errors.raise(errors.up(level), "%s cannot be an object: %s; give its URL", name, ONE_STATE)
+  end
+  local text = options.value("text|secret", value, name, errors.up(level))
+  if type(text) == "string" and text:match "^memory:" then
+    errors.raise(errors.up(level), "%s cannot be in memory: %s", name, ONE_STATE)
+  end
+  return text
+end
+
+local function sql_rule(value, name, level)
+  if value == false then return value end
+  if type(value) == "function" or type(value) == "table" and (getmetatable(value) ~= nil or type(value.query) == "function") then
+    errors.raise(errors.up(level), "%s cannot be a connection or function: %s; give its URL or fields", name, ONE_STATE)
+  end
+  return options.value("text|table|secret", value, name, errors.up(level))
+end
+
+local OPTIONS = {}
+for name, rule in pairs(clusters.OPTIONS) do OPTIONS[name] = rule end
+OPTIONS.store, OPTIONS.sql = store_rule, sql_rule
+
+--- Makes a handle; `cloud:cluster(...)` calls this.
+---@param cloud crdbcloud.nginx.cloud
+---@param name_or_id string|nil
+---@param opts table|nil
+---@return crdbcloud.nginx.cluster
+function M.new(cloud, name_or_id, opts)
+  if type(name_or_id) == "table" and opts == nil then name_or_id, opts = nil, name_or_id end
+  if name_or_id ~= nil and (type(name_or_id) ~= "string" or name_or_id == "") then
+    errors.raise(nil, "cloud:cluster: expected the name or id of a cluster, got %s", errors.shown(name_or_id))
+  end
+  local given = options.check(OPTIONS, opts, "cloud:cluster")
+  given.sinks = sinks.parse(given.sinks, "cloud:cluster: sinks", "caller")
+  return setmetatable({ cloud = cloud, name_or_id = name_or_id, _given = given, _open = true }, Cluster)
+end
+
+local function check_self(self, signature)
+  if getmetatable(self) ~= Cluster then
+    errors.raise(nil, "%s is called with a colon, not with a dot, on what cloud:cluster returned", signature)
+  end
+  if not self._open then errors.raise(nil, "%s: the cluster is closed", signature) end
+  if not self.cloud._open then errors.raise(nil, "%s: the account is closed", signature) end
+end
+
+function Cluster:_call(request, n, args)
+  if self._pid ~= core.pid() then
+    self._pid, self._spec = core.pid(), { name = self.name_or_id, options = clouds.spec(self._given, SECRET) }
+  end
+  request.cluster = self._spec
+  return self.cloud:_call(request, n, args)
+end
+
+--- For the parts of crdbcloud.nginx: runs `require(module)[fn](cluster, ...)` in the thread, cluster being the
+--- crdbcloud.cluster there.
+---@param module string
+---@param fn string
+---@param ... any plain data and secrets
+---@return any ... what it returned, or nil, err
+function Cluster:in_thread(module, fn, ...)
+  check_self(self, "cluster:in_thread(module, function, ...)")
+  return self:_call({ operation = fn, signature = module .. "." .. fn, method = fn, module = module }, select("#", ...), { ... })
+end
+
+-- Methods that go to the thread as they are: name -> how they are written.
+local AS_THEY_ARE = { resolve = "cluster:resolve()", address = "cluster:address()" }
+for workflow in pairs(clusters.WORKFLOWS) do AS_THEY_ARE[workflow] = "cluster:" .. workflow .. "{...}" end
+for method, signature in pairs(AS_THEY_ARE) do
+  Cluster[method] = function(self, ...)
+    check_self(self, signature)
+    local n = select("#", ...)
+    if n > 1 then errors.raise(nil, "%s takes one table, got %d arguments", signature, n) end
+    return self:_call({ operation = method, signature = "cluster:" .. method, method = method }, n, { ... })
+  end
+end
+
+-- Checks arguments before a thread is asked; the id that stands in front is not known yet.
+local ANY_ID = "00000000-0000-4000-8000-000000000000"
+
+for _, operation in ipairs(clusters.CALLS) do
+  local declared = calls.OPERATIONS[operation]
+  Cluster[operation] = function(self, ...)
+    check_self(self, "cluster:" .. operation)
+    local n = select("#", ...)
+    local args, err = calls.arguments(operation, n + 1, ANY_ID, ...)
+    if not args then return nil, err end
+    local count, list = clouds.positional(operation, args, 2, (select(#declared.args, ...)))
+    return self:_call({ operation = operation, signature = "cluster:" .. operation, method = operation }, count, list)
+  end
+end
+
+--- The cluster's id, without a call where that is possible.
+---@return string|nil
+---@return crdbcloud.error|nil
+function Cluster:id()
+  check_self(self, "cluster:id()")
+  if not self._id and self.name_or_id and self.name_or_id:match(record.CLUSTER_ID) then self._id = self.name_or_id end
+  if not self._id then
+    local id, err = self:_call({ operation = "id", signature = "cluster:id()", method = "id" }, 0, {})
+    if not id then return nil, err end
+    self._id = id
+  end
+  return self._id
+end
+
+for _, name in ipairs { "sql_users", "databases" } do
+  Cluster["all_" .. name] = function(self, ...)
+    local id, err = Cluster.id(self)
+    if not id then return nil, err end
+    return self.cloud["all_" .. name](self.cloud, id, ...)
+  end
+  Cluster[name] = function(self, ...)
+    local id, err = Cluster.id(self)
+    if not id then error(err, 2) end
+    return self.cloud[name](self.cloud, id, ...)
+  end
+end
+
+--- The credential of a user from the store.
+---@param user string
+---@return crdbcloud.credential|nil
+---@return crdbcloud.error|nil
+function Cluster:credential(user)
+  check_self(self, "cluster:credential(user)")
+  return self:_call({ operation = "credential", signature = "cluster:credential", method = "credential" }, 1, { user })
+end
+
+--- Connects as a user with the first of its passwords that works. The credential comes from a thread; `connect` runs
+--- here, in the event loop, and must not block.
+---@param user string
+---@param connect fun(credential: crdbcloud.credential): any
+---@param opts { deadline: string }|nil
+function Cluster:connect_with(user, connect, opts)
+  check_self(self, "cluster:connect_with(user, connect, options)")
+  return require("crdbcloud.nginx.credential").connect(function() return self:credential(user) end, connect, opts)
+end
+
+--- Ends the use of this handle.
+function Cluster:close()
+  self._open, self._spec, self._pid, self._given = false, nil, nil, {}
+end
+Cluster.__close = Cluster.close
+
+function Cluster:__tostring()
+  return ("crdbcloud.nginx.cluster %s%s"):format(self.name_or_id or "of CRDBCLOUD_CLUSTER", self._open and "" or " (closed)")
+end
+
+return M

@@ -1,0 +1,60 @@
+--- The thread's side of a call: opens what came, runs the method on the object it is meant for, packs what it gives.
+
+local clients = require "crdbcloud.nginx.clients"
+local errors = require "crdbcloud.errors"
+local values = require "crdbcloud.nginx.values"
+
+local M = {}
+
+local unpack = table.unpack or unpack
+
+-- nginx hides the environment from its workers, which no hint of the library can know.
+local function explain(err)
+  if not errors.is(err) or type(err.hint) ~= "string" then return end
+  local hidden, seen = {}, {}
+  for name in err.hint:gmatch "%f[%w_][CR][OR][CD][KB][%u_]+" do
+    if not seen[name] and not os.getenv(name) then hidden[#hidden + 1] = ('"env %s;"'):format(name) end
+    seen[name] = true
+  end
+  if #hidden > 0 then
+    err.hint = ("%s; nginx passes on only what the main context of nginx.conf names, such as %s"):format(err.hint, hidden[1])
+  end
+end
+
+local function collect(...)
+  return select("#", ...), { ... }
+end
+
+-- Runs a method of the object, or a function of a module that takes the object first.
+local function called(request)
+  local object, err = clients.open(request.account, request.cluster)
+  if not object then return 2, { nil, err } end
+  local methods = request.module and require(request.module) or object
+  return collect(methods[request.method](object, unpack(request.args, 1, request.n)))
+end
+
+-- The answer on its way, or why it cannot go.
+local function packed(field, n, list)
+  local wire, why = values.lend(values.pack(n, list))
+  if not wire then return { full = why } end
+  return { [field] = wire }
+end
+
+--- Runs one call.
+---@param message crdbcloud.nginx.wire
+---@return table answer as of crdbcloud.nginx.job
+function M.run(message)
+  local taken, why = values.take(message)
+  if not taken then return { gone = why } end
+  local request = values.open(taken)[1]
+  local ok, n, list = pcall(called, request)
+  clients.sweep()
+  if not ok then
+    if errors.is(n) then return packed("thrown", 1, { n }) end
+    return { raised = tostring(n) }
+  end
+  if list[1] == nil then explain(list[2]) end
+  return packed("values", n, list)
+end
+
+return M
