@@ -79,7 +79,7 @@ function Case:is_over()
 end
 
 function Case:recovery(kind)
-  return (kind == "resume" or self:is_over()) == "resume" and { calls = { { "resume" } } } or self:job()
+  return (kind == "resume" or self:is_over()) and { calls = { { "resume" } } } or self:job()
 end
 
 function Case:remember()
