@@ -17,5 +17,6 @@ for _, path in ipairs { "lua/crdbcloud/nginx", "lua/crdbcloud/sinks/shared.lua",
   files[path] = { std = "min+ngx_lua", read_globals = { ngx = { fields = { "run_worker_thread" } } } }
 end
 files["examples/sandbox"] = { std = "max+ngx_lua" }
+files["examples/nginx"] = { std = "min+ngx_lua" }
 exclude_files = { "build" }
 files["lua/crdbcloud/types"] = { ignore = { "212", "241" } } -- declarations use no argument

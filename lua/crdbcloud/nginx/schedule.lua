@@ -88,7 +88,7 @@ local function verdict(runs, err)
   if not runs then
     return {
       ok = false, kind = err.kind, outcome = err.outcome, exit = err.exit, message = err.message, hint = err.hint,
-      retryable = err.retryable, runs = {},
+      retryable = err.retryable,
     }
   end
   local shown = runs[#runs] or { ok = true, exit = 0 }
@@ -130,7 +130,7 @@ function Schedule:run(action)
     log(ngx.WARN, "the run of worker ", status.worker or "?", " on ", self.board.cluster, " was cut; this worker goes on")
   end
   local started = math.floor(ngx.now())
-  status.running_since, status.worker, status.asked = started, ngx.worker.pid(), asked
+  status.running_since, status.worker, status.asked, status.every = started, ngx.worker.pid(), asked, self.every
   self.board:write(status)
   local last = self:work(scheduled, asked)
   ngx.update_time()

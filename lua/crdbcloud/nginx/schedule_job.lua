@@ -19,7 +19,7 @@ local function summary(operation, report, err)
     end
   end
   local out = {
-    operation = operation, run_id = full.run_id, counts = counts, failed = failed, seconds = full.seconds,
+    operation = operation, run_id = full.run_id, counts = counts, failed = #failed > 0 and failed or nil, seconds = full.seconds,
     warnings = full.warnings, ok = report ~= nil, exit = report and 0 or err.exit,
   }
   if err then

@@ -1,0 +1,62 @@
+-- The service: what it works on, from the environment that nginx.conf names, and what starts with each worker.
+
+local M = {}
+
+M.dict = "crdbcloud"
+M.crdbcloud = require "crdbcloud.nginx"
+
+local LISTED = 5 -- seconds that the API's list of users is good for
+
+-- In these phases nginx shows text only.
+local function must(value, err)
+  if value == nil then error(tostring(err), 0) end
+  return value
+end
+
+--- Makes the handles; in init_by_lua, before the workers begin. Server, key, cluster, store and SQL connection are those of
+--- the environment (README), as in a script.
+function M.init()
+  M.cloud = must(M.crdbcloud.new { thread_pool = "crdbcloud" })
+  M.cluster_name = os.getenv "CRDBCLOUD_CLUSTER"
+  M.cluster = must(M.cloud:cluster(M.cluster_name))
+  M.max_age = tonumber(os.getenv "EXAMPLE_MAX_AGE_DAYS" or "90") * 86400
+end
+
+--- Starts what runs by itself; in init_worker_by_lua of every worker.
+function M.init_worker()
+  require("service.auth").load(M.crdbcloud.secret, os.getenv "EXAMPLE_TOKEN_FILE")
+  M.crdbcloud.schedule {
+    cluster = M.cluster, dict = M.dict, every = os.getenv "EXAMPLE_EVERY" or "1h", users = "managed", max_age = M.max_age,
+  }
+  M.crdbcloud.keep_credentials { cluster = M.cluster, dict = M.dict, users = "managed", every = "10s" }
+end
+
+local name -- of the cluster, for people
+
+--- The cluster's name once it is known, its id until then.
+---@return string
+function M.shown_name()
+  if not name then
+    local info = M.cluster:resolve()
+    name = info and info.name
+  end
+  return name or M.cluster_name
+end
+
+local list, list_error, list_at
+
+--- The cluster's users by the API, or why they cannot be listed; asked for again after a few seconds.
+---@return table[]|nil
+---@return crdbcloud.error|nil
+function M.listed()
+  if not list_at or ngx.now() - list_at > LISTED then
+    list, list_error = M.cluster:all_sql_users()
+    list_at = ngx.now()
+  end
+  return list, list_error
+end
+
+--- The next list is asked for anew.
+function M.forget_list() list_at = nil end
+
+return M
