@@ -168,6 +168,7 @@ end
 ---@return crdbcloud.error|nil
 function Source:get()
   if self.path then
+    require("crdbcloud.blocking").check()
     local fields, why, code = require("crdbcloud.sinks.json").read(self.path)
     if not fields then
       return nil, errors.new {

@@ -30,6 +30,7 @@ pid %(dir)/pid;
 events { worker_connections 1024; }
 http {
   access_log %(dir)/access.log;
+  client_body_buffer_size 1m;
   client_body_temp_path %(dir)/body; proxy_temp_path %(dir)/proxy; fastcgi_temp_path %(dir)/fastcgi;
   uwsgi_temp_path %(dir)/uwsgi; scgi_temp_path %(dir)/scgi;
   lua_package_path "%(root)/lua/?.lua;%(root)/lua/?/init.lua;;";
@@ -40,10 +41,33 @@ http {
   server {
     listen unix:%(dir)/socket;
     location = /-/pid { content_by_lua_block { ngx.say(ngx.worker.pid()) } }
+    location = /-/run { content_by_lua_file %(dir)/run.lua; }
     %(server)
     %(locations)
   }
 }
+]]
+
+-- Runs the code that was posted: what it says is the answer, what it raises is the answer of a 500.
+local RUN = [[
+ngx.req.read_body()
+local code, problem = loadstring(ngx.req.get_body_data() or "", "=spec")
+local lines = {}
+local function say(...)
+  local words = { n = select("#", ...), ... }
+  for i = 1, words.n do words[i] = tostring(words[i]) end
+  lines[#lines + 1] = table.concat(words, " ")
+end
+local ok = code ~= nil
+if ok then
+  setfenv(code, setmetatable({ say = say }, { __index = _G }))
+  ok, problem = pcall(code)
+end
+if not ok then
+  ngx.status = 500
+  say(problem)
+end
+ngx.print(table.concat(lines, "\n"))
 ]]
 
 local function block(directive, dir, name, code)
@@ -104,6 +128,7 @@ function M.start(options)
     env = environment(options.env), init = block("init_by_lua_file", dir, "init", options.init),
     init_worker = block("init_worker_by_lua_file", dir, "init_worker", options.init_worker), locations = locations(dir, options.locations),
   }
+  temp.write(dir .. "/run.lua", RUN)
   temp.write(dir .. "/nginx.conf", (CONFIG:gsub("%%%(([%a_]+)%)", function(name) return tostring(values[name]) end)))
   local words = { "env -u LD_PRELOAD -u LUA_PATH -u LUA_CPATH" }
   for _, list in ipairs { options.env or {}, options.hidden or {} } do
@@ -141,7 +166,8 @@ end
 
 --- The command line of a request.
 ---@param path string
----@param options { method: string?, body: string?, headers: string[]?, time: number? }|nil time: seconds, 60
+---@param options { method: string?, body: string?, file: string?, headers: string[]?, time: number? }|nil file: of a body;
+---  time: seconds, 60
 function Nginx:curl(path, options)
   options = options or {}
   local words = {
@@ -150,6 +176,7 @@ function Nginx:curl(path, options)
   }
   if options.method then words[#words + 1] = "-X " .. options.method end
   for _, header in ipairs(options.headers or {}) do words[#words + 1] = "-H " .. temp.quote(header) end
+  if options.file then words[#words + 1] = "--data-binary @" .. temp.quote(options.file) end
   if options.body then words[#words + 1] = "--data-binary " .. temp.quote(options.body) end
   words[#words + 1] = temp.quote("http://nginx" .. path)
   return table.concat(words, " ")
@@ -162,6 +189,17 @@ function Nginx:get(path, options)
   local output = temp.run(self:curl(path, options))
   local body, status = output:match "^(.*)\n(%d%d%d)%s*$"
   return tonumber(status or 0), ((body or output):gsub("\n$", ""))
+end
+
+--- Runs Lua code in a request of its own and gives back what it has told the function `say`; what it raises fails the case.
+---@param code string
+---@return string
+function Nginx:run(code)
+  local path = self.dir .. "/code"
+  temp.write(path, code)
+  local status, body = self:get("/-/run", { file = path })
+  if status ~= 200 then error(("nginx: %s: %s"):format(status, body), 2) end
+  return body
 end
 
 --- Starts a request; the result's wait() gives status and body, abort() hangs up.

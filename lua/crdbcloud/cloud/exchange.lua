@@ -1,6 +1,7 @@
 --- One API call with its retries: pace, send, decide, wait, until the answer is definite or the deadline is near.
 
 local answers = require "crdbcloud.cloud.answers"
+local blocking = require "crdbcloud.blocking"
 local errors = require "crdbcloud.errors"
 local durations = require "crdbcloud.durations"
 local explain = require "crdbcloud.cloud.explain"
@@ -59,6 +60,7 @@ end
 
 -- One paced exchange that ends by the deadline (as of `clock`).
 local function exchange(cloud, call, state)
+  blocking.check()
   local left = state.deadline - clock()
   if left < LEAST then return unsent("timeout", "deadline") end
   local waited, needed = core().pace(cloud:account(), cloud.config.rate, left)

@@ -43,8 +43,10 @@ local function unsent(kind, operation, message, hint, reason)
   }
 end
 
--- Why a call cannot be made here at all, as an error, or nil.
-local function misplaced(operation)
+--- Why a call cannot be made here at all.
+---@param operation string
+---@return crdbcloud.error|nil
+function M.misplaced(operation)
   local ngx = rawget(_G, "ngx")
   if not ngx or not ngx.worker then
     return select(2, unsent("invalid_argument", operation, "crdbcloud.nginx works in nginx's event loop only",
@@ -166,7 +168,7 @@ end
 ---@param request { operation: string, max_wait: number, wire: crdbcloud.nginx.wire } max_wait: seconds for a permit
 ---@return any ... what the method gave; or nil, err
 function M.run(pool, request)
-  local err = misplaced(request.operation)
+  local err = M.misplaced(request.operation)
   if err then return nil, err end
   of_worker(pool)
   if not pool.permits:wait(request.max_wait) then

@@ -27,6 +27,7 @@ local M = {}
 local KINDS = {
   command = "crdbcloud.sinks.command", dotenv = "crdbcloud.sinks.dotenv", file = "crdbcloud.sinks.file",
   json = "crdbcloud.sinks.json", kubernetes = "crdbcloud.sinks.kubernetes", pgpass = "crdbcloud.sinks.pgpass",
+  shared = "crdbcloud.sinks.shared",
 }
 
 local PLACEHOLDERS = { user = true, USER = true, cluster = true }

@@ -56,6 +56,7 @@ local function open(given)
   resolved.timeout = given.connect_timeout or CONNECT_TIMEOUT
   resolved.ambient_password = resolved.password == nil
   local function login()
+    require("crdbcloud.blocking").check()
     local conn, problem = require("crdbcloud.pq").connect(resolved)
     if not conn then return nil, failure.error(problem) end
     return conn

@@ -61,6 +61,7 @@ function M.open(url, opts)
   opts = options.check(OPTIONS, opts, "store.open", "caller")
   local module, err = module_of(url)
   if not module then return nil, err end
+  require("crdbcloud.blocking").check()
   local codec
   codec, err = codecs.new(opts)
   if not codec then return nil, err end

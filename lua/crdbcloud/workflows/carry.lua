@@ -65,11 +65,20 @@ local function open_sql(data)
   return data.fields
 end
 
+-- True when one of the sinks is a shared dictionary of nginx, which only nginx's own threads see.
+local function is_shared(specs)
+  for _, spec in ipairs(specs or {}) do
+    if spec.kind == "shared" then return true end
+  end
+  return false
+end
+
 --- Why a run cannot be parted among threads, or nil.
 ---@param ctx table
 ---@return string|nil
 function M.refuses(ctx)
   local cluster = ctx.cluster
+  if is_shared(cluster.sinks) or is_shared(ctx.call_sinks) then return "only nginx's own threads see its shared dictionaries" end
   if ctx.spooling then return nil end
   if type(cluster.store_spec) ~= "string" then return "its store was given as an object, which belongs to one thread" end
   if cluster.store_spec:match "^memory:" then return "a store in memory belongs to one thread" end

@@ -1,0 +1,187 @@
+--- Credentials in a shared dictionary of nginx: keys, and the text that stands there.
+--
+-- A dictionary holds strings that every worker can read and nothing wipes, so the password is in the clear there: that is
+-- what a person asks for who names one. Nothing that is in use is thrown out for want of room: writing fails instead.
+
+local cjson = require("cjson.safe").new()
+local core = require "crdbcloud.core"
+local credentials = require "crdbcloud.credentials"
+local errors = require "crdbcloud.errors"
+
+local M = {}
+
+local MOST = 16 -- candidates of one credential
+local HELD = 1 -- seconds; a writer that died is forgotten after this
+
+local FIELDS = {
+  "user", "pair", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
+}
+
+local PASSWORDS = { "password" }
+for i = 1, MOST do PASSWORDS[i + 1] = "password_" .. i end
+
+local function key_of(user, cluster_id) return ("crdbcloud/credential/%s/%s"):format(user, cluster_id) end
+local function index_of(user) return "crdbcloud/clusters/" .. user end
+
+--- The dictionary of this name.
+---@param dict string|table as of ngx.shared
+---@return table|nil
+---@return string|nil problem
+---@return string|nil hint
+function M.find(dict)
+  if type(dict) == "table" and type(dict.get) == "function" then return dict end
+  local ngx = rawget(_G, "ngx")
+  if not ngx or not ngx.shared then
+    return nil, "shared dictionaries exist in nginx only, in its workers and their threads", 'use it through require "crdbcloud.nginx"'
+  end
+  local shm = ngx.shared[dict]
+  if shm then return shm end
+  return nil, ("nginx has no shared dictionary %s"):format(tostring(dict)),
+    ("put \"lua_shared_dict %s 1m;\" into the http block of nginx.conf"):format(tostring(dict))
+end
+
+--- A credential as text, for the dictionary alone.
+---@param credential crdbcloud.credential
+---@return crdbcloud.secret
+function M.encode(credential)
+  local parts, list = { "{" }, {}
+  for _, field in ipairs(FIELDS) do
+    local value = credential[field]
+    if value ~= nil then parts[#parts + 1] = ('"%s":%s,'):format(field, cjson.encode(value)) end
+  end
+  local function add(name, password)
+    parts[#parts + 1] = ('"%s":"'):format(name)
+    parts[#parts + 1] = password:encode "json"
+    parts[#parts + 1] = '",'
+  end
+  add("password", credential.password)
+  for i, candidate in ipairs(credential.candidates or {}) do
+    if i > MOST then break end
+    list[i] = { epoch = candidate.epoch, source = candidate.source, user = candidate.user }
+    add("password_" .. i, candidate.password)
+  end
+  parts[#parts + 1] = ('"candidates":%s}'):format(#list > 0 and cjson.encode(list) or "[]")
+  return core.secret_join(parts)
+end
+
+local function whole(number)
+  return math.tointeger and math.tointeger(number) or number
+end
+
+--- The credential that M.encode made a text of.
+---@param text string
+---@return crdbcloud.credential|nil
+function M.decode(text)
+  local rest, found = core.json_take(core.secret(text), PASSWORDS)
+  local fields = rest and cjson.decode(rest)
+  if type(fields) ~= "table" or not found.password or type(fields.user) ~= "string" then return nil end
+  local made = { password = found.password, candidates = {} }
+  for _, field in ipairs(FIELDS) do
+    if fields[field] ~= cjson.null then made[field] = whole(fields[field]) end
+  end
+  for i, candidate in ipairs(type(fields.candidates) == "table" and fields.candidates or {}) do
+    made.candidates[i] = {
+      epoch = whole(candidate.epoch), source = candidate.source, user = candidate.user, password = found["password_" .. i],
+    }
+  end
+  if #made.candidates == 0 then made.candidates[1] = { epoch = made.epoch, source = "current", password = made.password } end
+  return setmetatable(made, credentials.CLASS)
+end
+
+-- Waits as its surroundings allow: a thread sleeps, the event loop does not.
+local function hold(shm, key)
+  local ngx = rawget(_G, "ngx")
+  for _ = 1, 100 do
+    if shm:add(key, true, HELD) then return true end
+    if ngx and ngx.sleep then return false end
+    core.sleep(0.01)
+  end
+  return false
+end
+
+-- The list of clusters that a user is of grows only; each entry is written once.
+local function enlist(shm, user, cluster_id)
+  if not shm:safe_add(index_of(user) .. "/" .. cluster_id, true) then return end
+  local number = shm:incr(index_of(user), 1, 0)
+  if number then shm:safe_set(("%s/%d"):format(index_of(user), number), cluster_id) end
+end
+
+local function write(shm, key, user, credential)
+  local before = shm:get(key)
+  local old = before and M.decode(before)
+  -- A user that was removed and made again counts from 1, but later.
+  if old and old.epoch > credential.epoch and (old.set_at or 0) >= (credential.set_at or 0) then
+    return nil, ("it holds epoch %d, which is newer than %d"):format(old.epoch, credential.epoch), "newer"
+  end
+  local text = M.encode(credential):reveal()
+  if text == before then return true end
+  local ok, why = shm:safe_set(key, text)
+  if not ok then return nil, why == "no memory" and "it has no room left; make it larger" or tostring(why), why end
+  enlist(shm, user, credential.cluster_id)
+  return true
+end
+
+--- Writes a credential, unless a newer one is there.
+---@param shm table
+---@param credential crdbcloud.credential
+---@return true|nil
+---@return string|nil problem
+---@return "newer"|"held"|"no memory"|string|nil code held: another thread writes it at this moment
+function M.put(shm, credential)
+  local user = credential.pair or credential.user
+  local key = key_of(user, credential.cluster_id)
+  local lock = key .. "/lock"
+  if not hold(shm, lock) then return nil, "another thread writes it", "held" end
+  local ok, done, why, code = pcall(write, shm, key, user, credential)
+  shm:delete(lock)
+  if not ok then error(done, 0) end
+  return done, why, code
+end
+
+--- Forgets a credential.
+---@param shm table
+---@param user string
+---@param cluster_id string
+function M.remove(shm, user, cluster_id)
+  shm:delete(key_of(user, cluster_id))
+end
+
+local function not_found(user, cluster)
+  return nil, errors.new {
+    kind = "not_found", operation = "credential",
+    message = ("the shared dictionary holds no credential of %s%s"):format(user, cluster and " on " .. cluster or ""),
+    hint = 'crdbcloud.keep_credentials{...} in init_worker_by_lua fills it from the store, a sink "shared:DICT" with each rotation',
+  }
+end
+
+--- Reads a credential; no I/O.
+---@param shm table
+---@param user string folded
+---@param cluster string|nil name or id; needed where the dictionary has the user of several
+---@return crdbcloud.credential|nil
+---@return crdbcloud.error|nil
+function M.get(shm, user, cluster)
+  local text = cluster and shm:get(key_of(user, cluster))
+  local found = text and M.decode(text)
+  if found then return found end
+  for i = 1, shm:get(index_of(user)) or 0 do
+    local id = shm:get(("%s/%d"):format(index_of(user), i))
+    text = id and shm:get(key_of(user, id))
+    local one = text and M.decode(text)
+    if one and (not cluster or one.cluster == cluster) then
+      if found then
+        return nil, errors.new {
+          kind = "conflict", operation = "credential",
+          message = ("the shared dictionary holds %s of two clusters (%s, %s)"):format(user, found.cluster or found.cluster_id,
+            one.cluster or one.cluster_id),
+          hint = "say which: { cluster = NAME }",
+        }
+      end
+      found = one
+    end
+  end
+  if found then return found end
+  return not_found(user, cluster)
+end
+
+return M
