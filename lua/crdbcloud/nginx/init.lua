@@ -20,7 +20,9 @@
 ---@field http_status fun(err: crdbcloud.error): integer
 ---@field schedule fun(options: table)
 ---@field schedule_status fun(dict: any, cluster: string|nil)
+---@field schedule_now fun(dict: string, options: table|nil): table|nil, crdbcloud.error|nil
 ---@field keep_credentials fun(options: table)
+---@field keep_status fun(dict: string, cluster: string|nil): table|nil, crdbcloud.error|nil
 ---@field version string
 
 -- field -> module, and what of the module the field is (nil: the module itself)
@@ -36,7 +38,9 @@ local PARTS = {
   http_status = { "nginx.http_status", "of" },
   schedule = { "nginx.schedule", "schedule" },
   schedule_status = { "nginx.schedule", "schedule_status" },
+  schedule_now = { "nginx.schedule", "schedule_now" },
   keep_credentials = { "nginx.refresh", "keep_credentials" },
+  keep_status = { "nginx.refresh", "keep_status" },
   version = { "version" },
 }
 
