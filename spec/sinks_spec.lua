@@ -33,7 +33,7 @@ describe("a list of sinks", function()
   it("is refused with words that say what was expected", function()
     assert.are.equal('sinks[1]: unknown kind of sink "pgpas"; did you mean "pgpass"?', message { "pgpas:/x" })
     assert.are.equal('sinks[1]: expected "KIND:PATH" '
-      .. '(command:PROGRAM, dotenv:PATH, file:PATH, json:PATH, kubernetes:NAMESPACE/NAME, pgpass:PATH), got "/x"', message { "/x" })
+      .. '(command:PROGRAM, dotenv:PATH, file:PATH, json:PATH, kubernetes:NAMESPACE/NAME, pgpass:PATH, shared:DICT), got "/x"', message { "/x" })
     assert.are.equal("sinks[1]: unknown placeholder {name}; valid: {user}, {USER}, {cluster}", message { "json:/x/{name}" })
     assert.are.equal('sinks[2]: unknown field "mode"; valid: path',
       message { "json:/x", { "json", path = "/y", mode = 1 } })
