@@ -28,7 +28,7 @@ describe("options", function()
     ["capitals"] = { { Timeout = 1 }, 'did you mean "timeout"?' },
     ["something else"] = { { zzzzzzzz = 1 }, "valid: any, api_key, count" },
     ["a position"] = { { "x" }, "options have names, got [1]" },
-    ["a text for options"] = { "x", 'cloud:call: options must be a table, got "x"' },
+    ["a text for options"] = { "x", 'cloud:call: options must be a table, got a string' },
     ["a wrong type"] = { { flag = "yes" }, 'cloud:call: flag must be true or false, got "yes"' },
     ["an empty text"] = { { api_key = "" }, "api_key must be a string that is not empty or a secret, got a string" },
     ["a fraction"] = { { level = 3.7 }, "level must be a whole number, got 3.7" },

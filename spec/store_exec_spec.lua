@@ -124,7 +124,7 @@ describe("an exec: store", function()
       local store = require "crdbcloud.store"
       local s = assert(store.open("exec:%s spec/support/exec_backend.lua %s", {plaintext = true}))
       print(s:list "")]]):format(LUA, dir))))
-    assert.matches("^table", out)
+    assert.matches("^%(none%)", out)
     local seen = temp.read(dir .. "/seen")
     assert.falsy(seen:find("swordfish", 1, true))
     assert.truthy(seen:find("FOO=bar", 1, true))

@@ -8,6 +8,7 @@ local keys = require "crdbcloud.cloud.keys"
 local lists = require "crdbcloud.cloud.lists"
 local options = require "crdbcloud.options"
 local retry = require "crdbcloud.retry"
+local urls = require "crdbcloud.urls"
 
 local M = {}
 
@@ -115,18 +116,18 @@ function M.new(opts)
   config.proxy = given.proxy and (given.proxy:gsub("//[^/]*@", "//")) or nil
   config.account = config.account or identity(client)
   return setmetatable({
-    config = config, _proxy = given.proxy, _client = client, _secret = key, _key = source, _identity = identity(client),
+    config = config, _proxy = urls.hidden(given.proxy), _client = client, _secret = key, _key = source, _identity = identity(client),
     _emit = events.emitter(given.on_event), _listened = given.on_event ~= nil,
   }, Cloud)
 end
 
 -- `cloud.call(...)` instead of `cloud:call(...)`, and calls on something else.
-local function check_self(self, signature)
+local function check_self(self, signature, closed)
   if getmetatable(self) ~= Cloud then
     errors.raise(nil, "%s: call it with a colon, on what crdbcloud.new returned (got %s as the account)", signature,
       errors.shown(self))
   end
-  if not self._client then errors.raise(nil, "%s: the account is closed", signature) end
+  if not closed and not self._client then errors.raise(nil, "%s: the account is closed", signature) end
 end
 
 for operation, declared in pairs(calls.OPERATIONS) do
@@ -246,12 +247,14 @@ end
 --- Hands an event to on_event; fields that are not on the list are dropped.
 ---@param fields table
 function Cloud:event(fields)
+  check_self(self, "cloud:event(fields)", true)
   self._emit(fields)
 end
 
 --- The name of the account's budget: server and key id.
 ---@return string
 function Cloud:account()
+  check_self(self, "cloud:account()", true)
   return self.config.account
 end
 
@@ -266,7 +269,7 @@ function Cloud:_reconnect()
   local key, err = self._key.read()
   if not key then return nil, err end
   if key:equals(self._secret) then return false end
-  local client, client_err = open_client(self.config, self._proxy, key, self._key.from)
+  local client, client_err = open_client(self.config, urls.text(self._proxy), key, self._key.from)
   if not client then return nil, client_err end
   self._client:close()
   self._client, self._secret, self._identity = client, key, identity(client)
@@ -275,11 +278,15 @@ end
 
 --- Closes connections and wipes the key. Closing twice is allowed.
 function Cloud:close()
+  check_self(self, "cloud:close()", true)
   if self._client then self._client:close() end
   self._client, self._secret = nil, nil
 end
 
 Cloud.__close = Cloud.close
+
+--- The methods of an account.
+M.CLASS = Cloud
 
 function Cloud:__tostring()
   return ("crdbcloud.cloud %s%s"):format(self._identity, self._client and "" or " (closed)")

@@ -2,12 +2,14 @@
 --- workflows. Making a handle does no I/O; cluster, store and SQL connection are
 --- found when they are first needed.
 
+local calls = require "crdbcloud.cloud.calls"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local record = require "crdbcloud.record"
 local sinks = require "crdbcloud.sinks"
 local store = require "crdbcloud.store"
+local urls = require "crdbcloud.urls"
 
 local M = {}
 
@@ -25,13 +27,30 @@ end
 
 --- The options of M.new, as rules of crdbcloud.options.
 M.OPTIONS = {
-  store = "text|table", sql = sql_rule, sql_ca_file = "text", sinks = true,
+  store = "text|table|secret", sql = sql_rule, sql_ca_file = "text", sinks = true,
   store_key_file = "text", plaintext = "boolean",
 }
 
 local function from_environment(name)
   local value = os.getenv(name)
   return value ~= "" and value or nil
+end
+
+-- Neither a URL nor fields stand in the handle with their password in the clear.
+local function hidden_sql(spec)
+  if type(spec) ~= "table" or getmetatable(spec) ~= nil or type(spec.password) ~= "string" or spec.query then
+    return urls.hidden(spec)
+  end
+  local copy = {}
+  for name, value in pairs(spec) do copy[name] = value end
+  copy.password = require("crdbcloud.core").secret(spec.password)
+  return copy
+end
+
+-- The user that a URL or fields name.
+local function named_user(spec)
+  if type(spec) == "string" then return urls.user(spec) end
+  return type(spec) == "table" and type(spec.user) == "string" and spec.user or nil
 end
 
 --- Makes a handle; `cloud:cluster(...)` calls this.
@@ -54,12 +73,13 @@ function M.new(cloud, name_or_id, opts)
       hint = 'cloud:cluster "NAME", or: export CRDBCLOUD_CLUSTER=NAME',
     }
   end
+  local sql = opts.sql ~= false and (opts.sql or from_environment "CRDBCLOUD_SQL") or nil
   return setmetatable({
     cloud = cloud,
     name_or_id = name_or_id,
-    store_spec = opts.store or from_environment "CRDBCLOUD_STORE",
+    store_spec = urls.hidden(opts.store or from_environment "CRDBCLOUD_STORE"),
     store_options = { store_key_file = opts.store_key_file, plaintext = opts.plaintext },
-    sql_spec = opts.sql ~= false and (opts.sql or from_environment "CRDBCLOUD_SQL") or nil,
+    sql_spec = hidden_sql(sql), sql_named = named_user(sql),
     sql_ca_file = opts.sql_ca_file or cloud.config.ca_file or from_environment "CRDBCLOUD_CA_FILE",
     sinks = sinks.parse(opts.sinks, "cloud:cluster: sinks", "caller"),
   }, Cluster)
@@ -67,7 +87,8 @@ end
 
 function Cluster:__tostring()
   local parts = { "crdbcloud.cluster " .. self.name_or_id }
-  if type(self.store_spec) == "string" then parts[#parts + 1] = "store " .. self.store_spec:match("^%a[%w+.-]*:") end
+  local store_url = urls.text(self.store_spec)
+  if type(store_url) == "string" then parts[#parts + 1] = "store " .. (store_url:match("^%a[%w+.-]*:") or "?") end
   return table.concat(parts, ", ")
 end
 
@@ -145,14 +166,7 @@ end
 ---@return string|nil
 function Cluster:sql_account()
   if self.sql then return self.sql:user() end
-  local spec, user = self.sql_spec, nil
-  if type(spec) == "string" then
-    user = spec:match("^postgres[a-z]*://([^:@/]+)[^/]*@")
-    user = user and user:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
-  elseif type(spec) == "table" then
-    user = type(spec.user) == "string" and spec.user or nil
-  end
-  return user and names.fold(user)
+  return self.sql_named and names.fold(self.sql_named)
 end
 
 --- Where a login is tried: the host of the SQL connection, which we know to be
@@ -201,36 +215,43 @@ M.CALLS = {
   "get_connection_string",
 }
 
--- The API calls of cloud, with this cluster's id in front.
-for _, call in ipairs {
-  "list_sql_users", "create_sql_user", "list_databases", "get_cluster", "get_connection_string",
-  "all_sql_users", "all_databases",
-} do
+-- Call -> operation of the API: calls of cloud with this cluster's id in front.
+local CALLS = {
+  list_sql_users = "list_sql_users", create_sql_user = "create_sql_user", list_databases = "list_databases",
+  get_cluster = "get_cluster", get_connection_string = "get_connection_string", all_sql_users = "list_sql_users",
+  all_databases = "list_databases",
+}
+for call, operation in pairs(CALLS) do
   Cluster[call] = function(self, ...)
-    local id, err = self:id()
+    local ok, err = calls.arguments_of_cluster(call, operation, select("#", ...), ...)
+    if not ok then return nil, err end
+    local id
+    id, err = self:id()
     if not id then return nil, err end
     return self.cloud[call](self.cloud, id, ...)
   end
 end
 
 -- Iterators have no place for an error but to raise it.
-for _, call in ipairs { "sql_users", "databases" } do
+for call, operation in pairs { sql_users = "list_sql_users", databases = "list_databases" } do
   Cluster[call] = function(self, ...)
+    calls.arguments_of_cluster(call, operation, select("#", ...), ...)
     local id, err = self:id()
-    if not id then error(err, 2) end
+    if not id then error(err, 0) end
     return self.cloud[call](self.cloud, id, ...)
   end
 end
 
 -- A password or user changed behind its record would leave a wrong one in the store.
 local function guarded(call, workflow)
-  Cluster[call] = function(self, name, ...)
-    local id, err = self:id()
+  Cluster[call] = function(self, ...)
+    local args, err = calls.arguments_of_cluster(call, call, select("#", ...), ...)
+    if not args then return nil, err end
+    local id
+    id, err = self:id()
     if not id then return nil, err end
     if self.store_spec then
-      local folded
-      folded, err = names.check(name)
-      if not folded then return nil, err end
+      local folded = args.name
       local kept
       kept, err = self:open_store(call)
       if not kept then return nil, err end
@@ -245,7 +266,7 @@ local function guarded(call, workflow)
         }
       end
     end
-    return self.cloud[call](self.cloud, id, name, ...)
+    return self.cloud[call](self.cloud, id, ...)
   end
 end
 guarded("update_sql_user_password", "cluster:rotate_password{ user = NAME }")
@@ -261,12 +282,19 @@ M.WORKFLOWS = {
   disable_user = "login", enable_user = "login", history = "history",
 }
 for method, file in pairs(M.WORKFLOWS) do
-  Cluster[method] = function(self, opts)
-    if getmetatable(self) ~= Cluster then
-      errors.raise(2, "cluster:%s{...} is called with a colon, not with a dot", method)
+  Cluster[method] = function(self, opts, ...)
+    if select("#", ...) > 0 then
+      errors.raise("caller", "cluster:%s takes one table of options, got %d arguments", method, select("#", ...) + 1)
     end
     return require("crdbcloud.workflows." .. file)[method](self, opts)
   end
+end
+
+-- The user of a call that takes a name, or a table with it.
+local function one_user(user, what)
+  if type(user) == "table" then user = options.check({ user = "text" }, user, what).user end
+  if type(user) ~= "string" then errors.raise("caller", "%s: user must be a name, got %s", what, errors.shown(user)) end
+  return user
 end
 
 --- The credential of a user from the store; no request.
@@ -274,7 +302,7 @@ end
 ---@return crdbcloud.credential|nil
 ---@return crdbcloud.error|nil
 function Cluster:credential(user)
-  if type(user) == "table" then user = user.user end
+  user = one_user(user, "cluster:credential")
   local folded, err = names.check(user)
   if not folded then return nil, err end
   local kept
@@ -291,6 +319,7 @@ end
 ---@param connect fun(credential: crdbcloud.credential): any
 ---@param opts? { deadline: string }
 function Cluster:connect_with(user, connect, opts)
+  user = one_user(user, "cluster:connect_with")
   return require("crdbcloud.credentials").connect_with(function() return self:credential(user) end, connect, opts)
 end
 
@@ -303,5 +332,8 @@ function Cluster:close()
   end
 end
 Cluster.__close = Cluster.close
+
+--- The methods of a handle.
+M.CLASS = require("crdbcloud.methods").guard(Cluster, "cluster", "cloud:cluster")
 
 return M

@@ -5,9 +5,11 @@
 
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
+local methods = require "crdbcloud.methods"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
 local record = require "crdbcloud.record"
+local urls = require "crdbcloud.urls"
 
 local M = {}
 
@@ -45,6 +47,8 @@ function Credential:url()
     "?sslmode=", self.sslmode or "verify-full",
   }
 end
+
+methods.guard(Credential, "credential", "cluster:credential")
 
 --- Makes the credential of a record.
 ---@param rec table
@@ -207,9 +211,9 @@ end
 ---@return any err the connection's own last error, or ours
 function M.connect_with(get, connect, opts, sleep)
   if type(connect) ~= "function" then
-    errors.raise(3, "connect_with: expected a function that takes a credential, got %s", errors.shown(connect))
+    errors.raise("caller", "connect_with: expected a function that takes a credential, got %s", errors.shown(connect))
   end
-  opts = options.check({ deadline = "limit" }, opts, "connect_with", 3)
+  opts = options.check({ deadline = "limit" }, opts, "connect_with", "caller")
   local give_up = core.monotonic() + (opts.deadline or 10)
   local pause = 0.05
   while true do
@@ -243,6 +247,9 @@ function Source:close()
 end
 Source.__close = Source.close
 
+--- The methods of a source.
+M.SOURCE = methods.guard(Source, "credentials", "crdbcloud.credentials")
+
 local OPTIONS = {
   source = "text", user = "text", cluster = "text", store_key_file = "text", plaintext = "boolean", ca_file = "text",
 }
@@ -258,7 +265,7 @@ function M.open(opts)
   if not opts.user then errors.raise(2, "crdbcloud.credentials: user is missing") end
   local user, err = names.check(opts.user)
   if not user then return nil, err end
-  local self = setmetatable({ source = opts.source, user = user, cluster = opts.cluster }, Source)
+  local self = setmetatable({ source = urls.shown(opts.source), user = user, cluster = opts.cluster }, Source)
   self.path = opts.source:match("^json:(.+)$")
   if not self.path then
     self.store, err = require("crdbcloud.store").open(opts.source, {

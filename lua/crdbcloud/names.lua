@@ -17,17 +17,23 @@ local function core()
   return require "crdbcloud.core"
 end
 
+local function check_text(name, what)
+  if type(name) ~= "string" then errors.raise(nil, "%s: name must be a string, got %s", what, errors.shown(name)) end
+end
+
 --- The folded form, for comparing. A name that cannot be folded (broken UTF-8) comes back in lower case: it equals no
 --- valid name, and comparing never fails.
 ---@param name string
 ---@return string
 function M.fold(name)
+  check_text(name, "names.fold")
   return core().fold_name(name) or name:lower()
 end
 
 --- True for names that no workflow may ever touch: root, admin, public, none, node, pg_*, crdb_internal*.
 ---@param folded string
 function M.is_protected(folded)
+  check_text(folded, "names.is_protected")
   if PROTECTED[folded] then return true end
   for _, prefix in ipairs(PROTECTED_PREFIXES) do
     if folded:sub(1, #prefix) == prefix then return true end
@@ -38,6 +44,7 @@ end
 --- True for users made by Cluster SSO (sso_<email>); they have no password in use.
 ---@param folded string
 function M.is_sso(folded)
+  check_text(folded, "names.is_sso")
   return folded:sub(1, 4) == "sso_"
 end
 
@@ -45,6 +52,7 @@ end
 ---@param folded string
 ---@return string|nil
 function M.note(folded)
+  check_text(folded, "names.note")
   if require("crdbcloud.names_keywords")[folded] then
     return ('"%s" is an SQL keyword: allowed as a user name, but SQL must write it in double quotes'):format(folded)
   end

@@ -44,11 +44,12 @@ function M.nearest(word, names)
   return nil
 end
 
-local function sorted_names(allowed)
+-- What may be given, for messages.
+local function valid(allowed)
   local names = {}
   for name in pairs(allowed) do names[#names + 1] = name end
   table.sort(names)
-  return table.concat(names, ", ")
+  return #names > 0 and "valid: " .. table.concat(names, ", ") or "it takes none"
 end
 
 --- True for a secret.
@@ -110,20 +111,24 @@ end
 function M.check(allowed, given, what, level)
   if given == nil then return {} end
   local above = errors.up(level)
+  local meta = getmetatable(given)
+  if type(meta) == "table" and meta.__name == "crdbcloud" then
+    errors.raise(above, "%s: call it with a dot, not with a colon", what)
+  end
   if type(given) ~= "table" or errors.is(given) then
-    errors.raise(above, "%s: options must be a table, got %s", what,
-      errors.shown(given))
+    -- Where arguments were mixed up, a string may be a password.
+    errors.raise(above, "%s: options must be a table, got %s", what, type(given) == "string" and "a string" or errors.shown(given))
   end
   local copy = {}
   for name, value in pairs(given) do
     local rule = allowed[name]
     if rule == nil then
       if type(name) ~= "string" then
-        errors.raise(above, "%s: options have names, got [%s]; valid: %s", what, tostring(name), sorted_names(allowed))
+        errors.raise(above, "%s: options have names, got [%s]; %s", what, tostring(name), valid(allowed))
       end
       local near = M.nearest(name, allowed)
       errors.raise(above, '%s: unknown option "%s"; %s', what, name,
-        near and ('did you mean "%s"?'):format(near) or ("valid: " .. sorted_names(allowed)))
+        near and ('did you mean "%s"?'):format(near) or valid(allowed))
     end
     copy[name] = M.value(rule, value, what .. ": " .. name, above)
   end

@@ -203,13 +203,23 @@ function M.printed(value)
   return setmetatable(value, Fields)
 end
 
---- A list, one item a line, whole: what may be copied is not cut.
+--- The items of a list, one a line, whole: what may be copied is not cut.
 ---@param list any[]
 ---@return string
-function M.lines(list)
+function M.joined(list)
   local lines = {}
   for i, item in ipairs(list) do lines[i] = M.cell(item) end
   return #lines > 0 and table.concat(lines, "\n") or "(none)"
+end
+
+local Lines = { __name = "crdbcloud.lines", __tostring = M.joined }
+
+--- Makes a list print one item a line; nothing else about it changes.
+---@generic T: table
+---@param list T
+---@return T
+function M.lines(list)
+  return setmetatable(list, Lines)
 end
 
 return M

@@ -52,6 +52,7 @@ end
 ---@return crdbcloud.secret|nil
 ---@return crdbcloud.error|nil
 function M.prompt(text)
+  if text ~= nil then check_text(text, "secret.prompt: text") end
   local secret, message, code = core().secret_prompt(text or "Password: ")
   if secret then return secret end
   return refused("secret.prompt", message, code, "without a terminal, use secret.from_file or secret.from_env")
@@ -64,11 +65,11 @@ end
 
 --- The value as a secret: a string is copied into one, a secret is given back as it is.
 ---@param value string|crdbcloud.secret
----@param what string the argument, for the message
+---@param what string|nil the argument, for the message
 function M.of(value, what)
   if M.is(value) then return value end
   if type(value) ~= "string" then
-    errors.raise(nil, "%s must be a string or a secret, got %s", what, errors.shown(value))
+    errors.raise(nil, "%s must be a string or a secret, got %s", what or "secret.of: value", errors.shown(value))
   end
   return core().secret(value)
 end

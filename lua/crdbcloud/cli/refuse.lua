@@ -1,6 +1,8 @@
 --- Arguments that are refused before they are parsed. Secrets are recognised for that: every user
 -- of the machine can read arguments in the process list, and the shell keeps them in its history.
 
+local urls = require "crdbcloud.urls"
+
 local M = {}
 
 -- Options that people try; none of them exists.
@@ -13,20 +15,6 @@ local OPTIONS = {
 OPTIONS["--passwd"], OPTIONS["--pass"], OPTIONS["--pw"] = OPTIONS["--password"], OPTIONS["--password"], OPTIONS["--password"]
 OPTIONS["--apikey"], OPTIONS["--key"], OPTIONS["--token"] = OPTIONS["--api-key"], OPTIONS["--api-key"], OPTIONS["--api-key"]
 
---- True when a connection string holds a password: user:password@ in a URL, a
---- parameter of it, or password= among key=value pairs.
----@param text string
----@return boolean
-function M.has_password(text)
-  local authority = text:match "^%a[%w+.-]*://([^/?#]*)"
-  if authority then
-    local userinfo = authority:match "^(.*)@"
-    if userinfo and userinfo:find(":.") then return true end
-  end
-  local lower = text:lower()
-  return lower:find("%f[%w]password%s*=%s*[^%s&]") ~= nil or lower:find("%f[%w]sslpassword%s*=%s*[^%s&]") ~= nil
-end
-
 local function of_word(word, following)
   if word == "" then return "an argument is empty" end
   local name, value = word:match "^(%-%-[%w-]+)=(.*)$"
@@ -37,7 +25,7 @@ local function of_word(word, following)
   end
   if name == "--sql" or name == "--store" or name == "--server" then
     value = value or following
-    if value and M.has_password(value) then
+    if value and urls.has_password(value) then
       return name .. ": a URL with a password in it is not taken from an argument, which every user of this machine can read; "
         .. (name == "--sql" and "use ~/.pgpass, PGPASSFILE or CRDBCLOUD_SQL" or "use the environment")
     end

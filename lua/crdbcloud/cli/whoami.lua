@@ -1,5 +1,7 @@
 --- `crdbcloud whoami`: which account, server and stores a command would use, and whether the key is accepted.
 
+local urls = require "crdbcloud.urls"
+
 local M = {}
 
 local COLUMNS = { "server", "account", "api_version", "clusters", "cluster", "cluster_id", "store", "sql", "ca_file", "version" }
@@ -27,6 +29,7 @@ local function whoami(run, args)
     if not cluster then return nil, err end
     name, id = cluster.name, cluster.id
   end
+  local store = args.store or os.getenv "CRDBCLOUD_STORE"
   run.out:record(COLUMNS, {
     server = cloud.config.base_url,
     account = cloud:account(),
@@ -34,7 +37,7 @@ local function whoami(run, args)
     clusters = #clusters,
     cluster = name,
     cluster_id = id,
-    store = args.store or os.getenv "CRDBCLOUD_STORE",
+    store = store and urls.shown(store),
     sql = sql_shown(args.sql or os.getenv "CRDBCLOUD_SQL"),
     ca_file = args.ca_file or os.getenv "CRDBCLOUD_CA_FILE",
     version = require "crdbcloud.version",

@@ -179,28 +179,22 @@ function M.make(operation, args, opts)
   }
 end
 
---- Checks positional arguments. Raises for what is missing or of a wrong type; what is merely not acceptable comes
---- back as nil, err.
----@param operation string
----@param n integer how many came
----@param ... any
----@return table|nil args by name
----@return crdbcloud.error|table problem_or_options the checked options
-function M.arguments(operation, n, ...)
+-- signature: how the call is written, for messages; hidden: arguments that the caller did not write himself.
+local function arguments(operation, signature, hidden, n, ...)
   local declared = M.OPERATIONS[operation]
   local values, most = { ... }, #declared.args + 1
-  if n > most then errors.raise(nil, "%s takes at most %d arguments, got %d", declared.signature, most, n) end
+  if n > most then errors.raise(nil, "%s takes at most %d arguments, got %d", signature, most - hidden, n - hidden) end
   for i, arg in ipairs(declared.args) do
     local value, rule = values[i], M.ARGUMENTS[arg]
     local fits = type(value) == "string" or rule.secret and options.is_secret(value)
     if value == nil then
-      errors.raise(nil, "%s: %s is missing; it is %s", declared.signature, arg, rule.wanted)
+      errors.raise(nil, "%s: %s is missing; it is %s", signature, arg, rule.wanted)
     elseif not fits then
-      errors.raise(nil, "%s: %s must be %s, got %s", declared.signature, arg, rule.wanted,
+      errors.raise(nil, "%s: %s must be %s, got %s", signature, arg, rule.wanted,
         rule.secret and type(value) == "number" and "a number" or errors.shown(value))
     end
   end
-  local opts = options.check(declared.options, values[most], declared.signature)
+  local opts = options.check(declared.options, values[most], signature)
   local args = {}
   for i, arg in ipairs(declared.args) do
     local value, err = M.ARGUMENTS[arg].check(values[i], args, operation)
@@ -211,6 +205,26 @@ function M.arguments(operation, n, ...)
     args[arg] = value
   end
   return args, opts
+end
+
+--- Checks positional arguments. Raises for what is missing or of a wrong type; what is merely not acceptable comes
+--- back as nil, err.
+---@param operation string
+---@param n integer how many came
+---@param ... any
+---@return table|nil args by name
+---@return crdbcloud.error|table problem_or_options the checked options
+function M.arguments(operation, n, ...)
+  return arguments(operation, M.OPERATIONS[operation].signature, 0, n, ...)
+end
+
+local SOME_ID = "00000000-0000-4000-8000-000000000000"
+
+--- The same for a call of a cluster handle, before its id is known.
+---@param call string as it is written, for messages
+function M.arguments_of_cluster(call, operation, n, ...)
+  local signature = M.OPERATIONS[operation].signature:gsub("^[^(]*", "cluster:" .. call, 1):gsub("%(cluster_id, ", "(", 1)
+  return arguments(operation, signature, 1, n + 1, SOME_ID, ...)
 end
 
 return M

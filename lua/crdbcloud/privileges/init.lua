@@ -116,6 +116,11 @@ local Difference = {
 ---@return {missing: table[], extra: table[]}|nil single grants; print them with privileges.describe
 ---@return crdbcloud.error|nil
 function M.diff(wanted, actual, given)
+  for name, value in pairs { wanted = wanted or false, actual = actual or false } do
+    if type(value) ~= "table" then
+      errors.raise("caller", "privileges.diff: %s must be a table, got %s", name, errors.shown(value or nil))
+    end
+  end
   local opts = options.check({ roles = true }, given, "privileges.diff")
   local have = actual
   if actual.grants then
@@ -138,6 +143,9 @@ end
 ---@param grant table
 ---@return string
 function M.describe(grant)
+  if type(grant) ~= "table" or type(grant.on) ~= "string" then
+    errors.raise("caller", "privileges.describe: grant must be one of what inspect and diff give, got %s", errors.shown(grant))
+  end
   return require("crdbcloud.privileges.grants").describe(grant)
 end
 
@@ -194,6 +202,9 @@ end
 ---@return crdbcloud.error|nil
 function M.set_login(sql, user, allowed)
   check_sql(sql, "privileges.set_login")
+  if type(allowed) ~= "boolean" then
+    errors.raise("caller", "privileges.set_login: allowed must be true or false, got %s", errors.shown(allowed))
+  end
   local name = quote.identifier(check_user(user, "privileges.set_login"))
   local ok, err = require("crdbcloud.privileges.run").query(sql, deadline_of {}, ("ALTER ROLE %s WITH %s"):format(name,
     allowed and "LOGIN" or "NOLOGIN"))

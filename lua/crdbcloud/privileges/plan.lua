@@ -23,7 +23,7 @@ Plan.__index = Plan
 
 local function new_plan(dialect)
   local list = setmetatable({}, {
-    __name = "crdbcloud.statements", __index = { databases = {}, uses = {} }, __tostring = printing.lines,
+    __name = "crdbcloud.statements", __index = { databases = {}, uses = {} }, __tostring = printing.joined,
   })
   return setmetatable({ list = list, dialect = dialect, seen = {} }, Plan)
 end

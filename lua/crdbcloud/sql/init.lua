@@ -339,6 +339,9 @@ end
 
 Sql.__close = Sql.close
 
+--- The methods of a connection.
+M.CLASS = require("crdbcloud.methods").guard(Sql, "sql", "crdbcloud.sql.connect")
+
 function Sql:__tostring()
   local i = self._info
   local state = not self._backend and "closed" or self._backend:is_open() and "open" or "lost"

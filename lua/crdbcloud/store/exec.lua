@@ -13,6 +13,7 @@ local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local leases = require "crdbcloud.store.exec_lease"
 local store = require "crdbcloud.store"
+local printing = require "crdbcloud.printing"
 
 local M = {}
 
@@ -144,7 +145,7 @@ function Exec:list(prefix)
     if key:sub(1, #leases.PREFIX) ~= leases.PREFIX then keys[#keys + 1] = key end
   end
   table.sort(keys)
-  return keys
+  return printing.lines(keys)
 end
 
 --- Takes the key until `lock.close()`, or until its lease ends; waits for the end of a lease whose holder is silent.
@@ -155,5 +156,7 @@ function Exec:lock(key, note)
 end
 
 function Exec.close() end
+
+store.guard(Exec)
 
 return M

@@ -10,6 +10,7 @@ local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local leftovers = require "crdbcloud.leftovers"
 local store = require "crdbcloud.store"
+local printing = require "crdbcloud.printing"
 
 local M = {}
 
@@ -195,7 +196,7 @@ function File:list(prefix)
     end
   end
   table.sort(keys)
-  return keys
+  return printing.lines(keys)
 end
 
 --- Takes the key until `lock:close()`. note says who holds it, for the error of others.
@@ -242,5 +243,7 @@ function File:tidy(cluster_id)
 end
 
 function File.close() end
+
+store.guard(File)
 
 return M

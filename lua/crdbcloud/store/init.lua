@@ -14,7 +14,9 @@
 
 local codecs = require "crdbcloud.store.codec"
 local errors = require "crdbcloud.errors"
+local methods = require "crdbcloud.methods"
 local options = require "crdbcloud.options"
+local urls = require "crdbcloud.urls"
 
 local M = {}
 
@@ -51,14 +53,14 @@ local function module_of(url)
 end
 
 --- Opens a store by its URL: `file:DIR`, `postgresql://USER@HOST/DATABASE`, `exec:COMMAND`, or `memory:` for tests.
----@param url string
+---@param url string|crdbcloud.secret a secret where it holds a password
 ---@param opts? table store_key_file: keys that seal the passwords; plaintext = true: clear ones are read and, without a
 ---  key, written; ca_file: for TLS. Of exec: alone: command, a list, in place of the URL's; timeout of one run of it
 ---  (30 s); lease (60 s); single_writer = true: a command without compare-and-swap will do
 ---@return table|nil store
 ---@return crdbcloud.error|nil err
 function M.open(url, opts)
-  opts = options.check(OPTIONS, opts, "store.open", "caller")
+  url, opts = urls.text(url), options.check(OPTIONS, opts, "store.open", "caller")
   local module, err = module_of(url)
   if not module then return nil, err end
   require("crdbcloud.blocking").check()
@@ -84,6 +86,25 @@ function M.init(url, opts)
   local text = tostring(opened)
   opened:close()
   return text .. " is ready"
+end
+
+local KEYED = { get = true, put = true, remove = true, lock = true }
+
+-- Raises for a key, prefix or record that can be none.
+local function check_call(name, first, second)
+  if KEYED[name] and (type(first) ~= "string" or not first:find "^[^/]+/[^/]+$") then
+    errors.raise("caller", 'store:%s: key must be "CLUSTER_ID/USER", got %s', name, errors.shown(first))
+  elseif name == "list" and type(first) ~= "string" then
+    errors.raise("caller", 'store:list: prefix must be a string ("" for all), got %s', errors.shown(first))
+  elseif name == "put" and type(second) ~= "table" then
+    errors.raise("caller", "store:put: record must be a table, got %s", errors.shown(second))
+  end
+end
+
+--- Makes the methods of a kind of store check how they are called.
+---@param class table
+function M.guard(class)
+  return methods.guard(class, "store", "crdbcloud.store.open", check_call)
 end
 
 --- The error of a writing call that was given no store.

@@ -3,6 +3,7 @@
 local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
 local store = require "crdbcloud.store"
+local printing = require "crdbcloud.printing"
 
 local M = {}
 
@@ -37,7 +38,7 @@ function Memory:list(prefix)
     if key:sub(1, #prefix) == prefix then keys[#keys + 1] = key end
   end
   table.sort(keys)
-  return keys
+  return printing.lines(keys)
 end
 
 function Memory:remove(key, version)
@@ -65,5 +66,7 @@ function Memory.warnings()
 end
 
 function Memory.close() end
+
+store.guard(Memory)
 
 return M

@@ -12,6 +12,7 @@ local errors = require "crdbcloud.errors"
 local schema = require "crdbcloud.store.sql_schema"
 local sessions = require "crdbcloud.store.sql_session"
 local store = require "crdbcloud.store"
+local printing = require "crdbcloud.printing"
 
 local M = {}
 
@@ -159,7 +160,7 @@ function Sql:list(prefix)
   local keys = {}
   for i, row in ipairs(rows) do keys[i] = row.key end
   table.sort(keys)
-  return keys
+  return printing.lines(keys)
 end
 
 local function busy(key, row)
@@ -225,5 +226,7 @@ end
 function Sql:close()
   self.session:close()
 end
+
+store.guard(Sql)
 
 return M

@@ -6,6 +6,7 @@ local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local params = require "crdbcloud.sql.params"
 local sqls = require "crdbcloud.sql"
+local urls = require "crdbcloud.urls"
 
 local M = {}
 
@@ -93,7 +94,7 @@ end
 ---@return crdbcloud.store.sql.session|nil
 ---@return crdbcloud.error|nil
 function M.open(url, opts)
-  local self = setmetatable({ given = url, overrides = { ca_file = opts.ca_file }, warnings = {} }, Session)
+  local self = setmetatable({ given = urls.hidden(url), overrides = { ca_file = opts.ca_file }, warnings = {} }, Session)
   local settings, err
   self.sql, err, settings = login(url, self.overrides)
   if not self.sql then

@@ -39,7 +39,8 @@ end
 ---@return table|nil access user, login, admin, admin_via, roles, grants, owns; prints as a list
 ---@return crdbcloud.error|nil
 function M.access(cluster, user)
-  if type(user) == "table" then user = user.user end
+  if type(user) == "table" then user = options.check({ user = "text" }, user, "access", "caller").user end
+  if type(user) ~= "string" then errors.raise("caller", "access: user must be a name, got %s", errors.shown(user)) end
   local folded, err = names.check(user)
   if not folded then return nil, err end
   local sql

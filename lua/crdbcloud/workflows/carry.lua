@@ -80,8 +80,8 @@ function M.refuses(ctx)
   local cluster = ctx.cluster
   if is_shared(cluster.sinks) or is_shared(ctx.call_sinks) then return "only nginx's own threads see its shared dictionaries" end
   if ctx.spooling then return nil end
-  if type(cluster.store_spec) ~= "string" then return "its store was given as an object, which belongs to one thread" end
-  if cluster.store_spec:match "^memory:" then return "a store in memory belongs to one thread" end
+  if type(cluster.store_spec) == "table" then return "its store was given as an object, which belongs to one thread" end
+  if type(cluster.store_spec) == "string" and cluster.store_spec:match "^memory:" then return "a store in memory belongs to one thread" end
   if ctx.cancel_sessions and not is_named(cluster.sql_spec) then
     return "sessions are cancelled by SQL, and its SQL connection was given as an object"
   end

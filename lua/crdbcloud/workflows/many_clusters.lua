@@ -10,6 +10,7 @@ local resume = require "crdbcloud.workflows.resume"
 local rotate = require "crdbcloud.workflows.rotate"
 local selection = require "crdbcloud.workflows.selection"
 local store = require "crdbcloud.store"
+local urls = require "crdbcloud.urls"
 
 local M = {}
 
@@ -38,7 +39,7 @@ end
 
 -- Options of the handles; the rest is handed on to the workflow.
 local OWN = {
-  clusters = clusters_rule, store = "text|table", sql = sql_rule, sql_ca_file = "text", store_key_file = "text",
+  clusters = clusters_rule, store = "text|table|secret", sql = sql_rule, sql_ca_file = "text", store_key_file = "text",
   plaintext = "boolean",
 }
 
@@ -232,6 +233,8 @@ end
 
 local function finish(run, operation, planned)
   local url = type(run.own.store) == "table" and run.own.store.url or run.own.store or os.getenv "CRDBCLOUD_STORE"
+  if type(url) == "userdata" then url = urls.text(url) end
+  url = type(url) == "string" and urls.shown(url) or url
   return outcome.finish({
     operation = operation, run_id = run.id, name = ("%d clusters"):format(#run.clusters), store = { url = url },
     warnings = run.warnings, started = run.started, interrupted = context.interrupted,

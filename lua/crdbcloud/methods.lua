@@ -1,0 +1,29 @@
+--- Methods that are called as functions: `object.method(...)` in place of `object:method(...)` gets an error that says so.
+
+local errors = require "crdbcloud.errors"
+
+local M = {}
+
+--- Makes each public method of a class check what it was called on. Names with "_" in front are left alone.
+---@param class table methods, and metatable of the objects
+---@param object string what an object is called in messages: "cluster"
+---@param source string where one comes from: "cloud:cluster"
+---@param check nil|fun(name: string, ...) raises for arguments that cannot be meant
+---@return table class
+function M.guard(class, object, source, check)
+  for name, method in pairs(class) do
+    if type(method) == "function" and not name:find "^_" then
+      class[name] = function(self, ...)
+        if getmetatable(self) ~= class then
+          errors.raise("caller", "%s:%s: call it with a colon, on what %s returned (got %s in the place of the %s)", object, name,
+            source, errors.shown(self), object)
+        end
+        if check then check(name, ...) end
+        return method(self, ...)
+      end
+    end
+  end
+  return class
+end
+
+return M
