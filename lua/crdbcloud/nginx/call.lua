@@ -11,7 +11,7 @@ local values = require "crdbcloud.nginx.values"
 local M = {}
 
 local PHASES = { rewrite = true, server_rewrite = true, access = true, content = true, timer = true }
-local START = 10 -- seconds for a timer of no delay to begin; longer, and nginx has no more timers to run
+local START = 2 -- seconds for a timer of no delay to begin; longer, and nginx has no more timers to run
 local LOOK = 60 -- seconds after which a waiting request looks again
 
 ---@class crdbcloud.nginx.pool
@@ -21,6 +21,13 @@ local LOOK = 60 -- seconds after which a waiting request looks again
 ---@field permits table ngx.semaphore
 ---@field starting table<table, true> jobs whose timer has not begun
 local pools = {}
+
+-- ngx.semaphore, or nil and why it is not there.
+local function semaphores()
+  local ok, module = pcall(require, "ngx.semaphore")
+  if ok then return module end
+  return nil, tostring(module):match "^[^\n]*"
+end
 
 --- A thread pool as the handles use it; all of one worker and pool share its permits.
 ---@param name string
@@ -34,6 +41,7 @@ function M.pool(name, max_calls)
   end
   pool = pool or { name = name, max_calls = max_calls }
   pools[name] = pool
+  if rawget(_G, "ngx") then semaphores() end -- loaded now, so that no request waits for the disk
   return pool
 end
 
@@ -56,7 +64,11 @@ function M.misplaced(operation)
       "it needs lua-nginx-module 0.10.23 or later and nginx built with threads", "context"))
   end
   local phase = ngx.get_phase()
-  if PHASES[phase] then return nil end
+  if PHASES[phase] then
+    local _, why = semaphores()
+    return why and select(2, unsent("invalid_argument", operation, "ngx.semaphore cannot be loaded: " .. why,
+      "it comes with lua-resty-core", "context"))
+  end
   local hint = phase == "init" and "start it in init_worker_by_lua with ngx.timer.at(0, function)"
     or ("in %s_by_lua, start it with ngx.timer.at(0, function), and do not wait for it"):format(phase)
   return select(2, unsent("invalid_argument", operation, ("a call has to wait, which nginx does not allow in %s_by_lua"):format(phase),
@@ -67,7 +79,7 @@ end
 local function of_worker(pool)
   local pid = ngx.worker.pid()
   if pool.pid ~= pid then
-    pool.permits = assert(require("ngx.semaphore").new(pool.max_calls))
+    pool.permits = assert(semaphores().new(pool.max_calls))
     pool.pid, pool.starting = pid, {}
   end
   return pool
@@ -94,10 +106,21 @@ local function unstarted(pool, text, operation)
   elseif text:find("no available Lua vm", 1, true) then
     return unsent("busy", operation, "nginx has no Lua state free for another thread",
       "lower max_calls, or raise lua_worker_thread_vm_pool_size", "busy")
-  elseif text:find("crdbcloud.nginx.job", 1, true) then
+  elseif text:find("module 'crdbcloud.nginx.job'", 1, true) then
     return unsent("invalid_argument", operation, "a thread cannot load crdbcloud: " .. text,
       "lua_package_path and lua_package_cpath of the http block must lead to it", "thread")
   end
+end
+
+--- The error of a secret that is closed, or was made before the fork.
+---@param operation string
+---@param why string
+---@return nil
+---@return crdbcloud.error
+function M.unusable(operation, why)
+  return unsent("invalid_argument", operation, "a secret of this call cannot be used: " .. errors.bare(why),
+    "one that was made before nginx forked its workers is empty in them: make it in init_worker_by_lua, or give a string or a file",
+    "secret")
 end
 
 local function answer_of(pool, job)
@@ -142,7 +165,7 @@ end
 
 -- Starts the timer; the permit is its from here on.
 local function start(pool, request, message)
-  local job = { operation = request.operation, message = message, at = ngx.now(), done = assert(require("ngx.semaphore").new(0)) }
+  local job = { operation = request.operation, message = message, at = ngx.now(), done = assert(semaphores().new(0)) }
   pool.starting[job] = true
   local ok, why = ngx.timer.at(0, runner, pool, job)
   if ok then return job end
@@ -181,9 +204,7 @@ function M.run(pool, request)
   if not message then
     pool.permits:post(1)
     if code == "full" then return unsent("busy", request.operation, why, nil, "busy") end
-    return unsent("invalid_argument", request.operation, "a secret of this call cannot be used: " .. why,
-      "one that was made before nginx forked its workers is empty in them: make it in init_worker_by_lua, or give a string or a file",
-      "secret")
+    return M.unusable(request.operation, why)
   end
   local job
   job, err = start(pool, request, message)

@@ -48,6 +48,15 @@ OPTIONS.on_event = refuse_function "leave it out"
 local SECRET = { api_key = true, api_jwt = true, proxy = true }
 local OWN = { thread_pool = true, max_calls = true, max_wait = true }
 
+local function length(secret) return #secret end
+
+-- Why a value is a secret that cannot be read, or nil.
+local function unusable(value)
+  if not options.is_secret(value) then return nil end
+  local ok, why = pcall(length, value)
+  return not ok and tostring(why) or nil
+end
+
 -- Whatever a script would hear about its options at once.
 local function try(given)
   local trial = {}
@@ -64,9 +73,12 @@ end
 --- Makes a handle. No I/O.
 ---@param opts table|nil as of crdbcloud.new in a script, without functions; thread_pool ("crdbcloud"), max_calls (16): calls
 ---  under way at once, per worker and pool; max_wait ("5s"): then kind "busy"
----@return crdbcloud.nginx.cloud
+---@return crdbcloud.nginx.cloud|nil
+---@return crdbcloud.error|nil err a secret that cannot be used; all else is misuse and raises
 function M.new(opts)
   local checked = options.check(OPTIONS, opts, "crdbcloud.new")
+  local why = unusable(checked.api_key) or unusable(checked.api_jwt)
+  if why then return call.unusable("new", why) end
   try(opts or {})
   local given, config = {}, {}
   for name, value in pairs(clouds.DEFAULTS) do config[name] = value end
@@ -119,7 +131,7 @@ function Cloud:_call(request, n, args)
     account = self._spec, cluster = request.cluster, method = request.method, module = request.module, args = args, n = n,
   } }, { strict = true, hidden = request.hidden or HIDDEN })
   if not wire then
-    local position, field = problem.path:match "^args%[(%d+)%]%.?(.*)$"
+    local position, field = problem.path:match "^%[1%]%.args%[(%d+)%]%.?(.*)$"
     errors.raise(nil, "%s: %s cannot be %s: %s", request.signature, field ~= "" and field or "argument " .. position, problem.what,
       problem.why)
   end
@@ -144,11 +156,19 @@ function M.positional(operation, args, first, opts)
   return n + 1, list
 end
 
+--- As crdbcloud.cloud.calls.arguments, with a secret that cannot be used as one more thing to refuse.
+function M.arguments(operation, n, ...)
+  for i = 1, n do
+    local why = unusable((select(i, ...)))
+    if why then return call.unusable(operation, why) end
+  end
+  return calls.arguments(operation, n, ...)
+end
+
 for operation, declared in pairs(calls.OPERATIONS) do
   Cloud[operation] = function(self, ...)
     check_self(self, declared.signature)
-    local n = select("#", ...)
-    local args, err = calls.arguments(operation, n, ...)
+    local args, err = M.arguments(operation, select("#", ...), ...)
     if not args then return nil, err end
     local count, list = M.positional(operation, args, 1, (select(#declared.args + 1, ...)))
     return self:_call({ operation = operation, signature = declared.signature, method = operation }, count, list)

@@ -107,8 +107,7 @@ for _, operation in ipairs(clusters.CALLS) do
   local declared = calls.OPERATIONS[operation]
   Cluster[operation] = function(self, ...)
     check_self(self, "cluster:" .. operation)
-    local n = select("#", ...)
-    local args, err = calls.arguments(operation, n + 1, ANY_ID, ...)
+    local args, err = clouds.arguments(operation, select("#", ...) + 1, ANY_ID, ...)
     if not args then return nil, err end
     local count, list = clouds.positional(operation, args, 2, (select(#declared.args, ...)))
     return self:_call({ operation = operation, signature = "cluster:" .. operation, method = operation }, count, list)

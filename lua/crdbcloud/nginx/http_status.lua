@@ -14,7 +14,7 @@ local STATUS = {
 }
 
 -- What is wrong with nginx.conf or with our own settings is no fault of the client's either.
-local OURS = { context = true, thread_pool = true, thread = true, secret = true, dict = true, api_key = true }
+local OURS = { context = true, thread_pool = true, thread = true, secret = true, dict = true, api_key = true, internal = true }
 
 --- The status for an error.
 ---@param err crdbcloud.error|any what is no error of this library is 500

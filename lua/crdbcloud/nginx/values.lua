@@ -72,16 +72,14 @@ local WHY = {
 local Packer = {}
 Packer.__index = Packer
 
--- Where a table stands among the values: "users[3].name".
+-- Where a value stands among the values: "[1].users[3].name".
 local function path_of(self, index, key)
-  local path = type(key) == "number" and ("[%d]"):format(key) or "." .. tostring(key)
-  while index > 1 do
-    local from = self.from[index]
-    local name = from[2]
-    if from[1] > 1 then path = (type(name) == "number" and ("[%d]"):format(name) or "." .. tostring(name)) .. path end
-    index = from[1]
+  local steps, from = {}, { index, key }
+  while from[2] ~= nil do
+    table.insert(steps, 1, (type(from[2]) == "number" and "[%s]" or ".%s"):format(tostring(from[2])))
+    from = self.from[from[1]]
   end
-  return (path:gsub("^%.", ""))
+  return table.concat(steps)
 end
 
 local function class_of(self, value, index, key)
@@ -148,7 +146,7 @@ end
 ---@param values table with entries 1 to n
 ---@param opts { strict: boolean?, hidden: table<string, boolean>? }|nil hidden: fields whose text becomes a secret
 ---@return crdbcloud.nginx.wire|nil
----@return { path: string, what: string, why: string }|nil problem the path is that of fields within the values
+---@return { path: string, what: string, why: string }|nil problem path: such as "[1].users[3].name", from the number of the value on
 function M.pack(n, values, opts)
   M.load()
   local self = setmetatable({
