@@ -6,7 +6,7 @@
 local M = {}
 
 local START = 10 -- seconds within which the first run after a start of nginx begins
-local BUSY = 30 -- seconds until the next look when another run holds the lock
+local BUSY = 10 -- seconds until the next look when another run holds the lock
 local RETRY = 60 -- seconds until the first try after a failure; doubled with each one, up to the period
 
 --- What a worker should do now.

@@ -14,7 +14,7 @@ end
 
 --- A list of sinks as users write it, parsed.
 function M.sinks(value, name)
-  return sinks.parse(value, name, 2)
+  return sinks.parse(value, name, "caller")
 end
 
 --- A duration, or "policy".
