@@ -1,7 +1,8 @@
+local example = require "spec.support.example"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
 
-local LUA = rawget(_G, "jit") and "luajit" or "lua5.4"
+local LUA = example.LUA
 
 -- The fenced blocks of README.md: { { language, text, line } }.
 local function snippets()
@@ -32,17 +33,7 @@ describe("the examples", function()
 
   after_each(temp.clean)
 
-  -- Runs a shell command with the environment that `sandbox start` prints, its own home and store.
-  local function run(line, without)
-    local words = { "env" }
-    for name, value in pairs(s.env) do
-      if name ~= "PATH" and name ~= without then words[#words + 1] = name .. "=" .. temp.quote(value) end
-    end
-    words[#words + 1] = "HOME=" .. home
-    words[#words + 1] = "CRDBCLOUD_STORE=file:" .. home .. "/store"
-    words[#words + 1] = ('PATH="$PWD/build:$PATH" sh -c %s'):format(temp.quote(line))
-    return temp.run(table.concat(words, " "))
-  end
+  local function run(line, without) return example.run(s, home, line, without) end
 
   it("create_app_user.lua makes a limited user, and run again changes nothing", function()
     local out, code = run(LUA .. " examples/create_app_user.lua")
