@@ -17,6 +17,7 @@
 ---@field store table
 ---@field credentials fun(options: table): table|nil, crdbcloud.error|nil
 ---@field main fun(fn: function, ...: any)
+---@field help fun(topic: any) prints the reference
 ---@field core table the C module: one exchange per call
 ---@field version string
 
@@ -32,6 +33,7 @@ local PARTS = {
   store = { "store" },
   credentials = { "credentials", "open" },
   main = { "main", "run" },
+  help = { "help" },
   core = { "core" },
   version = { "version" },
 }

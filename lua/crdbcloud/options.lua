@@ -36,8 +36,8 @@ function M.nearest(word, names)
   local plain = word:lower():gsub("[-%s]", "_")
   for _, name in ipairs(list) do
     local d = distance(plain, name)
-    -- "key" for "api_key", "ca" for "ca_file": contained whole counts as one slip.
-    if d > 1 and #plain > 1 and (name:find(plain, 1, true) or plain:find(name, 1, true)) then d = 1 end
+    -- "key" for "api_key", "ca" for "ca_file": contained whole counts as little more than one slip.
+    if d > 1 and #plain > 1 and (name:find(plain, 1, true) or plain:find(name, 1, true)) then d = 1.5 end
     if not best_distance or d < best_distance then best, best_distance = name, d end
   end
   if best and best_distance <= math.max(1, math.floor(math.max(#plain, #best) / 3)) then return best end
