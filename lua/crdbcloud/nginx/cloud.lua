@@ -105,12 +105,12 @@ function M.spec(given, secret)
   return spec
 end
 
-local function check_self(self, signature)
+local function check_self(self, signature, closed)
   if getmetatable(self) ~= Cloud then
     errors.raise(nil, "%s: call it with a colon, on what crdbcloud.new returned (got %s as the account)", signature,
       errors.shown(self))
   end
-  if not self._open then errors.raise(nil, "%s: the account is closed", signature) end
+  if not closed and not self._open then errors.raise(nil, "%s: the account is closed", signature) end
 end
 
 -- Named fields that hold a password, as text, cross as secrets.
@@ -248,6 +248,7 @@ end
 
 --- Ends the use of this handle. Connections belong to the threads, which close those that are idle.
 function Cloud:close()
+  check_self(self, "cloud:close()", true)
   self._open, self._spec, self._pid, self._given = false, nil, nil, {}
 end
 Cloud.__close = Cloud.close

@@ -61,10 +61,11 @@ function M.new(cloud, name_or_id, opts)
   return setmetatable({ cloud = cloud, name_or_id = name_or_id, _given = given, _open = true }, Cluster)
 end
 
-local function check_self(self, signature)
+local function check_self(self, signature, closed)
   if getmetatable(self) ~= Cluster then
     errors.raise(nil, "%s is called with a colon, not with a dot, on what cloud:cluster returned", signature)
   end
+  if closed then return end
   if not self._open then errors.raise(nil, "%s: the cluster is closed", signature) end
   if not self.cloud._open then errors.raise(nil, "%s: the account is closed", signature) end
 end
@@ -162,6 +163,7 @@ end
 
 --- Ends the use of this handle.
 function Cluster:close()
+  check_self(self, "cluster:close()", true)
   self._open, self._spec, self._pid, self._given = false, nil, nil, {}
 end
 Cluster.__close = Cluster.close

@@ -30,7 +30,9 @@ local function called(request)
   local object, err = clients.open(request.account, request.cluster)
   if not object then return 2, { nil, err } end
   local methods = request.module and require(request.module) or object
-  return collect(methods[request.method](object, unpack(request.args, 1, request.n)))
+  local method = methods[request.method]
+  if not method then error(("%s has no function %s"):format(request.module or "the object", request.method), 0) end
+  return collect(method(object, unpack(request.args, 1, request.n)))
 end
 
 -- The answer on its way, or why it cannot go.
