@@ -266,10 +266,10 @@ describe("crdbcloud.pq", function()
         assert(rows[1].a:equals "x" and rows[1].b == "y")
         assert(not conn:query("SELECT $1::int", { core.secret "x" }))
         conn:close()
-        fields.passfile = "/nowhere"
+        fields.passfile = "%s/none"
         local none, err = pq.connect(fields)
         assert(not none and err.reason == "option", err and err.message)
-        assert(not pq.parse "nonsense")]]):format(postgres.socket, postgres.port, postgres.pgpass))
+        assert(not pq.parse "nonsense")]]):format(postgres.socket, postgres.port, postgres.pgpass, dir))
       local cpath = package.cpath:match "[^;]*/build/[^;]*":gsub("/build/.*", "/build/5.4/?.so")
       local output = temp.run(("%s %s/script.lua %s %s"):format(host, dir, temp.quote(cpath), temp.quote(package.path)))
       assert.matches("^ok after %d%d+ failures\n$", output)
