@@ -37,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
           $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory soak pool-test simulate torture bench bench-rotate coverage-of-protocol fuzz lint format sandbox \
+.PHONY: all modules command deps demo check check-memory soak pool-test simulate torture bench bench-rotate coverage-of-protocol fuzz lint format reference sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -160,6 +160,12 @@ format:
 	@.ci/deps lint
 	clang-format -i $(shell find csrc spec -name '*.[ch]')
 
+# The reference and the declarations for editors, from the texts that help() shows.
+reference:
+	@.ci/deps build
+	@$(MAKE) --no-print-directory all
+	@LUA_PATH='./lua/?.lua;./lua/?/init.lua;;' LUA_CPATH='./$(BUILD)/5.4/?.so;;' lua5.4 spec/support/reference.lua
+
 sandbox:
 	@.ci/deps build sandbox >&2
 	@$(MAKE) --no-print-directory all >&2
@@ -214,6 +220,7 @@ help:
 	  'make pool-test    programs that keep connecting during rotations: none may fail' \
 	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
 	  'make format       clang-format in place' \
+	  'make reference    examples/REFERENCE.md and the declarations for editors' \
 	  'make fuzz         fuzz the parsers, FUZZ_SECONDS=20 each' \
 	  'make bench        what a call costs, against the sandbox' \
 	  'make bench-rotate 1,000 users rotated in threads, against the rate limit' \

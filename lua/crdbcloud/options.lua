@@ -44,12 +44,18 @@ function M.nearest(word, names)
   return nil
 end
 
--- What may be given, for messages.
-local function valid(allowed)
+--- The names that a table has as keys, in order, for messages.
+---@param allowed table<string, any>
+---@return string
+function M.names(allowed)
   local names = {}
   for name in pairs(allowed) do names[#names + 1] = name end
   table.sort(names)
-  return #names > 0 and "valid: " .. table.concat(names, ", ") or "it takes none"
+  return table.concat(names, ", ")
+end
+
+local function valid(allowed)
+  return next(allowed) and "valid: " .. M.names(allowed) or "it takes none"
 end
 
 --- True for a secret.

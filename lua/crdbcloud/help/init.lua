@@ -1,6 +1,7 @@
 --- `help()`: the reference at the prompt. `help "rotate_passwords"`, `help(cluster)`, `help(cluster.rotate_passwords)`.
 
 local errors = require "crdbcloud.errors"
+local holders = require "crdbcloud.help.holders"
 local options = require "crdbcloud.options"
 local printing = require "crdbcloud.printing"
 local reference = require "crdbcloud.reference"
@@ -10,26 +11,6 @@ local topics = require "crdbcloud.reference.topics"
 local M = {}
 
 local WIDTH = 100 -- columns where there is no terminal
-
--- Object of a chapter -> the table that holds its functions, of what is loaded already.
-local function holder_of(chapter)
-  local function of(module, field)
-    local loaded = package.loaded["crdbcloud." .. module]
-    return loaded and (field and loaded[field] or loaded)
-  end
-  if chapter.module then return package.loaded[chapter.module] end
-  local HOLDERS = {
-    cloud = of("cloud", "CLASS"), cluster = of("cluster", "CLASS"), sql = of("sql", "CLASS"), credential = of("credentials", "CLASS"),
-    credentials = of("credentials", "SOURCE"), crdbcloud = package.loaded.crdbcloud, ["crdbcloud.secret"] = of "secrets",
-    ["crdbcloud.password"] = of "passwords", ["crdbcloud.names"] = of "names", ["crdbcloud.privileges"] = of "privileges",
-    ["crdbcloud.sql"] = of "sql", ["crdbcloud.store"] = of "store", ["crdbcloud.errors"] = of "errors",
-    store = getmetatable(of "store.memory" and of("store.memory").open "memory:"),
-  }
-  if chapter.object == "secret" and package.loaded["crdbcloud.core"] then
-    return debug.getmetatable(package.loaded["crdbcloud.core"].secret "x").__index
-  end
-  return HOLDERS[chapter.object]
-end
 
 -- The metatable's name of an object -> object of its chapters.
 local OBJECTS = {
@@ -46,7 +27,7 @@ end
 local function of_function(fn, width)
   local found
   reference.each(function(entry, chapter)
-    local holder = holder_of(chapter)
+    local holder = holders.of(chapter)
     if not found and type(holder) == "table" and rawget(holder, entry.name) == fn then found = render.entry(entry, width) end
   end)
   return found or "no help on this function; help() lists what there is"
@@ -74,7 +55,7 @@ local function of_object(value, width)
   local object = type(meta) == "table" and OBJECTS[meta.__name]
   if object then return chapters_text(object, width) end
   for _, chapter in ipairs(reference.chapters()) do
-    if holder_of(chapter) == value then
+    if holders.of(chapter) == value then
       return chapter.object == "crdbcloud" and render.overview(width) or render.chapter(chapter, width)
     end
   end

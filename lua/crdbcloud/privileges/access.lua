@@ -161,8 +161,8 @@ local function normalize_entry(at, entry)
   for field in pairs(entry) do
     if not FIELDS[field] then
       local near = type(field) == "string" and options.nearest(field, FIELDS)
-      return refused(at, ("unknown field %s%s"):format(errors.shown(field),
-        near and ('; did you mean "%s"?'):format(near) or ""))
+      return refused(at, ("unknown field %s; %s"):format(errors.shown(field),
+        near and ('did you mean "%s"?'):format(near) or "valid: " .. options.names(FIELDS)))
     end
   end
   local out, err = {}

@@ -23,7 +23,7 @@ return {
         text = "What is not given comes from the environment: COCKROACH_API_KEY, COCKROACH_API_KEY_FILE or COCKROACH_API_JWT, "
           .. "COCKROACH_SERVER, COCKROACH_VANITY_NAME, COCKROACH_USERNAME, CRDBCLOUD_CA_FILE.",
         options = {
-          { "api_key", "string|crdbcloud.secret|fun(): string|crdbcloud.secret", "the key; a function is asked again once after a 401" },
+          { "api_key", "string|crdbcloud.secret|fun(): crdbcloud.secret", "the key; a function is asked again once after a 401" },
           { "api_key_file", "string", "file with the key, mode 0600; read again once after a 401" },
           { "api_jwt", "string|crdbcloud.secret", "a JWT instead of a key" },
           { "vanity_name", "string", "with api_jwt: the organization" },

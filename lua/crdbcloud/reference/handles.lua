@@ -150,8 +150,6 @@ end))]],
   {
     title = "A store", object = "store", class = "crdbcloud.store", source = "crdbcloud.store.open",
     text = "For those who look into one, or bring their own: an object with these methods can be given as `store`.",
-    -- Of the one or the other kind of store.
-    internal = { "path", "read", "holding", "tidy", "is_ours", "settle", "take", "statement" },
     entries = {
       { name = "get", args = { { "key", "string", "CLUSTER_ID/USER" } }, summary = "The record; nothing when there is none.",
         returns = { { "table", "the record" }, { "any", "its version" } }, errors = "store", example = "local record, version = store:get(key)" },

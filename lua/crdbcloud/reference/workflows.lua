@@ -7,8 +7,8 @@ local ERRORS = "err.report says what became of each user, err.exit what to do; a
 local WINDOW = "hours in which a user may be started on"
 
 local MANY = shared.join({
-  { "users", 'string|string[]|"managed"|"all"|fun(user: table): boolean', 'required; names, "managed" (with a record), "all" (but '
-    .. "protected and SSO users), or a function" },
+  { "users", 'string|string[]|"managed"|"all"|fun(user: table): boolean', 'names, "managed" (with a record), "all" (but protected '
+    .. "and SSO users), or a function; this, emergency or plan is required" },
   { "exclude", "string|string[]", "names to leave alone" },
   { "max_age", 'crdbcloud.duration|"policy"', 'only passwords that are older; "policy": 90 days or the user\'s own' },
   { "max_failures", "integer|false", "stop after so many in a row; false: never", "3" },

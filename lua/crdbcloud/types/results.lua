@@ -1,0 +1,104 @@
+---@meta crdbcloud.types.results
+-- Declarations for editors, made by `make reference` from lua/crdbcloud/reference; never loaded.
+
+---@class crdbcloud.access_spec an entry of `access`
+---@field database string required
+---@field schema? string schema
+---@field tables? string[]|"*" names, or all
+---@field privileges? string[] SELECT, INSERT, UPDATE, DELETE, …; or preset
+---@field preset? "readonly"|"readwrite"|"ddl" in place of privileges
+---@field sequences? boolean sequences too
+---@field future? boolean tables to come too; only with tables = "*"
+---@field creators? string[] who makes the tables to come
+
+---@class crdbcloud.user a SQL user as the API lists it; prints as its name
+---@field name string folded
+
+---@class crdbcloud.user_page one page
+---@field users crdbcloud.user[]
+---@field next_page? string token of the next page
+
+---@class crdbcloud.database a database as the API lists it
+---@field name string
+---@field table_count? integer
+
+---@class crdbcloud.database_page one page
+---@field databases crdbcloud.database[]
+---@field next_page? string token of the next page
+
+---@class crdbcloud.cluster_info a cluster as the API describes it; what else the API gives is there too
+---@field id string
+---@field name string
+---@field state string
+---@field plan string
+---@field cloud_provider string
+---@field cockroach_version string
+---@field regions table[]
+
+---@class crdbcloud.cluster_page one page
+---@field clusters crdbcloud.cluster_info[]
+---@field next_page? string token of the next page
+
+---@class crdbcloud.rows rows of a statement; prints as a table
+---@field n integer how many
+---@field tag? string such as SELECT 2
+---@field columns? string[] names in order
+
+---@class crdbcloud.report what became of a workflow; plain data, prints as a table
+---@field operation string the workflow
+---@field run_id string of this run
+---@field cluster string its name
+---@field cluster_id? string its id
+---@field store string the store's URL
+---@field rows crdbcloud.report_row[] one for each user
+---@field warnings string[] what to know
+---@field seconds number how long it took
+---@field exit? integer exit code
+---@field dry_run? boolean nothing was sent
+---@field unmanaged? integer users without a record
+---@field hooks? table commands that ran
+---@field window? table how long sinks were behind: users, p50, p99, longest in seconds
+---@field made_at? integer of a plan
+---@field clusters? table[] of several clusters: name, id, seconds, exit, …
+---@field json fun(self: crdbcloud.report): string
+
+---@class crdbcloud.report_row one user of a report
+---@field user string
+---@field result string done, skipped, untouched, failed, unknown, unpublished, incomplete; of a plan: rotate, …
+---@field epoch? integer counts the user's passwords
+---@field state? string of its record
+---@field sinks string[] where it is published
+---@field verified? string what a login said
+---@field note? string for people
+---@field error? string
+---@field kind? crdbcloud.kind
+---@field outcome? crdbcloud.outcome
+---@field hint? string what to do
+---@field exit? integer
+---@field cluster? string of several clusters
+
+---@class crdbcloud.status what the store says of every user; prints as a table
+---@field operation string
+---@field cluster? string
+---@field store? string
+---@field rows table[]
+---@field open integer users whose change is not finished
+---@field warnings? string[]
+---@field json fun(self: crdbcloud.status): string
+
+---@class crdbcloud.history changes, newest last; prints as a table
+---@field operation string
+---@field cluster string
+---@field rows table[]
+---@field json fun(self: crdbcloud.history): string
+
+---@class crdbcloud.access what a user really has; prints as a list
+---@field user string
+---@field login boolean
+---@field admin boolean
+---@field admin_via string[]
+---@field roles string[]
+---@field grants table[]
+---@field owns table[]
+---@field public_create string[]
+---@field json fun(self: crdbcloud.access): string
