@@ -59,7 +59,7 @@ describe("after a login with the new password", function()
 end)
 
 describe("the exit code of a run", function()
-  local function row(result, kind) return { result = result, kind = kind } end
+  local function row(result, kind, exit) return { result = result, kind = kind, exit = exit } end
   for _, case in ipairs {
     { "nothing to do", {}, nil, 0 },
     { "all done", { row "done", row "done" }, nil, 0 },
@@ -69,7 +69,11 @@ describe("the exit code of a run", function()
     { "stopped before some", { row "done", row "untouched" }, nil, 3 },
     { "unknown before all else", { row "done", row "unknown", row "unpublished", row "failed" }, nil, 5 },
     { "unpublished before partly", { row "done", row "unpublished", row "failed" }, nil, 6 },
-    { "sessions left", { row "incomplete" }, nil, 3 },
+    { "sessions left", { row("incomplete", "sql", 3) }, nil, 3 },
+    { "has to settle first", { row("failed", "pending", 3) }, nil, 3 },
+    { "an old stage fits no more", { row("failed", "conflict", 3) }, nil, 3 },
+    { "one has to settle, one is refused", { row("failed", "server", 1), row("failed", "pending", 3) }, nil, 3 },
+    { "unknown before what has to settle", { row("failed", "pending", 3), row("unknown", "pending", 5) }, nil, 5 },
     { "not allowed", { row("failed", "permission_denied"), row "untouched" }, nil, 4 },
     { "a bad key", { row("failed", "unauthenticated") }, nil, 4 },
     { "partly done comes before not allowed", { row "done", row("failed", "permission_denied") }, nil, 3 },

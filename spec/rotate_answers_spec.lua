@@ -75,6 +75,20 @@ describe("an answer to the password change", function()
     assert.are.equal(1, (sc.hashes(sc:requests(PUT))))
   end)
 
+  it("that never came keeps the next change waiting, and exit, outcome and hint say so", function()
+    sc.sandbox:fault { op = PUT, user = USER, what = "drop_after", count = 1 }
+    assert(sc.cluster:rotate_password(USER))
+    sc.sandbox:clear()
+    local report, err = sc.cluster:rotate_password(USER)
+    assert.is_nil(report)
+    assert.are.same({ "pending", "settling", "not_sent", 3 }, { err.kind, err.reason, err.outcome, err.exit })
+    assert.is_true(err.retry_after > 0 and err.retryable)
+    assert.truthy(tostring(err):find("the next may start in %d+ s .*run it again then"), tostring(err))
+    assert.are.equal(3, err.report.exit)
+    assert.are.equal(0, #sc:requests(PUT))
+    sc:assert_settled(USER)
+  end)
+
   it("lost after applying, three times, is found by a login", function()
     sc.sandbox:fault { op = PUT, user = USER, what = "drop_after", count = 3 }
     assert(sc.cluster:rotate_password(USER))

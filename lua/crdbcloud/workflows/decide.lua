@@ -61,19 +61,20 @@ function M.whose(verdict)
 end
 
 --- The exit code of a run from the results of its users, by the order of the
---- codes' table: interrupted, unknown, unpublished, partly, not allowed, busy,
---- failed.
+--- codes' table: interrupted, unknown, unpublished, partly (also when nothing was
+--- done yet, but something is open or has to settle first), not allowed, busy, failed.
 ---@param rows { result: string, kind: string|nil, exit: integer|nil }[]
 ---@param signal integer|nil
 ---@return integer
 function M.exit(rows, signal)
-  local seen, done, failed, busy, denied = {}, 0, 0, 0, 0
+  local seen, done, failed, open, busy, denied = {}, 0, 0, 0, 0, 0
   for _, row in ipairs(rows) do
     seen[row.result] = true
     if row.result == "done" then
       done = done + 1
     elseif row.result ~= "skipped" then
       failed = failed + 1
+      if row.exit == 3 then open = open + 1 end
       if row.kind == "busy" then busy = busy + 1 end
       if row.kind == "permission_denied" or row.kind == "unauthenticated" then denied = denied + 1 end
     end
@@ -82,7 +83,7 @@ function M.exit(rows, signal)
   if seen.unknown then return 5 end
   if seen.unpublished then return 6 end
   if failed == 0 then return 0 end
-  if done > 0 or seen.incomplete then return 3 end
+  if done > 0 or open > 0 then return 3 end
   if denied > 0 then return 4 end
   if busy == failed then return 7 end
   return 1

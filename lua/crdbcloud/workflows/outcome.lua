@@ -57,20 +57,22 @@ local HINT = {
 }
 
 local function error_of(ctx, rows, code, full)
-  local first
+  local first, changed
   for _, row in ipairs(rows) do
+    changed = changed or row.result == "done" or row.result == "incomplete"
     if row.error and (not first or row.exit == code and first.exit ~= code) then first = row end
   end
   first = first or {}
   local kind = code >= 128 and "cancelled" or first.kind or "pending"
   local one = #rows == 1 and first.error
+  local summary = code == 3 and not changed and "nothing done yet" or SUMMARY[code] or "failed"
   return errors.new {
     kind = kind, operation = ctx.operation, report = full, exit = code,
     reason = one and first.reason or nil, retry_after = one and first.retry_after or nil,
     -- Of several users that fared differently no one outcome is true.
     outcome = code == 5 and "unknown" or code == 6 and "applied" or code < 128 and (one or code ~= 3) and first.outcome or nil,
     message = one and first.error
-      or (SUMMARY[code] or "failed") .. (first.error and "; first: " .. first.error or ""),
+      or summary .. (first.error and "; first: " .. first.error or ""),
     hint = first.exit == code and first.hint or HINT[code] or first.hint,
   }
 end

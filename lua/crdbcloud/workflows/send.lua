@@ -27,6 +27,7 @@ function M.settling(ctx, rec)
   return errors.new {
     kind = "pending", reason = "settling", outcome = "not_sent", retry_after = wait, exit = 3,
     message = ("%s: an earlier change was not answered; the next may start in %d s"):format(rec.user, wait),
+    hint = "nothing is lost: run it again then",
   }
 end
 
