@@ -11,6 +11,7 @@ local secret = core.secret "abc"
 local joined = core.secret_join { "x", secret, ("y"):rep(3000) }
 assert(joined:encode "base64":equals(core.secret(joined:encode "base64":reveal())))
 for _, form in ipairs { "json", "uri", "hex", "pgpass" } do secret:encode(form) end
+assert(core.fingerprint(secret) == core.fingerprint "abc")
 assert(#core.password(32, nil, { "abcdefghijklmnopqrstuvwxyz" }) == 32)
 assert(core.fold_name "ÄB" == "äb")
 local record = core.record_encode("{}", { a = secret, b = joined })
@@ -46,7 +47,7 @@ describe("when memory runs out", function()
   it("each function in C says so, loses nothing and leaves no file or lock open", function()
     local dir = temp.dir()
     local program = native.program(dir, "no_memory", {
-      "secret", "buffer", "encode", "failure", "random", "password", "names", "file", "durable", "list_dir", "record_file", "seal_keys",
+      "secret", "buffer", "encode", "failure", "fingerprint", "random", "password", "names", "file", "durable", "list_dir", "record_file", "seal_keys",
       "decode", "pgpass",
       "json_scan", "json_take", "pace", "clock", "interrupts", "dotenv", "dotenv_line", "process", "process_spawn",
     }, "-Wl,--wrap=malloc,--wrap=calloc $(pkg-config --cflags --libs libcrypto libutf8proc)" .. SANITIZE)

@@ -9,6 +9,7 @@
 #include "dotenv.h"
 #include "durable.h"
 #include "file.h"
+#include "fingerprint.h"
 #include "json_take.h"
 #include "names.h"
 #include "pace.h"
@@ -109,6 +110,12 @@ static bool sealing_keys(void) {
     return done;
 }
 
+static bool fingerprints(void) {
+    unsigned char one[CRDB_FINGERPRINT_BYTES], two[CRDB_FINGERPRINT_BYTES];
+    return crdb_fingerprint("a", 1, one) && crdb_fingerprint("a", 1, two) &&
+           memcmp(one, two, sizeof one) == 0;
+}
+
 static bool password_files(void) {
     struct crdb_pgpass_entry entry = {.password = "p", .password_length = 1};
     for (int i = 0; i < CRDB_PGPASS_FIELDS; i++) {
@@ -181,8 +188,8 @@ static bool pacing(void) {
 
 int main(int argc, char **argv) {
     static bool (*const operations[])(void) = {
-        secrets,      passwords,      folding,           reading,  listing,   records,
-        sealing_keys, password_files, environment_files, programs, documents, pacing};
+        secrets,        passwords,         folding,  reading,   listing, records,     sealing_keys,
+        password_files, environment_files, programs, documents, pacing,  fingerprints};
     struct crdb_failure f;
     if (argc != 2)
         return 2;

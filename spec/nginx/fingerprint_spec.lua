@@ -1,7 +1,14 @@
 local core = require "crdbcloud.core"
+local nginx = require "spec.support.nginx"
 local temp = require "spec.support.temp"
+local uv = require "luv"
 
 describe("a fingerprint", function()
+  after_each(function()
+    nginx.stop_all()
+    temp.clean()
+  end)
+
   it("is the same for the same bytes, as text and as a secret, and differs for others", function()
     local print = core.fingerprint "abc"
     assert.matches("^" .. ("%x"):rep(64) .. "$", print)
@@ -14,6 +21,35 @@ describe("a fingerprint", function()
     local other = temp.run(temp.lua "io.write(core.fingerprint 'abc')")
     assert.equal(64, #other)
     assert.are_not.equal(other, core.fingerprint "abc")
+  end)
+
+  it("is the same in all threads of a process, and another one in a forked child", function()
+    local dir, threads = temp.dir(), {}
+    for i = 1, 8 do
+      threads[i] = uv.new_thread(function(cpath, path)
+        package.cpath = cpath
+        local own = require "crdbcloud.core"
+        for _ = 1, 500 do own.fingerprint(own.random_hex(8)) end -- all at it at once
+        local file = assert(io.open(path, "wb"))
+        file:write(own.fingerprint "abc")
+        file:close()
+      end, package.cpath, ("%s/%d"):format(dir, i))
+    end
+    for i = 1, 8 do
+      threads[i]:join()
+      assert.equal(core.fingerprint "abc", temp.read(("%s/%d"):format(dir, i)))
+    end
+    local web = nginx.start {
+      workers = 2, init = "core = require 'crdbcloud.core' before = core.fingerprint 'abc'",
+      init_worker = "own = core.fingerprint 'abc' ngx.log(ngx.NOTICE, 'OWN ', own)",
+    }
+    assert.equal("false true", web:run "say(before == own, own == core.fingerprint 'abc')")
+    local seen = {}
+    for print in web:log():gmatch "OWN (%x+)" do
+      assert.is_nil(seen[print])
+      seen[print] = true
+    end
+    web:stop()
   end)
 
   it("is of a string or a secret that can be read", function()
