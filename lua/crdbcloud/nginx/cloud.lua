@@ -73,12 +73,11 @@ end
 --- Makes a handle. No I/O.
 ---@param opts table|nil as of crdbcloud.new in a script, without functions; thread_pool ("crdbcloud"), max_calls (16): calls
 ---  under way at once, per worker and pool; max_wait ("5s"): then kind "busy"
----@return crdbcloud.nginx.cloud|nil
----@return crdbcloud.error|nil err a secret that cannot be used; all else is misuse and raises
+---@return crdbcloud.nginx.cloud
 function M.new(opts)
   local checked = options.check(OPTIONS, opts, "crdbcloud.new")
   local why = unusable(checked.api_key) or unusable(checked.api_jwt)
-  if why then return call.unusable("new", why) end
+  if why then errors.raise(nil, "crdbcloud.new: %s", select(2, call.unusable(nil, why)).message) end
   try(opts or {})
   local given, config = {}, {}
   for name, value in pairs(clouds.DEFAULTS) do config[name] = value end
