@@ -1,9 +1,10 @@
 /*
- * lua_process.c - core.run: runs a program from Lua; see process.h.
+ * lua_process.c - core.run: runs a program from Lua; see process.h. core.exec: becomes one.
  *
  * The vectors for exec are userdata that point into Lua strings, which the
  * arguments keep alive, and into a buffer that is wiped.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,26 +19,29 @@ enum { ARGUMENTS_MAX = 1024, OUTPUT_MAX_DEFAULT = 1048576 };
 
 static const double day = 86400;
 
-/* The list of strings at idx as argv. */
-static char **check_argv(lua_State *L, int idx) {
+/* The list of strings at idx as argv; what: the function, for messages. */
+static char **check_argv(lua_State *L, int idx, const char *what) {
     if (!lua_istable(L, idx))
-        crdb_raise_type(L, idx, "run", "a list of the program and its arguments");
+        crdb_raise_type(L, idx, what, "a list of the program and its arguments");
     size_t count = crdb_rawlen(L, idx);
     if (count < 1 || count > ARGUMENTS_MAX)
-        luaL_error(L, "run: expected a program and at most %d arguments, got a list of %d",
+        luaL_error(L, "%s: expected a program and at most %d arguments, got a list of %d", what,
                    (int)ARGUMENTS_MAX - 1, (int)count);
+    const char *program = lua_pushfstring(L, "%s: program", what);
+    const char *argument = lua_pushfstring(L, "%s: argument", what);
     char **argv = crdb_newuserdata(L, (count + 1) * sizeof *argv);
     for (size_t i = 0; i < count; i++) {
         size_t len;
         lua_rawgeti(L, idx, (int)(i + 1));
         if (crdb_test_secret(L, -1))
             luaL_error(L,
-                       "run: argument %d is a secret, and arguments are seen by every user of "
+                       "%s: argument %d is a secret, and arguments are seen by every user of "
                        "the machine: pass it by stdin or env",
-                       (int)i);
-        const char *text = crdb_check_string(L, -1, i ? "run: argument" : "run: program", &len);
+                       what, (int)i);
+        const char *text = crdb_check_string(L, -1, i ? argument : program, &len);
         if (strlen(text) != len || (i == 0 && len == 0))
-            luaL_error(L, "run: expected text without a NUL byte%s", i ? "" : ", and not empty");
+            luaL_error(L, "%s: expected text without a NUL byte%s", what,
+                       i ? "" : ", and not empty");
         argv[i] = (char *)text;
         lua_pop(L, 1);
     }
@@ -45,18 +49,23 @@ static char **check_argv(lua_State *L, int idx) {
     return argv;
 }
 
+/* What of our own environment a program gets: a few variables that every program expects, all but
+ * those in which our own secrets are, or all. */
+enum inheritance { USUAL, OTHERS, ALL };
+
 static bool starts_with(const char *text, const char *head) {
     return strncmp(text, head, strlen(head)) == 0;
 }
 
-/* Whether NAME=VALUE of our own environment is for the program: a few that every program
- * expects or, when all are inherited, all but those in which our own secrets are. */
-static bool passes(const char *entry, bool inherit) {
+/* Whether NAME=VALUE of our own environment is for the program. */
+static bool passes(const char *entry, enum inheritance inherit) {
     static const char *const usual[] = {
         "PATH=", "HOME=", "USER=",   "LOGNAME=",         "SHELL=",          "LANG=",
         "LC_",   "TZ=",   "TMPDIR=", "XDG_RUNTIME_DIR=", "XDG_CONFIG_HOME="};
     static const char *const ours[] = {"COCKROACH_", "CRDBCLOUD_", "PGPASSWORD="};
-    if (inherit) {
+    if (inherit == ALL)
+        return true;
+    if (inherit == OTHERS) {
         for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
             if (starts_with(entry, ours[i]))
                 return false;
@@ -69,7 +78,7 @@ static bool passes(const char *entry, bool inherit) {
 }
 
 /* Appends what passes of our environment, except what the table at idx (or nil) sets anew. */
-static size_t append_ours(lua_State *L, int idx, bool inherit, struct crdb_buffer *b) {
+static size_t append_ours(lua_State *L, int idx, enum inheritance inherit, struct crdb_buffer *b) {
     size_t count = 0;
     for (char **entry = environ; entry && *entry; entry++) {
         const char *equals = strchr(*entry, '=');
@@ -115,13 +124,9 @@ static size_t append_given(lua_State *L, int idx, struct crdb_buffer *b) {
     return count;
 }
 
-/* The environment of the program, from the options env and inherit of the table at idx. */
-static char **check_environment(lua_State *L, int idx, struct crdb_buffer *b) {
-    if (crdb_push_field(L, idx, "inherit") != LUA_TNIL && !lua_isboolean(L, -1))
-        crdb_raise_type(L, -1, "inherit", "true or false");
-    bool inherit = lua_toboolean(L, -1);
-    crdb_push_field(L, idx, "env");
-    int given = lua_gettop(L);
+/* An environment of the variables of the table at given (or nil) and what is inherited. */
+static char **make_environment(lua_State *L, int given, enum inheritance inherit,
+                               struct crdb_buffer *b) {
     size_t count = append_given(L, given, b);
     count += append_ours(L, given, inherit, b);
     if (b->failed)
@@ -134,6 +139,15 @@ static char **check_environment(lua_State *L, int idx, struct crdb_buffer *b) {
     }
     environment[count] = NULL;
     return environment;
+}
+
+/* The environment of the program, from the options env and inherit of the table at idx. */
+static char **check_environment(lua_State *L, int idx, struct crdb_buffer *b) {
+    if (crdb_push_field(L, idx, "inherit") != LUA_TNIL && !lua_isboolean(L, -1))
+        crdb_raise_type(L, -1, "inherit", "true or false");
+    enum inheritance inherit = lua_toboolean(L, -1) ? OTHERS : USUAL;
+    crdb_push_field(L, idx, "env");
+    return make_environment(L, lua_gettop(L), inherit, b);
 }
 
 static void check_options(lua_State *L, int idx, struct crdb_process_spec *spec) {
@@ -177,7 +191,7 @@ static void push_result(lua_State *L, const struct crdb_process_result *result, 
 static int run(lua_State *L) {
     crdb_check_count(L, 2);
     lua_settop(L, 2);
-    struct crdb_process_spec spec = {.argv = check_argv(L, 1)};
+    struct crdb_process_spec spec = {.argv = check_argv(L, 1, "run")};
     check_options(L, 2, &spec);
     int input_idx = lua_gettop(L);
     struct crdb_buffer *environment = crdb_push_scratch(L);
@@ -204,4 +218,19 @@ static int run(lua_State *L) {
     return 1;
 }
 
-const luaL_Reg crdb_process_functions[] = {{"run", run}, {NULL, NULL}};
+/* core.exec({program, argument, ...}, env) -> nil, message, code; does not return when it succeeds.
+ * The program is this process from then on: same terminal, same process id, its exit status is ours. */
+static int exec(lua_State *L) {
+    crdb_check_count(L, 2);
+    lua_settop(L, 2);
+    char **argv = check_argv(L, 1, "exec");
+    struct crdb_buffer *buffer = crdb_push_scratch(L);
+    char **environment = make_environment(L, 2, ALL, buffer);
+    execvpe(argv[0], argv, environment);
+    struct crdb_failure f;
+    crdb_fail_errno(&f, errno, "start", argv[0]);
+    crdb_buffer_free(buffer);
+    return crdb_push_failure(L, &f);
+}
+
+const luaL_Reg crdb_process_functions[] = {{"run", run}, {"exec", exec}, {NULL, NULL}};

@@ -12,7 +12,10 @@ local M = {}
 local INTERNAL = 70
 
 -- One file per group of commands; each adds its commands to the parser.
-local GROUPS = { "whoami", "doctor", "cluster", "user", "app_user", "rotate", "credential", "store", "completion" }
+local GROUPS = {
+  "whoami", "doctor", "cluster", "user", "app_user", "rotate", "credential", "store", "shell", "explain",
+  "completion",
+}
 
 local EPILOG = [[
 The API key comes from COCKROACH_API_KEY or COCKROACH_API_KEY_FILE, never from an argument.
@@ -30,8 +33,8 @@ local function build_parser()
   local parser = argparse("crdbcloud", "SQL users of CockroachDB Cloud clusters.", EPILOG)
   parser:command_target "command"
   parser:usage_max_width(100):help_max_width(100)
-  parser:option "--cluster":target "cluster_names":argname "C":count "*"
-    :description "Cluster, by name or id; `rotate plan|run|resume|status` take it more than once."
+  parser:option "-c --cluster":target "cluster_names":argname "C":count "*"
+    :description "Cluster, by name or id; `rotate plan|run|resume|status` and `shell` take it more than once."
   parser:option "-o --output":argname "FORMAT":choices(output.FORMATS):default "table"
     :description "table, json, jsonl or csv."
   parser:option "--server":argname "URL":description "API server."
@@ -81,7 +84,7 @@ local function main(argv)
   if not ok then return usage(tostring(args)) end
   args.cluster_name = args.cluster_names[1]
   if #args.cluster_names > 1 and not args.several then
-    return usage "--cluster was given twice; only rotate plan, run, resume and status work on several clusters"
+    return usage "--cluster was given twice; only rotate plan, run, resume, status and shell work on several clusters"
   end
   local run = session.new(args, parser)
   local code, err = args.run(run, args)

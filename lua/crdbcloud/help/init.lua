@@ -30,7 +30,7 @@ local function of_function(fn, width)
     local holder = holders.of(chapter)
     if not found and type(holder) == "table" and rawget(holder, entry.name) == fn then found = render.entry(entry, width) end
   end)
-  return found or "no help on this function; help() lists what there is"
+  return found or "no help on this function; help() lists what there is", found ~= nil
 end
 
 local function exit_text(code, width)
@@ -50,16 +50,16 @@ local function of_error(err, width)
 end
 
 local function of_object(value, width)
-  if errors.is(value) then return of_error(value, width) end
+  if errors.is(value) then return of_error(value, width), true end
   local meta = debug.getmetatable(value)
   local object = type(meta) == "table" and OBJECTS[meta.__name]
-  if object then return chapters_text(object, width) end
+  if object then return chapters_text(object, width), true end
   for _, chapter in ipairs(reference.chapters()) do
     if holders.of(chapter) == value then
-      return chapter.object == "crdbcloud" and render.overview(width) or render.chapter(chapter, width)
+      return chapter.object == "crdbcloud" and render.overview(width) or render.chapter(chapter, width), true
     end
   end
-  return "no help on this value; help() lists what there is"
+  return "no help on this value; help() lists what there is", false
 end
 
 -- Every name that help answers to.
@@ -136,23 +136,27 @@ end
 ---@param topic any nil: what there is; a name, an exit code, a function, an object
 ---@param width integer|nil default the terminal's
 ---@return string
+---@return boolean known false: it is about nothing that there is
 function M.text(topic, width)
   width = math.max(width or printing.terminal() or WIDTH, 20)
-  if topic == nil then return render.overview(width) end
+  if topic == nil then return render.overview(width), true end
   if type(topic) == "function" then return of_function(topic, width) end
-  if type(topic) == "number" then return exit_text(topic, width) or ("there is no exit code %s"):format(printing.cell(topic)) end
+  if type(topic) == "number" then
+    local text = exit_text(topic, width)
+    return text or ("there is no exit code %s"):format(printing.cell(topic)), text ~= nil
+  end
   if type(topic) ~= "string" then return of_object(topic, width) end
   local name = topic:match "^%s*(.-)%s*$":gsub("[%(%{].*$", "")
-  if name == "" or name == "help" and topic ~= "help" then return render.overview(width) end
+  if name == "" or name == "help" and topic ~= "help" then return render.overview(width), true end
   local text = of_name(name, width) or of_name(name:lower(), width)
-  if text then return text end
+  if text then return text, true end
   local near = options.nearest(name:match "[^.:]+$" or name, all_names())
-  return ("no help on %s%s; help() lists what there is"):format(errors.shown(name), near and ('; did you mean "%s"?'):format(near) or "")
+  return ("no help on %s%s; help() lists what there is"):format(errors.shown(name), near and ('; did you mean "%s"?'):format(near) or ""), false
 end
 
 return setmetatable(M, {
   __name = "crdbcloud.help",
-  __call = function(_, topic) print(M.text(topic)) end,
+  __call = function(_, topic) print((M.text(topic))) end,
   -- `help` alone at a prompt.
-  __tostring = function() return M.text() end,
+  __tostring = function() return (M.text()) end,
 })

@@ -291,6 +291,14 @@ function core.fingerprint(bytes) end
 ---@return string? code an errno name
 function core.run(argv, opts) end
 
+--- Becomes another program: same process, terminal and exit status. What is open and not marked close-on-exec stays open.
+---@param argv string[] the program, looked for in PATH unless it has a "/", and its arguments
+---@param env table<string, string|crdbcloud.secret>? added to all of the environment
+---@return nil it returns only when the program could not be started
+---@return string message
+---@return string code an errno name
+function core.exec(argv, env) end
+
 ---@class crdbcloud.core.run_options
 ---@field timeout number seconds
 ---@field stdin (string|crdbcloud.secret)?
