@@ -37,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
           $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory soak pool-test simulate torture bench bench-rotate coverage-of-protocol fuzz lint format reference sandbox \
+.PHONY: all modules command deps demo check check-memory soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz lint format reference sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -133,6 +133,12 @@ pool-test:
 	@$(MAKE) --no-print-directory all
 	@LUA_PATH='./lua/?.lua;./lua/?/init.lua;./?.lua;;' LUA_CPATH='./$(BUILD)/5.4/?.so;;' lua5.4 spec/pool/run.lua
 
+# The page of examples/nginx in Chromium: by clicks and forms, light and dark, narrow and wide. PAGE_PICTURES=DIR
+check-page:
+	@.ci/deps build sandbox page
+	@$(MAKE) --no-print-directory all
+	@spec/page/run
+
 bench:
 	@.ci/deps build sandbox
 	@$(MAKE) --no-print-directory all
@@ -218,6 +224,7 @@ help:
 	  'make soak         two rotators on one store, killed and frozen at random; SOAK_SECONDS=450' \
 	  'make coverage-of-protocol   each crash point and hostile case with its specs' \
 	  'make pool-test    programs that keep connecting during rotations: none may fail' \
+	  'make check-page   the page of examples/nginx in Chromium; pictures in build/page' \
 	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
 	  'make format       clang-format in place' \
 	  'make reference    examples/REFERENCE.md and the declarations for editors' \

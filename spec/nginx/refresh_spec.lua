@@ -194,7 +194,8 @@ describe("credentials that a shared dictionary keeps", function()
       for _, case in ipairs(CASES) do lines[#lines + 1] = ("try(function() crdbcloud.keep_credentials { %s } end)"):format(case[1]) end
       web = nginx.start {
         http = "lua_shared_dict crdbcloud 1m;", init_worker = table.concat(lines, "\n"),
-        init = "crdbcloud = require 'crdbcloud.nginx' cluster = crdbcloud.new { base_url = 'https://127.0.0.1' }:cluster('x', { store = 'file:/nowhere' })",
+        init = ("crdbcloud = require 'crdbcloud.nginx' cluster = crdbcloud.new { base_url = 'https://127.0.0.1' }:cluster('x', { store = %q })"):format(
+          scene.store_url),
         locations = { ["/results"] = "ngx.say(require('cjson').encode(results))" },
       }
       local results = ask "/results"

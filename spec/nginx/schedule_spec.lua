@@ -279,9 +279,9 @@ describe("a scheduled rotation in nginx", function()
 
   it("is not known of a cluster that is not scheduled, nor without a choice among two", function()
     start("every = '1h', users = 'app_user_001'", {
-      init_worker = [[
+      init_worker = ([[
         crdbcloud.schedule { cluster = cluster, dict = "crdbcloud", every = "1h" }
-        crdbcloud.schedule { cluster = cloud:cluster("another", { store = "file:/nowhere" }), dict = "crdbcloud", every = "1h" }]],
+        crdbcloud.schedule { cluster = cloud:cluster("another", { store = "file:%s/another" }), dict = "crdbcloud", every = "1h" }]]):format(scene.dir),
     })
     local err = cjson.decode((select(2, web:get "/status")))
     assert.equal("invalid_argument", err.kind)

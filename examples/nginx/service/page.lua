@@ -29,6 +29,7 @@ local LOGIN = [[
 <h1>SQL users</h1>
 <p class="muted">Sign in with the token of this service, or come with a client certificate.</p>
 {{message}}<form method="post" action="/login">
+<input class="hidden" name="name" value="crdbcloud" autocomplete="username" readonly tabindex="-1" aria-hidden="true">
 <label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button class="primary">Sign in</button>
@@ -71,7 +72,7 @@ local TABLE = [[
 ]]
 
 local ROW = [[
-<tr role="row" class="{tone}-row"><th role="rowheader" scope="row" class="user">{name}</th><td role="cell" class="owner">{{owner}}</td>]] ..
+<tr role="row" class="{tone}-row"><th role="rowheader" scope="row" class="user">{name}</th><td role="cell" class="owner{nobody}">{{owner}}</td>]] ..
   [[<td role="cell" class="age">{{age}}</td><td role="cell" class="state"><span class="badge {tone}">{label}</span></td>]] ..
   [[<td role="cell" class="action">{{action}}</td></tr>
 ]]
@@ -111,7 +112,8 @@ local CREATE = [[
 <section class="card" aria-labelledby="create-title" id="create">
 <div class="head"><h2 id="create-title">New user</h2><p class="muted">Limited from the first moment; never an admin.</p></div>
 <form method="post" action="/users" class="fields">
-{{token}}<div><label for="name">Name</label><input id="name" name="name" required maxlength="63" autocomplete="off" value="{name}" placeholder="payment_service"></div>
+{{token}}<div><label for="name">Name</label><input id="name" name="name" required maxlength="63" autocomplete="off" ]] ..
+  [[value="{name}" placeholder="payment_service"></div>
 <div><label for="owner">Owner</label><input id="owner" name="owner" required maxlength="200" value="{owner}" placeholder="team@example.com"></div>
 <div><label for="database">Database</label><input id="database" name="database" required maxlength="63" value="{database}" placeholder="shop"></div>
 <div><label for="access">May</label><select id="access" name="access"><option value="readonly"{{readonly}}>read</option>]] ..
@@ -138,11 +140,16 @@ local function facts(view)
   fact("Managed users", view.managed)
   fact("Oldest password", view.oldest and escape(html.duration(view.oldest)) or "–")
   fact("Due", view.due, view.due > 0 and "wait" or nil)
-  fact("Half done", view.open, view.open > 0 and "bad" or nil)
+  fact("Half done", view.stuck, view.stuck > 0 and "bad" or nil)
   local schedule = view.schedule
   fact("Next rotation", not schedule and "–" or schedule.running and "now" or html.time(schedule.next_due, view.now))
   return table.concat(list)
 end
+
+local RESULTS = {
+  done = "rotated", skipped = "left as they are", untouched = "not begun", failed = "failed", unknown = "unanswered",
+  unpublished = "not published", incomplete = "with old sessions left",
+}
 
 local function last_run(schedule, now)
   local last = schedule and schedule.last
@@ -156,7 +163,7 @@ local function last_run(schedule, now)
   end
   table.sort(order)
   local parts = {}
-  for i, result in ipairs(order) do parts[i] = ("%d %s"):format(counts[result], result) end
+  for i, result in ipairs(order) do parts[i] = ("%d %s"):format(counts[result], RESULTS[result] or result) end
   local words = #parts > 0 and table.concat(parts, ", ") or "nothing to do"
   if last.ok then return ('<p class="muted">Last run %s: %s.</p>\n'):format(html.time(last.ended, now), escape(words)) end
   return ('<p class="message bad">Last run %s: %s%s</p>\n'):format(html.time(last.ended, now), escape(last.message or last.kind),
@@ -173,7 +180,10 @@ local function rotation(view, session)
     if known then text = ("%d of %d: %s: %s"):format(progress.index, progress.total, progress.user or "", text) end
     return fill(RUNNING, {
       since = html.time(schedule.running_since or view.now, view.now), text = text,
-      share = known and fill(' value="{index}" max="{total}"', progress) or "",
+      -- Whoever is being worked on is not done.
+      share = known and fill(' value="{done}" max="{total}"', {
+        done = progress.index - (progress.result and 0 or 1), total = progress.total,
+      }) or "",
     })
   end
   return fill(ROTATION, {
@@ -188,7 +198,10 @@ local function row(user, view, session)
   return fill(ROW, {
     name = user.name, tone = user.tone, label = user.label,
     owner = user.owner and escape(user.owner) or '<span class="muted">–</span>',
-    age = user.set_at and html.time(user.set_at, view.now) or '<span class="muted">unknown</span>',
+    nobody = user.owner and "" or " nobody",
+    -- On a narrow page there is no heading above it.
+    age = user.set_at and '<span class="narrow">Set </span>' .. html.time(user.set_at, view.now)
+      or '<span class="muted"><span class="narrow">Age </span>unknown</span>',
     action = can_rotate and fill(ROTATE_ONE, { token = form_token(session), name = user.name }) or "",
   })
 end

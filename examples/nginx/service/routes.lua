@@ -43,14 +43,14 @@ local function fail(request, err)
   send(status, "application/json", err:json() .. "\n")
 end
 
-local function main_page(request, session, notes, status)
+local function main_page(session, notes, status)
   send_html(status or 200, page.main(view.read(service), session, notes))
 end
 
 local function get_page(request)
   local session = request.caller.session
   if not session then session = auth.begin(request.caller.who) end
-  main_page(request, session, { message = auth.take_message(session) })
+  main_page(session, { message = auth.take_message(session) })
 end
 
 local function list_users()
@@ -92,7 +92,7 @@ local function post_users(request)
       return see_other()
     end
     -- The form comes back as it was filled in.
-    return main_page(request, session, { message = { tone = "bad", text = tostring(err) }, form = request.fields },
+    return main_page(session, { message = { tone = "bad", text = tostring(err) }, form = request.fields },
       service.crdbcloud.http_status(err))
   end
   if not report then return fail(request, err) end

@@ -5,7 +5,7 @@ local M = {}
 
 -- Words for people, and how serious it is: good, wait, bad, none.
 local STATES = {
-  ok = { "Up to date", "good" }, due = { "Due", "wait" }, rotating = { "Rotating", "busy" }, waiting = { "Waiting its turn", "busy" },
+  ok = { "Up to date", "good" }, due = { "Due", "wait" }, rotating = { "Rotating", "busy" },
   open = { "Half done", "bad" }, unanswered = { "Unanswered", "bad" }, unreadable = { "Record unreadable", "bad" },
   creating = { "Being created", "busy" }, unmanaged = { "Not managed", "none" }, partner = { "Partner of a pair", "none" },
 }
@@ -31,10 +31,11 @@ end
 ---@param max_age number seconds
 ---@param now number
 ---@return table view { cluster, now, users = { { name, owner, managed, age, set_at, epoch, state, label, tone, note } }, managed,
----  unmanaged, due, open, unanswered, unreadable, oldest, schedule, store_error, api_error }
+---  unmanaged, due, open, stuck, unanswered, unreadable, oldest, schedule, store_error, api_error }; open: changes that are
+---  not finished; stuck: those of them that nobody works on
 function M.of(got, max_age, now)
   local view = {
-    cluster = got.cluster, now = now, users = {}, managed = 0, unmanaged = 0, due = 0, open = 0, unanswered = 0, unreadable = 0,
+    cluster = got.cluster, now = now, users = {}, managed = 0, unmanaged = 0, due = 0, open = 0, stuck = 0, unanswered = 0, unreadable = 0,
     schedule = got.schedule, store_error = got.store_error, api_error = got.api_error, max_age = max_age,
   }
   local known = {}
@@ -50,6 +51,7 @@ function M.of(got, max_age, now)
     }
     view.managed = view.managed + 1
     if row.open then view.open = view.open + 1 end
+    if state == "open" or state == "unanswered" then view.stuck = view.stuck + 1 end
     if row.unanswered then view.unanswered = view.unanswered + 1 end
     if state == "unreadable" then view.unreadable = view.unreadable + 1 end
     if state == "due" then view.due = view.due + 1 end
@@ -62,7 +64,7 @@ function M.of(got, max_age, now)
     end
   end
   -- Those that need a look come first, those that we do not manage last.
-  local ORDER = { bad = 1, busy = 2, wait = 3, good = 4, none = 5 }
+  local ORDER = { bad = 1, wait = 2, busy = 3, good = 3, none = 4 }
   table.sort(view.users, function(a, b)
     local x, y = ORDER[a.tone], ORDER[b.tone]
     if x ~= y then return x < y end
