@@ -185,7 +185,7 @@ static const char *check_account(lua_State *L) {
     return account;
 }
 
-/* core.pace(account, rate, max_wait) -> seconds waited | nil, seconds needed */
+/* core.pace(account, rate, max_wait) -> seconds waited | nil, seconds needed, nil or "interrupted" */
 static int pace(lua_State *L) {
     crdb_check_count(L, 3);
     const char *account = check_account(L);
@@ -202,6 +202,11 @@ static int pace(lua_State *L) {
         lua_pushnil(L);
         lua_pushnumber(L, seconds);
         return 2;
+    case CRDB_PACE_INTERRUPTED:
+        lua_pushnil(L);
+        lua_pushnumber(L, seconds);
+        lua_pushliteral(L, "interrupted");
+        return 3;
     case CRDB_PACE_NO_MEMORY:
         break;
     }

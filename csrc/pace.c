@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "interrupts.h"
 
 struct account {
     struct account *next;
@@ -13,6 +14,8 @@ struct account {
     unsigned sleepers; /* threads that hold a pointer to this while they sleep */
     char name[];
 };
+
+static const double PATIENCE = 1; /* seconds */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_handlers = PTHREAD_ONCE_INIT;
@@ -67,6 +70,25 @@ static struct account *find(const char *name, double now) {
     return a;
 }
 
+/* Whoever has interrupted us shall not wait for the end of a hold. */
+static bool give_up(const struct account *a, double now) {
+    return crdb_interrupt_count() > 0 && a->hold_until - now > PATIENCE;
+}
+
+/* Returns the time at its end, which is early only after give_up. The mutex is held, but not while
+ * it sleeps; it looks up as crdb_sleep does. */
+static double sleep_until(const struct account *a, double due) {
+    const double slice = 0.05;
+    for (;;) {
+        double now = crdb_monotonic();
+        if (now >= due || give_up(a, now))
+            return now;
+        unlock();
+        crdb_sleep_until(crdb_interrupts_on() && due - now > slice ? now + slice : due);
+        lock();
+    }
+}
+
 enum crdb_pace_result crdb_pace(const char *name, double rate, double max_wait, double *seconds) {
     *seconds = 0;
     if (rate <= 0)
@@ -87,12 +109,14 @@ enum crdb_pace_result crdb_pace(const char *name, double rate, double max_wait, 
             *seconds = due - start;
             break;
         }
+        if (give_up(a, now)) {
+            *seconds = a->hold_until - now;
+            result = CRDB_PACE_INTERRUPTED;
+            break;
+        }
         a->next_due = due + 1 / rate;
-        unlock();
-        crdb_sleep_until(due);
-        now = crdb_monotonic();
-        lock();
-        if (a->hold_until <= due) {
+        now = sleep_until(a, due);
+        if (a->hold_until <= due && now >= due) {
             *seconds = due - start;
             result = CRDB_PACE_OK;
             break;

@@ -11,13 +11,21 @@
 
 #include <stdbool.h>
 
-enum crdb_pace_result { CRDB_PACE_OK, CRDB_PACE_TOO_LONG, CRDB_PACE_NO_MEMORY };
+enum crdb_pace_result {
+    CRDB_PACE_OK,
+    CRDB_PACE_TOO_LONG,
+    CRDB_PACE_INTERRUPTED,
+    CRDB_PACE_NO_MEMORY
+};
 
 /* Takes one token and sleeps until it is due; *seconds is the time waited. When
  * that would be more than max_wait nothing is taken, and *seconds is the wait
  * that was needed. A hold that comes while it sleeps counts: then the token is
- * given up and a later one taken. No interrupt shortens the sleep. rate is in
- * tokens per second; 0 is unpaced and returns at once. */
+ * given up and a later one taken. An interrupt counted by interrupts.h, before or
+ * while it sleeps, does not shorten the wait for others, so that what is in hand
+ * is finished; but a hold that lasts a second more ends it, and *seconds is what
+ * is left of the hold. rate is in tokens per second; 0 is unpaced and returns at
+ * once. */
 enum crdb_pace_result crdb_pace(const char *account, double rate, double max_wait, double *seconds);
 
 /* No token of this account before now + seconds: the server answered 429. */

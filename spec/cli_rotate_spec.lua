@@ -98,6 +98,24 @@ describe("the command", function()
       end)
     end
 
+    it("does not wait for the end of a rate limit when it is interrupted, and resume sends the same password", function()
+      s:fault { op = "update_sql_user_password", nth = 1, what = "rate_limited", form = "seconds", seconds = 30 }
+      local process = command.start({ "rotate", "run", "--user", "app_user_001,app_user_003", "--yes" }, env)
+      process.said "the same again in 30."
+      temp.run("kill -INT " .. process.pid)
+      local r = process.wait()
+      assert.equal(130, r.code, r.err)
+      assert.matches("app_user_001 +failed .*interrupted while the service's rate limit", r.out)
+      assert.matches("app_user_003 +untouched", r.out)
+      assert.equal(1, writes()) -- after the wait it would have been sent again
+      assert.matches("app_user_001 +intent", ok("rotate", "status").out)
+      assert.matches("1 done", ok("rotate", "resume").out)
+      local hashes = {}
+      for _, entry in ipairs(s:log()) do hashes[#hashes + 1] = entry.password_hash end
+      assert.equal(2, #hashes)
+      assert.equal(hashes[1], hashes[2])
+    end)
+
     it("reports the lock of another run with 7", function()
       s:fault { op = "update_sql_user_password", nth = 1, what = "delay", seconds = 1.5 }
       local process = command.start({ "user", "passwd", "app_user_001", "--yes" }, env)

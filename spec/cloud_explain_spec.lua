@@ -52,6 +52,8 @@ describe("the error of a call", function()
     { "list_sql_users", { outcome = "not_sent", kind = "timeout", reason = "deadline" }, "the deadline of 2m left no time", "deadline" },
     { "list_sql_users", { outcome = "not_sent", kind = "rate_limited", reason = "budget", retry_after = 3 },
       "budget of requests has no turn left", "in 3.0 s" },
+    { "list_sql_users", { outcome = "not_sent", kind = "cancelled", reason = "interrupted", retry_after = 40 },
+      "interrupted while the service's rate limit left no turn for 40 s more" },
     { "list_sql_users", { outcome = "unknown", kind = "network", reason = "reset" }, "the connection broke" },
     { "list_sql_users", { status = 418 }, "the call failed" },
     { "delete_sql_user", { status = 404, kind = "not_found", reason = "not_found" }, '"app" or the cluster ' .. ID, "crdb_internal.cluster_id()" },

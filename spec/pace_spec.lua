@@ -136,6 +136,45 @@ describe("the pace of an account", function()
     assert.is_true(core.monotonic() >= begin + 0.25)
   end)
 
+  it("is not waited for through a hold when an interrupt was or is counted", function()
+    local name = account()
+    core.interrupts(true)
+    finally(function() core.interrupts(false) end)
+    core.pace_hold(name, 100)
+    io.popen("(sleep 0.2; kill -INT " .. core.pid() .. ") >/dev/null 2>&1 &"):close()
+    for _ = 1, 2 do
+      local waited, left, why = core.pace(name, 10, 200)
+      assert.is_nil(waited)
+      assert.is_true(left > 90 and left <= 100)
+      assert.equal("interrupted", why)
+    end
+    assert.equal(0, core.pace(account(), 10, 200))
+    local short = account()
+    core.pace_hold(short, 0.3)
+    assert.is_true(core.pace(short, 10, 5) > 0.2)
+  end)
+
+  it("wakes the threads that wait through a hold", function()
+    local name = account()
+    core.interrupts(true)
+    finally(function() core.interrupts(false) end)
+    core.pace_hold(name, 100)
+    local threads = {}
+    for i = 1, 4 do
+      threads[i] = uv.new_thread(function(cpath, to, account_name)
+        package.cpath = cpath
+        local file = assert(io.open(to, "wb"))
+        file:write((select(3, require("crdbcloud.core").pace(account_name, 10, 200))))
+        file:close()
+      end, package.cpath, ("%s/%d"):format(dir, i), name)
+    end
+    io.popen("kill -INT " .. core.pid()):close()
+    for i = 1, 4 do
+      threads[i]:join()
+      assert.equal("interrupted", temp.read(("%s/%d"):format(dir, i)))
+    end
+  end)
+
   it("is asked for in words that mean something", function()
     assert.matches("account: expected a string, got nil", message_of(core.pace, nil, 1, 1))
     assert.matches("account: expected a name, got an empty string", message_of(core.pace, "", 1, 1))

@@ -15,7 +15,7 @@ local not_create = { [READ] = true, [PUT] = true, [DELETE] = true }
 local TABLE = {
   { "not_sent", "resolve", yes }, { "not_sent", "connect", yes }, { "not_sent", "refused_stream", yes },
   { "not_sent", "rate_limited", yes }, { "not_sent", "timeout", yes }, { "not_sent", "tls", no },
-  { "not_sent", "budget", no }, { "not_sent", "deadline", no },
+  { "not_sent", "budget", no }, { "not_sent", "deadline", no }, { "not_sent", "interrupted", no },
   { "unknown", "timeout", not_create }, { "unknown", "reset", not_create }, { "unknown", "empty_reply", not_create },
   { "unknown", "partial_body", not_create }, { "unknown", "send_error", not_create }, { "unknown", "http2", not_create },
   { "unknown", "server", not_create }, { "unknown", "broken_body", not_create }, { "unknown", "other", not_create },

@@ -65,7 +65,8 @@ function M.on_terminal(args, env, answers)
   return { code = code, out = out }
 end
 
---- Starts it; the result has pid, and wait() -> { code, out, err }.
+--- Starts it; the result has pid, said(words), which waits until standard error has these words, and
+--- wait() -> { code, out, err }.
 function M.start(args, env)
   local dir = temp.dir()
   temp.write(dir .. "/run", ("echo $$ >%s/pid.new; mv %s/pid.new %s/pid; exec %s </dev/null >%s/out 2>%s/err\n")
@@ -74,6 +75,11 @@ function M.start(args, env)
   temp.run(("while [ ! -e %s/pid ]; do sleep 0.01; done"):format(dir))
   return {
     pid = tonumber((temp.read(dir .. "/pid"))),
+    said = function(words)
+      local _, status = temp.run(("n=0; until grep -qF %s %s/err; do n=$((n+1)); [ $n -lt 1000 ] || exit 1; sleep 0.02; done")
+        :format(temp.quote(words), dir))
+      if status ~= 0 then error("it never said: " .. words, 2) end
+    end,
     wait = function()
       pipe:read "*a"
       pipe:close()

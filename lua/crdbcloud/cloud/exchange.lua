@@ -63,7 +63,8 @@ local function exchange(cloud, call, state)
   blocking.check()
   local left = state.deadline - clock()
   if left < LEAST then return unsent("timeout", "deadline") end
-  local waited, needed = core().pace(cloud:account(), cloud.config.rate, left)
+  local waited, needed, cut = core().pace(cloud:account(), cloud.config.rate, left)
+  if cut then return unsent("cancelled", cut, needed) end
   if not waited then return unsent("rate_limited", "budget", needed) end
   left = state.deadline - clock()
   -- Only the wall clock goes on while a virtual machine is stopped.

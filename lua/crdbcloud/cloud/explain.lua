@@ -107,6 +107,10 @@ function TEXT.budget(_, result)
     ("raise the deadline or the rate; the next turn is in %.1f s"):format(result.retry_after)
 end
 
+function TEXT.interrupted(_, result)
+  return ("interrupted while the service's rate limit left no turn for %.0f s more"):format(result.retry_after), nil
+end
+
 function TEXT.deadline(_, _, context)
   return ("the deadline of %s left no time to send it"):format(context.deadline), "raise the option deadline"
 end

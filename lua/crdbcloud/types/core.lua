@@ -117,12 +117,14 @@ function core.interrupted() end
 ---@return integer[] ready empty when the time is over
 function core.readable(fds, seconds) end
 
---- Waits for a turn of the account's budget, which all threads of the process share.
+--- Waits for a turn of the account's budget, which all threads of the process share. Once a signal was counted
+--- (core.interrupts), it does not wait for the end of a hold that lasts a second more.
 ---@param account string
 ---@param rate number per second; 0: no wait
 ---@param max_wait number seconds; a longer wait takes no turn
 ---@return number|nil waited
 ---@return number? needed
+---@return "interrupted"? why
 function core.pace(account, rate, max_wait) end
 
 --- No turn before now + seconds.

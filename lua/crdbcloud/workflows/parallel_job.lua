@@ -41,7 +41,8 @@ end
 
 -- The row and the error of one user, as data; a raised error is an error of this user.
 local function work(ctx, job)
-  if job.wait and not ctx:sleep(job.wait) then return { row = batch.interrupted(job) } end
+  -- The signal may have come while the job was on its way here.
+  if job.wait and (ctx.interrupted() or not ctx:sleep(job.wait)) then return { row = batch.interrupted(job) } end
   local ok, row, err = xpcall(rotate_user.row, traced, ctx, job)
   if ok then return { row = row, error = carry.pack_error(err) } end
   return { raised = tostring(row) }
