@@ -179,8 +179,9 @@ function M.make(operation, args, opts)
   }
 end
 
--- signature: how the call is written, for messages; hidden: arguments that the caller did not write himself.
-local function arguments(operation, signature, hidden, n, ...)
+-- signature: how the call is written, for messages; hidden: arguments that the caller did not write himself; unmeasured:
+-- how good a password is stays open.
+local function arguments(operation, signature, hidden, unmeasured, n, ...)
   local declared = M.OPERATIONS[operation]
   local values, most = { ... }, #declared.args + 1
   if n > most then errors.raise(nil, "%s takes at most %d arguments, got %d", signature, most - hidden, n - hidden) end
@@ -197,7 +198,8 @@ local function arguments(operation, signature, hidden, n, ...)
   local opts = options.check(declared.options, values[most], signature)
   local args = {}
   for i, arg in ipairs(declared.args) do
-    local value, err = M.ARGUMENTS[arg].check(values[i], args, operation)
+    local value, err = values[i], nil
+    if not (unmeasured and M.ARGUMENTS[arg].secret) then value, err = M.ARGUMENTS[arg].check(value, args, operation) end
     if not value then
       err.operation = operation
       return nil, err
@@ -215,16 +217,26 @@ end
 ---@return table|nil args by name
 ---@return crdbcloud.error|table problem_or_options the checked options
 function M.arguments(operation, n, ...)
-  return arguments(operation, M.OPERATIONS[operation].signature, 0, n, ...)
+  return arguments(operation, M.OPERATIONS[operation].signature, 0, false, n, ...)
 end
 
 local SOME_ID = "00000000-0000-4000-8000-000000000000"
 
+local function signature_of_cluster(call, operation)
+  return (M.OPERATIONS[operation].signature:gsub("^[^(]*", "cluster:" .. call, 1):gsub("%(cluster_id, ", "(", 1))
+end
+
 --- The same for a call of a cluster handle, before its id is known.
 ---@param call string as it is written, for messages
 function M.arguments_of_cluster(call, operation, n, ...)
-  local signature = M.OPERATIONS[operation].signature:gsub("^[^(]*", "cluster:" .. call, 1):gsub("%(cluster_id, ", "(", 1)
-  return arguments(operation, signature, 1, n + 1, SOME_ID, ...)
+  return arguments(operation, signature_of_cluster(call, operation), 1, false, n + 1, SOME_ID, ...)
+end
+
+--- The same of either in an event loop: how good a password is takes milliseconds to find out, so that stays open.
+---@param cluster_call string|nil as it is written, for a call of a cluster handle
+function M.arguments_for_thread(cluster_call, operation, n, ...)
+  if not cluster_call then return arguments(operation, M.OPERATIONS[operation].signature, 0, true, n, ...) end
+  return arguments(operation, signature_of_cluster(cluster_call, operation), 1, true, n + 1, SOME_ID, ...)
 end
 
 return M

@@ -57,10 +57,23 @@ local function make_room(entries)
   entries[oldest] = nil
 end
 
+-- Secrets that came with a call and are not needed, because what they open is open, are wiped at once.
+local function wipe(spec)
+  for _, value in pairs(spec) do
+    if type(value) == "table" then
+      wipe(value)
+    elseif core.is_secret(value) then
+      value:close()
+    end
+  end
+end
+
 local function kept(entries, spec, open)
   local identity = M.identity(spec)
   local entry = entries[identity]
-  if not entry then
+  if entry then
+    wipe(spec)
+  else
     local object, err = open()
     if not object then return nil, err end
     make_room(entries)

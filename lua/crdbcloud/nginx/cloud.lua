@@ -155,19 +155,20 @@ function M.positional(operation, args, first, opts)
   return n + 1, list
 end
 
---- As crdbcloud.cloud.calls.arguments, with a secret that cannot be used as one more thing to refuse.
-function M.arguments(operation, n, ...)
+--- Arguments as crdbcloud.cloud.calls checks them, with a secret that cannot be used as one more thing to refuse.
+---@param cluster_call string|nil
+function M.arguments(cluster_call, operation, n, ...)
   for i = 1, n do
     local why = unusable((select(i, ...)))
     if why then return call.unusable(operation, why) end
   end
-  return calls.arguments(operation, n, ...)
+  return calls.arguments_for_thread(cluster_call, operation, n, ...)
 end
 
 for operation, declared in pairs(calls.OPERATIONS) do
   Cloud[operation] = function(self, ...)
     check_self(self, declared.signature)
-    local args, err = M.arguments(operation, select("#", ...), ...)
+    local args, err = M.arguments(nil, operation, select("#", ...), ...)
     if not args then return nil, err end
     local count, list = M.positional(operation, args, 1, (select(#declared.args + 1, ...)))
     return self:_call({ operation = operation, signature = declared.signature, method = operation }, count, list)

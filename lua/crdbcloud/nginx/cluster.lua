@@ -101,14 +101,11 @@ for method, signature in pairs(AS_THEY_ARE) do
   end
 end
 
--- Checks arguments before a thread is asked; the id that stands in front is not known yet.
-local ANY_ID = "00000000-0000-4000-8000-000000000000"
-
 for _, operation in ipairs(clusters.CALLS) do
   local declared = calls.OPERATIONS[operation]
   Cluster[operation] = function(self, ...)
     check_self(self, "cluster:" .. operation)
-    local args, err = clouds.arguments(operation, select("#", ...) + 1, ANY_ID, ...)
+    local args, err = clouds.arguments(operation, operation, select("#", ...), ...)
     if not args then return nil, err end
     local count, list = clouds.positional(operation, args, 2, (select(#declared.args, ...)))
     return self:_call({ operation = operation, signature = "cluster:" .. operation, method = operation }, count, list)
@@ -129,15 +126,19 @@ function Cluster:id()
   return self._id
 end
 
-for _, name in ipairs { "sql_users", "databases" } do
+for name, operation in pairs { sql_users = "list_sql_users", databases = "list_databases" } do
   Cluster["all_" .. name] = function(self, ...)
+    check_self(self, "cluster:all_" .. name)
+    clouds.arguments("all_" .. name, operation, select("#", ...), ...)
     local id, err = Cluster.id(self)
     if not id then return nil, err end
     return self.cloud["all_" .. name](self.cloud, id, ...)
   end
   Cluster[name] = function(self, ...)
+    check_self(self, "cluster:" .. name)
+    clouds.arguments(name, operation, select("#", ...), ...)
     local id, err = Cluster.id(self)
-    if not id then error(err, 2) end
+    if not id then error(err, 0) end
     return self.cloud[name](self.cloud, id, ...)
   end
 end

@@ -103,11 +103,10 @@ local function number_of(self, value, index, key)
   return number
 end
 
+-- Each place gets a secret of its own, so that whoever is done with one may close it.
 local function secret_number(self, secret)
-  local number = self.numbers[secret]
-  if number then return number end
-  number = #self.wire.secrets + 1
-  self.wire.secrets[number], self.numbers[secret] = secret, number
+  local number = #self.wire.secrets + 1
+  self.wire.secrets[number] = secret
   return number
 end
 
