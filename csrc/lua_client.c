@@ -6,6 +6,7 @@
 #include "lua_check.h"
 #include "lua_result.h"
 #include "lua_secret.h"
+#include "ticket.h"
 
 struct crdb_client *crdb_push_client(lua_State *L) {
     struct crdb_client *c = crdb_newuserdata(L, sizeof *c); /* may raise: nothing to lose yet */
@@ -35,6 +36,7 @@ struct crdb_client *crdb_check_client(lua_State *L, int idx) {
 
 unsigned long crdb_client_begin(struct crdb_client *c, enum crdb_operation operation,
                                 const char *method) {
+    crdb_tickets_expire(); /* nothing else is called so regularly */
     crdb_request_begin(&c->exchange.request, operation, method, &c->base.text);
     return ++c->calls;
 }

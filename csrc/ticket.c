@@ -87,6 +87,13 @@ enum crdb_ticket_result crdb_lend(struct crdb_secret *s, unsigned char ticket[CR
     return CRDB_TICKET_OK;
 }
 
+void crdb_tickets_expire(void) {
+    lock();
+    if (newest)
+        drop_old(crdb_boottime());
+    unlock();
+}
+
 struct crdb_secret *crdb_take(const unsigned char ticket[CRDB_TICKET_BYTES]) {
     pthread_once(&fork_handlers, install_fork_handlers);
     struct crdb_secret *found = NULL;
