@@ -117,6 +117,26 @@ describe("a call in nginx", function()
     assert.same({}, web:errors())
   end)
 
+  it("goes on whatever becomes of its request, and in subrequests", function()
+    local web = nginx.start { init = account "max_calls = 2, max_wait = '20s'", locations = {
+      ["/x"] = GET,
+      ["/parts"] = "local a, b = ngx.location.capture_multi { { '/x' }, { '/x' } } ngx.print(a.body, ' ', b.body)",
+      ["/exec"] = { access = "cluster:get_cluster() return ngx.exec '/x'" },
+      ["/exit"] = "ngx.thread.spawn(function() cluster:get_cluster() end) ngx.print 'bye' return ngx.exit(200)",
+      ["/eof"] = "ngx.print 'eof' ngx.eof() ngx.log(ngx.NOTICE, 'AFTER ', cluster:get_cluster().name)",
+      ["/error"] = "ngx.thread.spawn(function() cluster:get_cluster() end) error 'on purpose'",
+    } }
+    local expected = { ["/parts"] = "sandbox-one sandbox-one", ["/exec"] = "sandbox-one", ["/exit"] = "bye", ["/eof"] = "eof" }
+    for _ = 1, 3 do
+      for path, body in pairs(expected) do assert.equal(body, (select(2, web:get(path)))) end
+      assert.equal(500, (web:get "/error"))
+    end
+    for _ = 1, 5 do assert.equal("sandbox-one", (select(2, web:get "/x"))) end
+    web:wait(function() return select(2, web:log():gsub("AFTER sandbox%-one", "")) == 3 end, "what follows ngx.eof")
+    web:stop "QUIT"
+    assert.same({}, web:errors "on purpose")
+  end)
+
   it("shares its turns with all handles of a pool, not with those of another", function()
     local web = nginx.start {
       pool = "thread_pool crdbcloud threads=4; thread_pool other threads=4;",

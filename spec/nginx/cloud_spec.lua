@@ -158,7 +158,7 @@ describe("an account in nginx", function()
 
   it("gives what a function in the thread returned or raised", function()
     start { init = "package.path = '" .. temp.run("pwd"):gsub("%s+$", "") .. "/spec/nginx/?.lua;' .. package.path" }
-    raises { ["cluster:in_thread('echo_job', 'raise', 'told so')"] = "spec:1: told so" }
+    raises { ["cluster:in_thread('echo_job', 'raise', 'told so')"] = "echo_job.lua:7: told so" }
     assert.equal("true busy true", web:run [[
       local ok, err = pcall(cluster.in_thread, cluster, "echo_job", "throw", "busy")
       say(not ok, err.kind, crdbcloud.errors.is(err))

@@ -249,16 +249,16 @@ function Nginx:reload()
   end, "new workers")
 end
 
+local QUIET = { notice = true, info = true, debug = true }
+
 --- Lines of the log at warn and above, without those that match a pattern.
 ---@param allowed string|nil
 ---@return string[]
 function Nginx:errors(allowed)
   local found = {}
   for line in (temp.read(self.dir .. "/error.log") or ""):gmatch "[^\n]+" do
-    if line:find "%[%a+%]" and not line:find "%[notice%]" and not line:find "%[info%]" and not line:find "%[debug%]"
-      and not (allowed and line:find(allowed)) then
-      found[#found + 1] = line
-    end
+    local level = line:match "^[%d/]+ [%d:]+ %[(%a+)%]"
+    if level and not QUIET[level] and not (allowed and line:find(allowed)) then found[#found + 1] = line end
   end
   return found
 end

@@ -211,7 +211,7 @@ function M.run(pool, request)
   if not job then return nil, err end
   local result = wait_for(pool, job)
   if result.error then return nil, result.error end
-  if result.raised then errors.raise(nil, "%s", errors.bare(result.raised)) end
+  if result.raised then errors.raise(nil, "%s", result.raised) end
   if result.field == "thrown" then error(result.list[1], 0) end
   return unpack(result.list, 1, result.n)
 end

@@ -25,6 +25,12 @@ local function collect(...)
   return select("#", ...), { ... }
 end
 
+-- Misuse is raised at the line of the nearest code that is no part of the library: here it is this one, and the event
+-- loop raises it again at its caller's. Whatever has another position is a fault within, and keeps it.
+local CALLER = "caller in nginx"
+local invoke = assert((loadstring or load)(
+  "local collect, fn = ... local n, list = collect(fn(select(3, ...))) return n, list", "=" .. CALLER))
+
 -- Runs a method of the object, or a function of a module that takes the object first.
 local function called(request)
   local object, err = clients.open(request.account, request.cluster)
@@ -32,7 +38,7 @@ local function called(request)
   local methods = request.module and require(request.module) or object
   local method = methods[request.method]
   if not method then error(("%s has no function %s"):format(request.module or "the object", request.method), 0) end
-  return collect(method(object, unpack(request.args, 1, request.n)))
+  return invoke(collect, method, object, unpack(request.args, 1, request.n))
 end
 
 -- The answer on its way, or why it cannot go.
@@ -53,7 +59,7 @@ function M.run(message)
   clients.sweep()
   if not ok then
     if errors.is(n) then return packed("thrown", 1, { n }) end
-    return { raised = tostring(n) }
+    return { raised = (tostring(n):gsub("^" .. CALLER .. ":%d+: ", "")) }
   end
   if list[1] == nil then explain(list[2]) end
   return packed("values", n, list)
