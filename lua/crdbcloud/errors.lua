@@ -145,7 +145,8 @@ end
 local LIBRARY = debug.getinfo(1, "S").source:match("^(@.*[/\\])errors%.lua$")
 
 -- The level, as error() counts it for the caller of this function, of the
--- nearest Lua code that is no part of the library.
+-- nearest Lua code that is no part of the library; 0, no position, when there is none:
+-- `return call()`, as a prompt makes it of an expression, leaves nothing of the caller.
 local function caller_level()
   local level = 2
   while LIBRARY do
@@ -154,7 +155,7 @@ local function caller_level()
     if info.what ~= "C" and info.source:sub(1, #LIBRARY) ~= LIBRARY then return level - 1 end
     level = level + 1
   end
-  return 2
+  return 0
 end
 
 --- Raises misuse at the line of the one who made the mistake.

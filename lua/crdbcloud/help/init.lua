@@ -109,9 +109,15 @@ end
 local function of_name(name, width)
   local parts, others = {}, {}
   for i, entry in ipairs(entries_named(name)) do
-    if i == 1 then parts[1] = render.entry(entry, width) else others[#others + 1] = ('help "%s"'):format(entry.path) end
+    if i == 1 then
+      parts[1] = render.entry(entry, width)
+    else
+      others[#others + 1] = ('help "%s"'):format(entry.chapter.module and "nginx" or entry.path)
+    end
   end
-  if #others > 0 then parts[#parts + 1] = "See also " .. table.concat(others, ", ") end
+  if #others > 0 then
+    parts[#parts + 1] = table.concat(printing.fold("See also " .. table.concat(others, ", "), width), "\n")
+  end
   if render.TOPICS[name] then parts[#parts + 1] = render.TOPICS[name](width) end
   if name == "nginx" or name == "crdbcloud.nginx" then
     for _, chapter in ipairs(reference.chapters()) do
@@ -121,10 +127,7 @@ local function of_name(name, width)
     return render.overview(width)
   end
   local bare = name:gsub("^crdbcloud%.", "")
-  for _, object in ipairs { name, "crdbcloud." .. bare } do
-    local text = chapters_text(object, width)
-    if text and #parts == (render.TOPICS[name] and 1 or 0) then parts[#parts + 1] = text end
-  end
+  for _, object in ipairs { bare, "crdbcloud." .. bare } do parts[#parts + 1] = chapters_text(object, width) end
   if #parts == 0 then
     local found = with_option(name)
     parts[1] = #found > 0 and render.option(name, found, width) or of_kind(name)

@@ -88,7 +88,8 @@ end
 ---@param width integer
 ---@return string
 function M.chapter(chapter, width)
-  local lines = { chapter.title }
+  local lines = {}
+  add(lines, chapter.title, 0, width)
   if chapter.source then add(lines, ("comes from %s"):format(chapter.source), 0, width) end
   if chapter.text then add(lines, chapter.text, 0, width) end
   lines[#lines + 1] = ""

@@ -91,11 +91,12 @@ function M.signature(entry)
   return ("%s(%s)"):format(entry.path, table.concat(words, ", "))
 end
 
---- A type for people: names of this library without what all have in common.
+--- A type for people: words, and names of this library without what all have in common.
 ---@param text string
 ---@return string
 function M.type(text)
-  return (text:gsub("crdbcloud%.", ""):gsub("fun(%b()):?[^|]*", "function"):gsub("access_spec|access_spec%[%]", "table or list"))
+  return (text:gsub("crdbcloud%.", ""):gsub("fun(%b()):?[^|]*", "function"):gsub("access_spec|access_spec%[%]", "table or list")
+    :gsub("|", " or "))
 end
 
 return M
