@@ -74,6 +74,20 @@ describe("a call in nginx", function()
     ]])
   end)
 
+  it("is not begun where nothing can wait", function()
+    local web = nginx.start { init = account() }
+    for _, code in ipairs {
+      "table.sort({ 2, 1 }, function(a, b) say(cluster:get_cluster()) return a < b end)",
+      "string.gsub('x', 'x', function() say(cluster:get_cluster()) end)",
+      "package.preload.here = function() say(cluster:get_cluster()) end require 'here'",
+    } do
+      assert.matches("nil get_cluster: a call has to wait, which nothing can do within require, table.sort or string.gsub (invalid_argument, not sent)",
+        web:run(code), 1, true)
+    end
+    assert.same({}, s:log())
+    assert.equal("sandbox-one", web:run "say(cluster:get_cluster().name)")
+  end)
+
   it("waits for its turn, and is busy when that takes too long", function()
     local web = nginx.start { init = account "max_calls = 2, max_wait = '200ms'", locations = { ["/x"] = GET } }
     slow(1.5)

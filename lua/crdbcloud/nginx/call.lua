@@ -6,6 +6,7 @@
 -- quit alive until the answer is there.
 
 local errors = require "crdbcloud.errors"
+local states = require "crdbcloud.nginx.states"
 local values = require "crdbcloud.nginx.values"
 
 local M = {}
@@ -20,6 +21,7 @@ local LOOK = 60 -- seconds after which a waiting request looks again
 ---@field pid integer|nil the worker whose state this is; a fork begins anew
 ---@field permits table ngx.semaphore
 ---@field starting table<table, true> jobs whose timer has not begun
+---@field states crdbcloud.nginx.states
 local pools = {}
 
 -- ngx.semaphore, or nil and why it is not there.
@@ -80,20 +82,23 @@ local function of_worker(pool)
   local pid = ngx.worker.pid()
   if pool.pid ~= pid then
     pool.permits = assert(semaphores().new(pool.max_calls))
-    pool.pid, pool.starting = pid, {}
+    pool.pid, pool.starting, pool.states = pid, {}, states.new(semaphores().new)
   end
   return pool
+end
+
+-- Takes back a job that has not begun.
+local function cancel(pool, job)
+  pool.starting[job], job.cancelled = nil, true
+  values.withdraw(job.message)
+  pool.permits:post(1)
 end
 
 -- Timers that nginx did not run, for want of lua_max_running_timers, give their permits back.
 local function reclaim(pool)
   local before = ngx.now() - START
   for job in pairs(pool.starting) do
-    if job.at < before then
-      pool.starting[job], job.cancelled = nil, true
-      values.withdraw(job.message)
-      pool.permits:post(1)
-    end
+    if job.at < before then cancel(pool, job) end
   end
 end
 
@@ -154,7 +159,9 @@ end
 local function runner(_, pool, job)
   if job.cancelled then return end
   pool.starting[job] = nil
+  states.enter(pool)
   local ok, ran, answer = pcall(ngx.run_worker_thread, pool.name, "crdbcloud.nginx.job", "run", job.message)
+  states.leave(pool)
   pool.permits:post(1)
   job.ok, job.answer = ok and ran, ok and answer or ran
   if not job.ok then values.withdraw(job.message) end
@@ -175,9 +182,19 @@ local function start(pool, request, message)
   return unsent("busy", request.operation, "nginx starts no timer: " .. tostring(why), "raise lua_max_pending_timers", "busy")
 end
 
+-- Below a C function, as in table.sort, a coroutine cannot wait.
+local function cannot_wait(operation)
+  return unsent("invalid_argument", operation, "a call has to wait, which nothing can do within require, table.sort or string.gsub",
+    "make the call before, and use there what it gave", "context")
+end
+
 local function wait_for(pool, job)
   while not job.result do
-    job.done:wait(pool.starting[job] and START or LOOK)
+    local waited = pcall(job.done.wait, job.done, pool.starting[job] and START or LOOK)
+    if not waited then -- at the first time, before any timer has run
+      cancel(pool, job)
+      return { error = select(2, cannot_wait(job.operation)) }
+    end
     reclaim(pool)
     if job.cancelled then
       return { error = select(2, unsent("busy", job.operation, "nginx runs no more timers at once", "raise lua_max_running_timers", "busy")) }
@@ -194,7 +211,9 @@ function M.run(pool, request)
   local err = M.misplaced(request.operation)
   if err then return nil, err end
   of_worker(pool)
-  if not pool.permits:wait(request.max_wait) then
+  local allowed, turn = pcall(pool.permits.wait, pool.permits, request.max_wait)
+  if not allowed then return cannot_wait(request.operation) end
+  if not turn then
     reclaim(pool)
     return unsent("busy", request.operation, ("%d calls of this worker are under way already"):format(pool.max_calls),
       "raise max_calls, and the threads of thread_pool " .. pool.name .. " with it", "busy")

@@ -63,7 +63,7 @@ local function try(given)
   for name, value in pairs(given) do
     if not OWN[name] then trial[name] = value end
   end
-  if trial.api_key_file or not (trial.api_key or trial.api_jwt) then
+  if not (trial.api_key or trial.api_jwt) then
     trial.api_key, trial.api_key_file = "CCDB1_0000000000000000000000_0000000000000000000000000000000000000000", nil
   end
   local cloud = clouds.new(trial)

@@ -56,7 +56,7 @@ function M.run(message)
   if not taken then return { gone = why } end
   local request = values.open(taken)[1]
   local ok, n, list = pcall(called, request)
-  clients.sweep()
+  pcall(clients.sweep) -- what has happened does not get lost because something old cannot be closed
   if not ok then
     if errors.is(n) then return packed("thrown", 1, { n }) end
     return { raised = (tostring(n):gsub("^" .. CALLER .. ":%d+: ", "")) }
