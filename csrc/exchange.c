@@ -13,15 +13,18 @@
 
 typedef bool redactor(struct crdb_buffer *text, const void *secret, size_t length);
 
-/* False: no memory; text is empty then. A 2xx cannot quote the key: the service
- * has no cause to, and a listing is not worth searching for it. */
+/* False: no memory; text is empty then. A 2xx has no cause to quote the key, and a listing is not
+ * worth decoding for it: in one it is looked for as it is. */
 static bool redact(const struct crdb_exchange *x, redactor *clean, struct crdb_buffer *text,
                    long status) {
     const struct crdb_buffer *quote = &x->request.quote;
+    const unsigned char *key = crdb_secret_bytes(x->api_key);
+    size_t length = crdb_secret_length(x->api_key);
     if (!clean(text, quote->data, quote->length))
         return false;
-    return (status >= 200 && status < 300) ||
-           clean(text, crdb_secret_bytes(x->api_key), crdb_secret_length(x->api_key));
+    if (status >= 200 && status < 300 && !memmem(text->data, text->length, key, length))
+        return true;
+    return clean(text, key, length);
 }
 
 static bool is_word(char c) {

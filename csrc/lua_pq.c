@@ -88,9 +88,12 @@ static double check_timeout(lua_State *L, int idx, const char *what) {
     return timeout;
 }
 
+static const char *const secret_params[] = {"password", "sslpassword"};
+enum { SECRET_PARAMS = sizeof secret_params / sizeof *secret_params };
+
 /* Adds the parameters in the table at 1; the strings and secrets stay alive in it. */
 static void collect_params(lua_State *L, struct crdb_pq_params *params,
-                           struct crdb_pq_hidden *password) {
+                           struct crdb_pq_hidden hidden[SECRET_PARAMS]) {
     int count = 0;
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
@@ -100,14 +103,14 @@ static void collect_params(lua_State *L, struct crdb_pq_params *params,
         if (strcmp(name, "timeout") == 0 || strcmp(name, "ambient_password") == 0)
             continue;
         size_t length;
-        const char *value;
-        if (strcmp(name, "password") == 0) {
-            value = check_text(L, -1, name, &length);
-            password->bytes = value;
-            password->length = length;
-        } else {
+        const char *value = NULL;
+        for (int i = 0; i < SECRET_PARAMS; i++)
+            if (strcmp(name, secret_params[i]) == 0) {
+                value = check_text(L, -1, name, &length);
+                hidden[i] = (struct crdb_pq_hidden){value, length};
+            }
+        if (!value)
             value = crdb_check_line(L, -1, name, &length);
-        }
         if (++count > PARAMS_GIVEN_MAX)
             luaL_error(L, "connect: too many parameters");
         crdb_pq_params_add(params, name, value);
@@ -116,7 +119,7 @@ static void collect_params(lua_State *L, struct crdb_pq_params *params,
 
 int crdb_pq_lua_connect(lua_State *L) {
     struct crdb_pq_params params;
-    struct crdb_pq_hidden password = {"", 0};
+    struct crdb_pq_hidden hidden[SECRET_PARAMS] = {{"", 0}, {"", 0}};
     struct crdb_pq_error error;
     crdb_check_count(L, 1);
     if (!lua_istable(L, 1))
@@ -133,13 +136,13 @@ int crdb_pq_lua_connect(lua_State *L) {
     lua_setmetatable(L, -2);
     /* Last: what is borrowed here must not wait while Lua makes something. */
     crdb_pq_params_start(&params);
-    collect_params(L, &params, &password);
+    collect_params(L, &params, hidden);
 
     if (!crdb_pq_params_finish(&params, ambient)) {
         crdb_pq_error_set(&error, CRDB_PQ_MEMORY, "the connection parameters do not fit");
         return crdb_push_pq_error(L, &error);
     }
-    c->session = crdb_pq_connect(&params, timeout, &password, &error);
+    c->session = crdb_pq_connect(&params, timeout, hidden, SECRET_PARAMS, &error);
     return c->session ? 1 : crdb_push_pq_error(L, &error);
 }
 

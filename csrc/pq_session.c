@@ -55,14 +55,15 @@ static void take_notice(void *arg, const PGresult *notice) {
 }
 
 static struct crdb_pq *connect_failed(struct crdb_pq *session, struct crdb_pq_error *error,
-                                      const struct crdb_pq_hidden *hidden) {
-    crdb_pq_error_of_connection(error, PQerrorMessage(session->connection), hidden, 1);
+                                      const struct crdb_pq_hidden *hidden, size_t hidden_count) {
+    crdb_pq_error_of_connection(error, PQerrorMessage(session->connection), hidden, hidden_count);
     crdb_pq_close(session);
     return NULL;
 }
 
 struct crdb_pq *crdb_pq_connect(const struct crdb_pq_params *params, double timeout,
-                                const struct crdb_pq_hidden *hidden, struct crdb_pq_error *error) {
+                                const struct crdb_pq_hidden *hidden, size_t hidden_count,
+                                struct crdb_pq_error *error) {
     int64_t deadline = deadline_in(timeout);
     struct crdb_pq *session = calloc(1, sizeof *session);
     if (session) {
@@ -79,11 +80,11 @@ struct crdb_pq *crdb_pq_connect(const struct crdb_pq_params *params, double time
     /* Only verbose messages carry the SQLSTATE of a refused login. */
     PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
     if (PQstatus(connection) == CONNECTION_BAD)
-        return connect_failed(session, error, hidden);
+        return connect_failed(session, error, hidden, hidden_count);
     for (PostgresPollingStatusType state = PGRES_POLLING_WRITING; state != PGRES_POLLING_OK;
          state = PQconnectPoll(connection)) {
         if (state == PGRES_POLLING_FAILED)
-            return connect_failed(session, error, hidden);
+            return connect_failed(session, error, hidden, hidden_count);
         if (!wait_for(connection, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
             crdb_pq_error_set(error, CRDB_PQ_TIMEOUT, "no connection within the time limit");
             crdb_pq_close(session);
@@ -91,7 +92,7 @@ struct crdb_pq *crdb_pq_connect(const struct crdb_pq_params *params, double time
         }
     }
     if (PQsetnonblocking(connection, 1) != 0)
-        return connect_failed(session, error, hidden);
+        return connect_failed(session, error, hidden, hidden_count);
     return session;
 }
 

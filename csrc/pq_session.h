@@ -31,7 +31,8 @@ struct crdb_pq_statement {
 
 /* Connects within timeout seconds; hidden is kept out of messages. NULL and error on failure. */
 struct crdb_pq *crdb_pq_connect(const struct crdb_pq_params *params, double timeout,
-                                const struct crdb_pq_hidden *hidden, struct crdb_pq_error *error);
+                                const struct crdb_pq_hidden *hidden, size_t hidden_count,
+                                struct crdb_pq_error *error);
 
 /* Runs the statement within timeout seconds and returns its result, which the caller clears. NULL
  * and error on failure. When the deadline passes the server is asked to cancel, and the session is

@@ -7,7 +7,7 @@
 #include "json_scan.h"
 #include "secret.h"
 
-enum { ENCODED_MIN = 4, ALIGNMENTS = 3 };
+enum { ENCODED_MIN = 4, ALIGNMENTS = 3, LEVELS = 8 };
 
 /* The secret and its fixed encodings; starts marks bytes a spelling can begin with. */
 struct forms {
@@ -244,6 +244,43 @@ static bool redact_text(struct forms *f, struct crdb_buffer *text, bool *changed
     return fits;
 }
 
+/* Takes one level of JSON escapes off; what is none stays. */
+static bool unescape(const struct crdb_buffer *text, struct crdb_buffer *out) {
+    size_t used;
+    for (size_t i = 0; i < text->length; i += used) {
+        const char *p = text->data + i, *escape = memchr(p, '\\', text->length - i);
+        used = escape ? (size_t)(escape - p) : text->length - i;
+        if (used == 0 && !decode_json(p, text->length - i, &used, out))
+            used = 1;
+        else if (p == escape)
+            continue; /* decoded */
+        if (!crdb_buffer_append(out, p, used))
+            return false;
+    }
+    return !out->failed;
+}
+
+/* A secret under further levels of escapes (a log line in a message in a document) has no place in
+ * the text that could be told, so the whole text goes. In place; false: no memory, and empty. */
+static bool redact_deeper(struct forms *f, struct crdb_buffer *text, const char *instead) {
+    struct crdb_buffer now = {0}, next = {0};
+    bool found = false, fits = true;
+    for (int i = 0; i < LEVELS && fits && !found; i++) {
+        const struct crdb_buffer *level = i == 0 ? text : &now;
+        if (!level->data || !memchr(level->data, '\\', level->length))
+            break;
+        fits = unescape(level, &next);
+        crdb_buffer_free(&now);
+        now = next;
+        next = (struct crdb_buffer){0};
+        fits = fits && redact_text(f, &now, &found);
+    }
+    crdb_buffer_free(&now);
+    if (found || !fits)
+        crdb_buffer_reset(text);
+    return fits && (!found || crdb_buffer_text(text, instead));
+}
+
 /* The string that begins at the quote text[i]: decoded, redacted, and written to out if that
  * changed it, up to which *copied has been. Returns where it ends, or 0: no memory. */
 static size_t redact_string(struct forms *f, const struct crdb_buffer *text, size_t i,
@@ -302,7 +339,7 @@ bool crdb_redact(struct crdb_buffer *text, const void *secret, size_t length) {
     bool changed;
     if (is_needless(text, length))
         return true;
-    bool fits = redact_text(&f, text, &changed);
+    bool fits = redact_text(&f, text, &changed) && redact_deeper(&f, text, CRDB_REDACTED);
     release(&f);
     return fits;
 }
@@ -313,8 +350,10 @@ bool crdb_redact_json(struct crdb_buffer *text, const void *secret, size_t lengt
     if (is_needless(text, length))
         return true;
     /* Outside its strings a document can hold the secret only as it is, as a number. */
-    bool fits = redact_strings(&f, text) && (!memmem(text->data, text->length, secret, length) ||
-                                             redact_text(&f, text, &changed));
+    bool fits =
+        redact_strings(&f, text) &&
+        (!memmem(text->data, text->length, secret, length) || redact_text(&f, text, &changed)) &&
+        redact_deeper(&f, text, "\"" CRDB_REDACTED "\"");
     release(&f);
     return fits;
 }

@@ -7,7 +7,9 @@
  * percent-encoded (either case, '+' for a space), with HTML entities, in
  * hexadecimal (either case), in base64 (both alphabets, at each of the three
  * alignments inside a longer text). Hexadecimal and base64 are looked for only
- * with secrets of at least four bytes; shorter ones would match by chance.
+ * with secrets of at least four bytes; shorter ones would match by chance. A text
+ * that holds the secret below further levels of JSON escapes, up to eight, is
+ * replaced as a whole.
  */
 #ifndef CRDB_REDACT_H
 #define CRDB_REDACT_H

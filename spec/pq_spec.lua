@@ -116,6 +116,15 @@ describe("crdbcloud.pq", function()
       end)
     end)
 
+    it("takes the password of a client key as a secret, and keeps it out of messages as well", function()
+      with_server({ "ask", "28000", "we saw s3cret-and-long and k3y-pass-phrase" }, function(server)
+        for _, key_password in ipairs { core.secret "k3y-pass-phrase", "k3y-pass-phrase" } do
+          local _, err = pq.connect(plain(server, { password = core.secret "s3cret-and-long", sslpassword = key_password }))
+          assert.equal("we saw <redacted> and <redacted>", err.message)
+        end
+      end)
+    end)
+
     it("does not use PG* variables, a password file or files of the home directory", function()
       local home = temp.dir()
       temp.run("mkdir " .. home .. "/.postgresql")

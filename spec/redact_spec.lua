@@ -70,6 +70,19 @@ describe("an answer that quotes the password", function()
     end
   end
 
+  it("is given up as a whole where the password is escaped again and again", function()
+    local password, escaped = PASSWORDS[3], json(PASSWORDS[3])
+    for level = 2, 7 do
+      escaped = json(escaped)
+      local result = echoed('the log says: "' .. escaped .. '"', password)
+      assert.same({ level, "<redacted>", '"<redacted>"' }, { level, result.message, result.body })
+      assert.equal("rejected", result.outcome)
+    end
+    local harmless = json(json(json [[qu"ote\back/slash <&>'%41+ -, which is another]]))
+    assert.equal("refused " .. harmless .. " here", echoed(harmless, password).message)
+    assert.equal([[refused \ \x \u12 \ud800 \"]] .. " here", echoed([[\ \x \u12 \ud800 \"]], password).message)
+  end)
+
   it("is cleaned in each place", function()
     local password = "correct-horse-battery"
     local result = echoed(password .. password .. " and " .. password, password)
@@ -148,4 +161,15 @@ describe("an error that quotes the API key", function()
       end
     end)
   end
+
+  it("is cleaned as well when it is no error", function()
+    for _, status in ipairs { 200, 201 } do
+      local server = raw.start({}, raw.answer(status, ('{"users":[{"name":"app","seen":"Bearer %s"}]}'):format(KEY)))
+      local client = assert(core.client { base_url = server.url, api_key = KEY })
+      local result = client:list_sql_users "c"
+      assert.equal("applied", result.outcome)
+      assert.equal('{"users":[{"name":"app","seen":"Bearer <redacted>"}]}', result.body)
+      server:stop()
+    end
+  end)
 end)

@@ -17,7 +17,7 @@ local connection = {}
 
 --- Connects, within params.timeout seconds (default 30). No environment variable, password file
 --- or service file is read; all other fields are libpq's parameters.
----@param params table host, port, dbname, user, password (string or secret), sslmode, ..., timeout; ambient_password = true: a password file may be read
+---@param params table host, port, dbname, user, password (string or secret, as is sslpassword), sslmode, ..., timeout; ambient_password = true: a password file may be read
 ---@return crdbcloud.connection|nil
 ---@return crdbcloud.pq.error? err
 function pq.connect(params) end
