@@ -15,7 +15,7 @@ return {
       { "store", "crdbcloud.stores", "stores of credentials: help \"store\"" },
       { "errors", "crdbcloud.errors", "the type of errors: help \"errors\"" },
       { "core", "crdbcloud.core", "the C module: one exchange per call, no policy" },
-      { "version", "string", "such as \"0.1.0\"" },
+      { "version", "string", "of this library" },
     },
     entries = {
       {

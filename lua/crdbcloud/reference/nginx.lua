@@ -22,7 +22,7 @@ return {
     fields = {
       { "secret", "crdbcloud.nginx.secrets", "from_file in init_worker only; no prompt" }, { "password", "crdbcloud.passwords", "as in a script" },
       { "names", "crdbcloud.names", "as in a script" }, { "errors", "crdbcloud.errors", "as in a script" },
-      { "privileges", "crdbcloud.privileges", "what needs no connection" }, { "version", "string", "such as \"0.1.0\"" },
+      { "privileges", "crdbcloud.privileges", "what needs no connection" }, { "version", "string", "of this library" },
     },
     entries = {
       {

@@ -10,7 +10,7 @@
 ---@field store crdbcloud.stores stores of credentials: help "store"
 ---@field errors crdbcloud.errors the type of errors: help "errors"
 ---@field core crdbcloud.core the C module: one exchange per call, no policy
----@field version string such as "0.1.0"
+---@field version string of this library
 local crdbcloud = {}
 
 ---@class crdbcloud.new.options

@@ -7,7 +7,7 @@
 ---@field names crdbcloud.names as in a script
 ---@field errors crdbcloud.errors as in a script
 ---@field privileges crdbcloud.privileges what needs no connection
----@field version string such as "0.1.0"
+---@field version string of this library
 local nginx = {}
 
 ---@class crdbcloud.nginx.new.options
