@@ -121,14 +121,14 @@ describe("a scheduled rotation in nginx", function()
   it("without a max_age rotates nobody twice in a period", function()
     manage()
     s:clear()
-    start "every = '1h'"
+    start "every = '1h', jitter = 0"
     assert.same({ skipped = 5 }, counted(ended().last))
     assert.same({}, sent())
   end)
 
   it("rotates at once whoever is asked for, and tells how far it is", function()
     manage()
-    start "every = '1h'"
+    start "every = '1h', jitter = 0"
     local first = ended()
     s:clear()
     s:set { latency = 200 }
@@ -165,7 +165,7 @@ describe("a scheduled rotation in nginx", function()
   -- A rotation of five users stands still in the fourth; returns what is known then.
   local function stand_still()
     manage()
-    start("every = '1h'", { shutdown = "60s" })
+    start("every = '1h', jitter = 0", { shutdown = "60s" })
     local first = ended()
     s:clear()
     s:set { latency = 400 }
@@ -215,7 +215,7 @@ describe("a scheduled rotation in nginx", function()
     temp.run("kill -KILL " .. table.concat(dead, " "))
     nginx.stop_all()
     s:clear()
-    start "every = '1h'"
+    start "every = '1h', jitter = 0"
     local found = ended()
     assert.is_true(found.last.ok, cjson.encode(found.last))
     assert.equal(1, found.last.runs[1].counts.done)
@@ -226,15 +226,16 @@ describe("a scheduled rotation in nginx", function()
 
   it("is ended by its own worker across a reload, and no other begins", function()
     manage()
-    start("every = '1h'", { shutdown = "60s" })
+    start("every = '1h', jitter = 0", { shutdown = "60s" })
     local first = ended()
     s:clear()
-    s:set { latency = 300 }
+    s:set { latency = 1000 }
     web:get "/now"
     web:wait(function() return #sent() >= 1 end, "the first change")
-    local runner = ("%d"):format(status().worker)
+    local before = status()
+    assert.is_true(before.running)
+    local runner = ("%d"):format(before.worker)
     web:reload()
-    assert.is_true(status().running)
     local found = ended(first)
     s:set { latency = 0 }
     assert.equal(runner, ("%d"):format(found.last.worker))
@@ -250,7 +251,7 @@ describe("a scheduled rotation in nginx", function()
     local store = assert(scene.cluster:open_store "spec")
     local lock = assert(store:lock(("%s/@schedule.%s"):format(s.cluster_id, (core.hostname():lower():gsub("[^%w.-]", "-"))), "spec"))
     s:clear()
-    start "every = '1h', max_age = 0"
+    start "every = '1h', max_age = 0, jitter = 0"
     local found = ended()
     lock.close()
     assert.is_false(found.last.ok)
@@ -263,7 +264,7 @@ describe("a scheduled rotation in nginx", function()
   it("counts failures, names their kind and exit code, and tries again sooner than in a period", function()
     manage()
     s:fault { op = CALL, what = "error_before", status = 403, code = 7, count = "all" }
-    start "every = '1h', max_age = 0"
+    start "every = '1h', max_age = 0, jitter = 0"
     local found = ended()
     assert.is_false(found.last.ok)
     assert.equal("permission_denied", found.last.kind)
