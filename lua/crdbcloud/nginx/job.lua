@@ -11,4 +11,7 @@ function M.run(message)
   return { raised = tostring(answer) }
 end
 
+--- Loads the library into this thread's Lua state.
+function M.open() return (pcall(require, "crdbcloud.nginx.serve")) end
+
 return M
