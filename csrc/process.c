@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "process_keeper.h"
 #include "secret.h"
 
 enum {
@@ -68,11 +69,13 @@ static void drain(int *fd, struct crdb_buffer *b, size_t max, bool *truncated) {
 }
 
 /* Whether the program has ended. It is left unreaped, so that its process group stays its own. */
-static bool has_ended(pid_t pid) {
+static bool has_ended(struct crdb_child *c, struct crdb_process_result *result) {
     siginfo_t info;
+    if (c->report >= 0)
+        return crdb_keeper_ended(c, result);
     for (;;) {
         info.si_pid = 0;
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+        if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
             return info.si_pid != 0;
         if (errno != EINTR)
             return true; /* ECHILD: somebody else has waited for it */
@@ -93,15 +96,15 @@ static void reap(pid_t pid, struct crdb_process_result *result) {
         result->signal = WTERMSIG(how);
 }
 
-static void wait_for_news(const struct crdb_child *c, int pidfd, double seconds) {
+static void wait_for_news(const struct crdb_child *c, int end, double seconds) {
     struct pollfd watched[] = {
         {.fd = c->in, .events = POLLOUT},
         {.fd = c->out, .events = POLLIN},
         {.fd = c->err, .events = POLLIN},
-        {.fd = pidfd, .events = POLLIN},
+        {.fd = end, .events = POLLIN},
     };
     int ms = seconds * 1000 < LONGEST_POLL_MS ? (int)(seconds * 1000) + 1 : LONGEST_POLL_MS;
-    if (pidfd < 0 && ms > BLIND_POLL_MS)
+    if (end < 0 && ms > BLIND_POLL_MS)
         ms = BLIND_POLL_MS;
     (void)poll(watched, sizeof watched / sizeof *watched, ms);
 }
@@ -115,7 +118,7 @@ static bool attend(struct crdb_child *c, int pidfd, const struct crdb_process_sp
     for (;;) {
         feed(c, spec, &written);
         /* Asked before reading: what it wrote before its end is then in the pipes. */
-        bool ended = has_ended(c->pid);
+        bool ended = has_ended(c, result);
         drain(&c->out, &result->out, spec->output_max, &result->truncated);
         drain(&c->err, &result->err, spec->output_max, &result->truncated);
         if (ended)
@@ -130,7 +133,7 @@ static bool attend(struct crdb_child *c, int pidfd, const struct crdb_process_sp
             left = grace;
             end = crdb_monotonic() + grace;
         }
-        wait_for_news(c, pidfd, left);
+        wait_for_news(c, c->report >= 0 ? c->report : pidfd, left);
     }
 }
 
@@ -176,14 +179,16 @@ bool crdb_process_run(const struct crdb_process_spec *spec, struct crdb_process_
     struct crdb_child c;
     if (!crdb_process_spawn(spec, &c, f))
         return false;
-    int pidfd = open_pidfd(c.pid);
+    int pidfd = c.report >= 0 ? -1 : open_pidfd(c.pid);
     struct sigpipe sigpipe;
     hold_sigpipe(&sigpipe);
     bool ended = attend(&c, pidfd, spec, result);
     release_sigpipe(&sigpipe);
     if (result->timed_out)
         kill(-c.pid, SIGKILL); /* whatever it started and left behind */
-    if (ended)
+    if (c.report >= 0)
+        crdb_keeper_release(&c, ended);
+    else if (ended)
         reap(c.pid, result);
     close_fd(&c.in);
     close_fd(&c.out);

@@ -8,8 +8,8 @@
  * when it starts. Any number of threads may run programs at once: nothing here
  * is shared, no signal handler is set, and only this program is waited for.
  *
- * A host that waits for all children (nginx), or ignores SIGCHLD, may take the
- * exit status before us: then it is not known, and the result says so.
+ * Where the host waits for all children (nginx) or ignores SIGCHLD, a process
+ * of ours stands between and keeps the exit status: see process_keeper.h.
  */
 #ifndef CRDB_PROCESS_H
 #define CRDB_PROCESS_H
@@ -52,6 +52,8 @@ void crdb_process_result_free(struct crdb_process_result *result);
 struct crdb_child {
     pid_t pid;
     int in, out, err; /* do not block */
+    pid_t keeper;     /* its parent, when that is not us */
+    int report;       /* where the keeper tells of it; -1: there is none */
 };
 
 /* Starts the program. False: nothing is left of it, and *f says why. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "process.h"
+#include "process_keeper.h"
 
 struct pipe_ends {
     int ours, its;
@@ -91,7 +92,7 @@ static int set_attributes(posix_spawnattr_t *attributes) {
 }
 
 static int start(const struct crdb_process_spec *spec, const struct pipe_ends pipes[3],
-                 int directory, pid_t *pid) {
+                 int directory, struct crdb_child *child) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int e = posix_spawn_file_actions_init(&actions);
@@ -102,8 +103,10 @@ static int start(const struct crdb_process_spec *spec, const struct pipe_ends pi
         e = set_actions(&actions, pipes, directory);
         if (!e)
             e = set_attributes(&attributes);
-        if (!e)
-            e = posix_spawnp(pid, spec->argv[0], &actions, &attributes, spec->argv,
+        if (!e && crdb_keeper_needed())
+            e = crdb_keeper_spawn(spec, &actions, &attributes, child);
+        else if (!e)
+            e = posix_spawnp(&child->pid, spec->argv[0], &actions, &attributes, spec->argv,
                              spec->environment);
         posix_spawnattr_destroy(&attributes);
     }
@@ -123,13 +126,14 @@ bool crdb_process_spawn(const struct crdb_process_spec *spec, struct crdb_child 
         }
     }
     struct pipe_ends pipes[3] = {{-1, -1}, {-1, -1}, {-1, -1}};
+    child->report = -1;
     int e = spec->input_length ? open_pipe(&pipes[0], true) : 0;
     if (!e)
         e = open_pipe(&pipes[1], false);
     if (!e)
         e = open_pipe(&pipes[2], false);
     if (!e)
-        e = start(spec, pipes, directory, &child->pid);
+        e = start(spec, pipes, directory, child);
     close_end(&directory);
     for (int i = 0; i < 3; i++) {
         close_end(&pipes[i].its);

@@ -49,7 +49,7 @@ describe("when memory runs out", function()
     local program = native.program(dir, "no_memory", {
       "secret", "buffer", "encode", "failure", "fingerprint", "random", "password", "names", "file", "durable", "list_dir", "record_file", "seal_keys",
       "decode", "pgpass",
-      "json_scan", "json_take", "pace", "clock", "interrupts", "dotenv", "dotenv_line", "process", "process_spawn",
+      "json_scan", "json_take", "pace", "clock", "interrupts", "dotenv", "dotenv_line", "process", "process_keeper", "process_spawn",
     }, "-Wl,--wrap=malloc,--wrap=calloc $(pkg-config --cflags --libs libcrypto libutf8proc)" .. SANITIZE)
     assert.equal("ok\n", (temp.run(program .. " " .. dir)))
   end)

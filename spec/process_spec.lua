@@ -255,11 +255,29 @@ describe("running programs", function()
     pipe:close()
   end)
 
-  it("says that the exit status is not known where the host takes it", function()
+  it("keeps its exit status, and all else, where the host would take that of every child", function()
     local out = temp.run("env --ignore-signal=CHLD " .. temp.lua [[
-      local r = assert(core.run({"echo", "done"}, {timeout = 30}))
-      print(r.status, r.signal, r.timed_out, r.stdout:reveal())]])
-    assert.equal("nil\tnil\tfalse\tdone\n\n", out)
+      local function descriptors() return #core.list_dir "/proc/self/fd" end
+      local before = descriptors()
+      local function show(script, opts)
+        opts = opts or {}
+        opts.timeout = opts.timeout or 30
+        local r = assert(core.run({ "sh", "-c", script }, opts))
+        print(r.status, r.signal, r.timed_out, r.stdout:reveal(), r.stderr:reveal())
+      end
+      show("cat; echo problem >&2; exit 3", { stdin = core.secret "in" })
+      show "echo $SECRET $(ls /proc/self/fd | wc -l) $(cut -d' ' -f6 /proc/$$/stat | grep -c ^$$)"
+      show "kill -KILL $$"
+      show("trap '' TERM; sleep 60 & wait", { timeout = 0.1 })
+      show("echo $SECRET", { env = { SECRET = core.secret "hidden" } })
+      print(core.run({ "/nowhere/program" }, { timeout = 30 }))
+      for i = 1, 50 do assert(core.run({ "sh", "-c", "exit " .. i }, { timeout = 30 }).status == i) end
+      print(descriptors() == before, io.open("/proc/self/task/" .. core.pid() .. "/children"):read "*a")
+    ]])
+    assert.equal(table.concat({
+      "3\tnil\tfalse\tin\tproblem\n", "0\tnil\tfalse\t4 1\n\t", "nil\t9\tfalse\t\t", "nil\t9\ttrue\t\t", "0\tnil\tfalse\thidden\n\t",
+      "nil\tcannot run /nowhere/program: No such file or directory\tENOENT", "true\t", "",
+    }, "\n"), out)
   end)
 
   it("goes on in many threads at once", function()

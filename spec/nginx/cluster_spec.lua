@@ -113,6 +113,25 @@ describe("a cluster in nginx", function()
     assert.same({}, web:errors())
   end)
 
+  it("runs hooks and programs of sinks, whose exit status nginx does not take", function()
+    start()
+    local out = web:run [[
+      local sunk = cloud:cluster(id, { store = place.store, sql = place.sql,
+        sinks = { { "command", command = { "sh", "-c", "cat >" .. home .. "/published" } } } })
+      assert(sunk:create_app_user { name = "hooked", owner = "o", access = SHOP })
+      for i = 1, 15 do
+        local report, err = sunk:rotate_passwords { users = { "hooked" }, before = { "/bin/true" }, after = { "/bin/true" } }
+        if not report then say(err) end
+      end
+      say((select(2, sunk:rotate_passwords { users = { "hooked" }, after = { "/bin/false" } })))
+      say(sunk:credential "hooked".epoch)
+    ]]
+    assert.matches("^after: the after command `/bin/false` ended with 1 %(hook, applied%)[^\n]*\n17$", out)
+    local password = web:run "say(cluster:credential 'hooked'.password:reveal())"
+    assert.matches(password, temp.read(home .. "/published"), 1, true)
+    assert.same({}, web:errors())
+  end)
+
   it("says outside nginx that a shared dictionary is nginx's", function()
     local scene = require("spec.support.scene").open { cluster = { sinks = "shared:creds" } }
     local _, err = scene.cluster:create_app_user { name = "webapp", owner = "o", access = { database = "shop", preset = "readonly" } }

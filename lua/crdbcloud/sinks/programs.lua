@@ -92,7 +92,7 @@ function M.run(command, stdin, env, timeout)
   if result.timed_out then return nil, ("%s took longer than %s and was stopped; %s"):format(command[1], durations.format(limit), hidden) end
   if result.status then return nil, ("%s ended with exit status %d; %s"):format(command[1], result.status, hidden) end
   if result.signal then return nil, ("%s was ended by signal %d; %s"):format(command[1], result.signal, hidden) end
-  return nil, command[1] .. ": this program waits for all children itself, so the exit status is not known"
+  return nil, command[1] .. " ended in a way that is not known"
 end
 
 return M

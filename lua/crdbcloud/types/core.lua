@@ -310,7 +310,7 @@ function core.exec(argv, env) end
 ---@field max_output integer? bytes
 
 ---@class crdbcloud.core.run
----@field status integer? exit status; without status and signal it is not known: the host program (nginx) took it
+---@field status integer? exit status; without status and signal it is not known: somebody killed the process that kept it
 ---@field signal integer? that ended it
 ---@field stdout crdbcloud.secret it may hold passwords
 ---@field stderr crdbcloud.secret

@@ -48,7 +48,7 @@ function M.run(ctx, which, command, users)
   elseif result.signal then
     problem = ("was ended by signal %d"):format(result.signal)
   elseif result.status ~= 0 then
-    problem = ("ended with %d"):format(result.status)
+    problem = result.status and ("ended with %d"):format(result.status) or "ended in a way that is not known"
   end
   ctx.hooks = ctx.hooks or {}
   ctx.hooks[which] = { command = command[1], status = result and result.status, error = problem }
