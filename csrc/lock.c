@@ -37,35 +37,63 @@ static int open_lock_file(const char *path, struct crdb_failure *f) {
     return -1;
 }
 
-bool crdb_lock_open(struct crdb_lock *lock, const char *path, const void *note, size_t note_len,
-                    struct crdb_lock_note *holder, struct crdb_failure *f) {
-    holder->length = 0;
+static bool is_named(int fd, const char *path) {
+    struct stat locked, named;
+    return fstat(fd, &locked) == 0 && lstat(path, &named) == 0 && locked.st_dev == named.st_dev &&
+           locked.st_ino == named.st_ino;
+}
+
+/* Returns a descriptor with the lock, or -1. */
+static int take(const char *path, struct crdb_lock_note *holder, struct crdb_failure *f) {
     int fd = open_lock_file(path, f);
     if (fd < 0)
-        return false;
-    int err = 0;
+        return -1;
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        err = errno;
-        if (err != EINTR)
-            break;
-        err = 0;
+        int err = errno;
+        if (err == EINTR)
+            continue;
+        if (err == EWOULDBLOCK) {
+            ssize_t n = pread(fd, holder->text, sizeof holder->text, 0);
+            holder->length = n > 0 ? (size_t)n : 0;
+            crdb_fail(f, "busy", "%.800s is locked by another run", path);
+        } else {
+            crdb_fail_errno(f, err, "lock", path);
+        }
+        close(fd);
+        return -1;
     }
-    if (err == EWOULDBLOCK) {
-        ssize_t n = pread(fd, holder->text, sizeof holder->text, 0);
-        holder->length = n > 0 ? (size_t)n : 0;
-        crdb_fail(f, "busy", "%.800s is locked by another run", path);
-    } else if (err) {
-        crdb_fail_errno(f, err, "lock", path);
-    } else if (!write_note(fd, note, note_len)) {
-        err = errno;
-        crdb_fail_errno(f, err, "write to the lock", path);
+    return fd;
+}
+
+bool crdb_lock_open(struct crdb_lock *lock, const char *path, const void *note, size_t note_len,
+                    struct crdb_lock_note *holder, struct crdb_failure *f) {
+    enum { TRIES = 10 };
+    int fd = -1;
+    holder->length = 0;
+    for (int i = 0; i < TRIES && fd < 0; i++) {
+        fd = take(path, holder, f);
+        if (fd < 0)
+            return false;
+        if (!is_named(fd, path)) { /* removed after it was opened */
+            close(fd);
+            fd = -1;
+        }
     }
-    if (err) {
+    if (fd < 0) {
+        crdb_fail(f, "busy", "%.800s is removed again and again", path);
+        return false;
+    }
+    if (!write_note(fd, note, note_len)) {
+        crdb_fail_errno(f, errno, "write to the lock", path);
         close(fd);
         return false;
     }
     *lock = (struct crdb_lock){.open = true, .fd = fd, .pid = getpid()};
     return true;
+}
+
+bool crdb_lock_holds(const struct crdb_lock *lock, const char *path) {
+    return lock->open && is_named(lock->fd, path);
 }
 
 void crdb_lock_close(struct crdb_lock *lock) {

@@ -1,8 +1,9 @@
 /*
  * lock.h - one holder at a time, across threads, processes and Lua states.
  *
- * flock(2) on a file that is never renamed or removed (removing it would let
- * two holders lock two files of one name). Unlike POSIX record locks it also
+ * flock(2) on a file that we never rename or remove: removing it lets two holders
+ * lock two files of one name. Should somebody else do so, no lock is taken on a
+ * file that has lost its name, and crdb_lock_holds tells a holder. Unlike POSIX record locks it also
  * excludes a second open in the same process. The system frees it when the
  * holder dies, so no lock goes stale; the note left in the file then only says
  * who held it last. Over NFS it holds on Linux 2.6.12 and later, as the kernel
@@ -43,6 +44,9 @@ struct crdb_lock_note {
  * "symlink" and "type" as in durable.h. note is cut at CRDB_LOCK_NOTE_MAX. */
 bool crdb_lock_open(struct crdb_lock *lock, const char *path, const void *note, size_t note_len,
                     struct crdb_lock_note *holder, struct crdb_failure *f);
+
+/* True while the file at path is the one that is locked. */
+bool crdb_lock_holds(const struct crdb_lock *lock, const char *path);
 
 /* Lets go; does nothing to a closed lock. */
 void crdb_lock_close(struct crdb_lock *lock);

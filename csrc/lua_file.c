@@ -139,6 +139,14 @@ static int lock(lua_State *L) {
     return 4;
 }
 
+/* lock:holds(path) -> true while the file at path is the one that is locked */
+static int lock_holds(lua_State *L) {
+    crdb_check_count(L, 2);
+    const struct crdb_lock *l = luaL_checkudata(L, 1, LOCK_TYPE);
+    lua_pushboolean(L, crdb_lock_holds(l, crdb_check_path(L, 2, "path")));
+    return 1;
+}
+
 /* lock:close(), __gc, __close; a second time does nothing. */
 static int lock_close(lua_State *L) {
     crdb_lock_close(luaL_checkudata(L, 1, LOCK_TYPE));
@@ -163,7 +171,7 @@ const luaL_Reg crdb_file_functions[] = {
 };
 
 void crdb_open_lock(lua_State *L) {
-    static const luaL_Reg methods[] = {{"close", lock_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"close", lock_close}, {"holds", lock_holds}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__tostring", lock_to_string},
         {"__gc", lock_close},

@@ -125,6 +125,20 @@ describe("rotate_password", function()
     lock.close()
   end)
 
+  it("sends nothing for a user whose lock file somebody has removed, and does so with the same password later", function()
+    local lock_file = ("%s/store/%s/%s.lock"):format(sc.dir, sc.id, USER)
+    local report, err = sc.cluster:rotate_password {
+      user = USER, on_progress = function(event) if event.step == "send" then os.remove(lock_file) end end,
+    }
+    assert.is_nil(report)
+    assert.are.same({ "busy", "not_sent", 7 }, { err.kind, err.outcome, err.exit })
+    assert.truthy(tostring(err):find("its lock file was removed while this run held it", 1, true))
+    assert.are.equal(0, #sc:requests(PUT))
+    local staged = sc:record(USER).staged.password
+    assert(sc.cluster:rotate_password(USER))
+    assert.is_true(sc:assert_settled(USER).current.password:equals(staged))
+  end)
+
   it("stops before the send when the record cannot be written", function()
     assert(sc.cluster:rotate_password(USER))
     sc.sandbox:clear()

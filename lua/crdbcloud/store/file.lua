@@ -123,15 +123,36 @@ function File:get(key)
   return self:read(self:path(key, ".rec"), key)
 end
 
+-- The lock of a key, with a note for those who find it held.
+local function take(self, key, note)
+  local cluster = split_key(key)
+  local st, why = make_directory(self.dir .. "/" .. file_part(cluster))
+  if not st then return nil, store.failed("store " .. self.url, why, { outcome = "not_sent" }) end
+  local handle, code, holder
+  handle, why, code, holder = core.lock(self:path(key, ".lock"), note)
+  if handle then return handle end
+  if code ~= "busy" then return nil, store.failed("locking " .. key, why, { outcome = "not_sent" }) end
+  return nil, errors.new {
+    kind = "busy",
+    message = ("%s is being worked on by run %s"):format(key, holder ~= "" and holder or "unknown"),
+    hint = "wait for that run, or look at it with `crdbcloud rotate status`",
+  }
+end
+
+-- Whether the caller's lock still keeps others out: its file may have been removed.
+local function holds(self, key)
+  return self.held[key] ~= nil and self.held[key]:holds(self:path(key, ".lock"))
+end
+
 -- Runs fn while this process holds the key, by its caller's lock or one of its own.
 function File:holding(key, fn)
-  if self.held[key] then return fn() end
+  if holds(self, key) then return fn() end
   local give_up = core.monotonic() + PUT_WAIT
   while true do
-    local lock, err = self:lock(key, "put")
-    if lock then
+    local handle, err = take(self, key, "put")
+    if handle then
       local ok, a, b = pcall(fn)
-      lock:close()
+      handle:close()
       if not ok then error(a, 0) end
       return a, b
     end
@@ -203,31 +224,23 @@ end
 ---@return table|nil lock
 ---@return crdbcloud.error|nil err kind "busy" when another run holds it
 function File:lock(key, note)
-  local cluster = split_key(key)
-  local st, why = make_directory(self.dir .. "/" .. file_part(cluster))
-  if not st then return nil, store.failed("store " .. self.url, why, { outcome = "not_sent" }) end
-  local handle, code, holder
-  handle, why, code, holder = core.lock(self:path(key, ".lock"), note or "")
-  if not handle then
-    if code == "busy" then
-      return nil, errors.new {
-        kind = "busy",
-        message = ("%s is being worked on by run %s"):format(key, holder ~= "" and holder or "unknown"),
-        hint = "wait for that run, or look at it with `crdbcloud rotate status`",
-      }
-    end
-    return nil, store.failed("locking " .. key, why, { outcome = "not_sent" })
-  end
+  local handle, err = take(self, key, note or "")
+  if not handle then return nil, err end
   -- Nobody else writes where we hold the key.
   leftovers.sweep(self:path(key, ".rec"))
-  self.held[key] = true
+  self.held[key] = handle
   local lock = {}
+  function lock.ensure()
+    if holds(self, key) then return true end
+    return nil, errors.new {
+      kind = "busy", reason = "lease",
+      message = key .. ": its lock file was removed while this run held it, and another run may have taken it",
+      hint = "leave the .lock files of the store alone; run it again",
+    }
+  end
   function lock.close()
-    if self.held[key] and handle then
-      self.held[key] = nil
-      handle:close()
-      handle = nil
-    end
+    if self.held[key] == handle then self.held[key] = nil end
+    handle:close()
   end
   return lock
 end

@@ -11,6 +11,7 @@
 -- A lost compare-and-swap is an error of kind "conflict" with reason "version".
 -- A store that several machines use has shared = true. Its locks are leases and have
 --   ensure(seconds) -> true | nil, err           err.reason "lease" when it was lost
+-- as have those of file:, which can be lost only when somebody removes their file.
 
 local codecs = require "crdbcloud.store.codec"
 local errors = require "crdbcloud.errors"

@@ -138,6 +138,11 @@ local lock = {}
 --- Gives the lock back; closing twice is allowed.
 function lock:close() end
 
+--- False once it is closed, or when somebody has removed or replaced the file: another may hold a lock of that name.
+---@param path string of the lock file
+---@return boolean
+function lock:holds(path) end
+
 ---@param path string of the lock file, which stays
 ---@param note string for whoever finds it held
 ---@return crdbcloud.lock|nil
