@@ -1,6 +1,7 @@
 -- Rotations by the clock: real nginx, real threads, the sandbox's users. Workers are killed in the middle.
 local cjson = require "cjson"
 local nginx = require "spec.support.nginx"
+local places = require "spec.support.sql_store"
 local sandbox = require "spec.support.sandbox"
 local scenes = require "spec.support.scene"
 local temp = require "spec.support.temp"
@@ -61,7 +62,7 @@ describe("a scheduled rotation in nginx", function()
     local found
     web:wait(function()
       found = status()
-      return found.last ~= nil and not found.running and found.asked == 0 and (not after or run_of(found) ~= run_of(after))
+      return found.last ~= nil and not found.running and not found.cut and found.asked == 0 and (not after or run_of(found) ~= run_of(after))
     end, "the end of a run")
     return found
   end
@@ -207,6 +208,51 @@ describe("a scheduled rotation in nginx", function()
       end
     end)
   end
+
+  it("goes on in another worker when the store is shared, once the lease of the dead one is over", function()
+    local place = places.new()
+    local handle = scene:handle { cluster = { store = place:url(), store_key_file = place.key_file } }
+    assert(handle:rotate_passwords { users = { "app_user_001", "app_user_002" } })
+    start("every = '1h', jitter = 0", {
+      init = ([[
+        crdbcloud = require "crdbcloud.nginx"
+        cloud = crdbcloud.new { base_url = %q, ca_file = %q, api_key_file = %q, rate = 0, timeout = "5s" }
+        cluster = cloud:cluster(%q, { store = %q, store_key_file = %q, sql = os.getenv "CRDBCLOUD_SQL" })]]):format(s.url, s.ca_file,
+          s.keys.admin, s.cluster_id, place:bare_url(), place.key_file),
+    })
+    local first = ended()
+    assert.is_true(first.last.ok, cjson.encode(first.last))
+    assert.equal("0", place:psql "SELECT count(*) FROM crdbcloud_leases")
+    s:clear()
+    s:fault { op = CALL, what = "delay", seconds = 3600, nth = 2 }
+    web:get "/now"
+    web:wait(function() return #sent() == 2 end, "the second change")
+    local pid = ("%d"):format(status().worker)
+    temp.run("kill -KILL " .. pid)
+    s:clear()
+    assert.is_true(tonumber(place:psql "SELECT count(*) FROM crdbcloud_leases WHERE key LIKE '%@schedule.%' AND ends_at < now() + INTERVAL '61 s'") == 1)
+    local found
+    web:wait(function()
+      found = status()
+      return found.last.kind == "busy"
+    end, "another worker's try")
+    assert.equal(0, found.failures)
+    -- What was asked for is not forgotten.
+    assert.equal(1, found.asked)
+    place:end_leases()
+    web:wait(function()
+      found = status()
+      return found.last.ok and not found.running and found.asked == 0
+    end, "the end of what was asked for")
+    for _, user in ipairs { "app_user_001", "app_user_002" } do
+      local rec = assert(assert(handle:open_store "spec"):get(s.cluster_id .. "/" .. user))
+      assert.equal("idle", rec.state)
+      assert.equal("accepted", scene:login(user, rec.current.password))
+    end
+    web:stop()
+    handle:close()
+    place:close()
+  end)
 
   it("goes on with the next start of nginx when all of it was killed", function()
     local before = stand_still()

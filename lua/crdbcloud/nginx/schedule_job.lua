@@ -5,8 +5,9 @@ local M = {}
 
 local SHOWN = 20 -- rows of a run that went wrong, in the status
 
--- A run on its way renews the lease for so long: the longest operation with its retries, and the pause before it.
-local AHEAD = 180
+-- With each step the lease is made to last so long. A step may take longer: then another run of this host could begin,
+-- and the leases of the users part the two.
+local AHEAD = 30
 
 -- What the status keeps of a workflow's end.
 local function summary(operation, report, err)
