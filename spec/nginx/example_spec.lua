@@ -306,6 +306,22 @@ describe("the service of examples/nginx", function()
     end)
   end)
 
+  it("shows what the store knows while the API fails, and does not wait long", function()
+    s:fault { op = "list_sql_users", what = "error_before", status = 500, count = "all" }
+    local answer, at = nil, os.time()
+    for _ = 1, 400 do
+      answer = ask "/users"
+      if #answer.json().warnings > 0 then break end
+    end
+    assert.is_true(os.time() - at < 30)
+    assert.equal(200, answer.status)
+    assert.matches("server", answer.json().warnings[1])
+    assert.equal("payments@example.com", user_of("payment_service").owner)
+    local jar = sign_in()
+    assert.matches('role="alert">[^<]*%(server', ask("/", { jar = jar }).body)
+    assert.matches('crdbcloud_source_up{cluster="[^"]+",source="api"} 0\n', ask("/metrics").body)
+  end)
+
   it("is said to run by `run status`", function()
     local out, code = run "status"
     assert.equal(0, code)

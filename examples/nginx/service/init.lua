@@ -32,28 +32,28 @@ function M.init_worker()
 end
 
 local name -- of the cluster, for people
-
---- The cluster's name once it is known, its id until then.
----@return string
-function M.shown_name()
-  if not name then
-    local info = M.cluster:resolve()
-    name = info and info.name
-  end
-  return name or M.cluster_name
-end
-
 local list, list_error, list_at
 
---- The cluster's users by the API, or why they cannot be listed; asked for again after a few seconds.
+--- The cluster's users by the API, or why they cannot be listed; asked for again after a few seconds. A page does not wait
+--- long for it: what the store knows can be shown without.
 ---@return table[]|nil
 ---@return crdbcloud.error|nil
 function M.listed()
   if not list_at or ngx.now() - list_at > LISTED then
-    list, list_error = M.cluster:all_sql_users()
     list_at = ngx.now()
+    list, list_error = M.cluster:all_sql_users { deadline = "3s" }
   end
   return list, list_error
+end
+
+--- The cluster's name once it is known, its id until then.
+---@return string
+function M.shown_name()
+  if not name and list then
+    local info = M.cluster:resolve()
+    name = info and info.name
+  end
+  return name or M.cluster_name
 end
 
 --- The next list is asked for anew.
