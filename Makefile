@@ -37,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
           $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz lint format reference sandbox \
+.PHONY: all modules command deps demo check check-memory check-nginx soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz lint format reference sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -104,6 +104,12 @@ check-memory:
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' SANITIZE=address,undefined modules
 	@spec/support/memory $(SPECS)
+
+# nginx under load: other requests beside 100 calls, 10,000 calls with faults, reloads, kills. NGINX_PARTS="latency mixed ..."
+check-nginx:
+	@.ci/deps build check sandbox
+	@$(MAKE) --no-print-directory all
+	@LUA_PATH='./lua/?.lua;./lua/?/init.lua;./?.lua;;' LUA_CPATH='./$(BUILD)/5.4/?.so;;' lua5.4 spec/nginx_load/run.lua
 
 # Every boundary of every workflow killed once, every call of the store failed once; 15 minutes. TORTURE="PART..." TORTURE_SEED=...
 torture:
@@ -219,6 +225,7 @@ help:
 	  'make demo         the whole story against a local server and database' \
 	  'make check        every spec under Lua 5.4 and LuaJIT; SPECS=FILE... for some' \
 	  'make check-memory the same with AddressSanitizer and UBSan, then valgrind' \
+	  'make check-nginx  nginx under load, in figures: latency, memory, reloads, kills, secrets' \
 	  'make torture      every crash point and failing call of every workflow, and the simulation' \
 	  'make simulate     20,000 interleavings of rotators in a simulated world; SIM_RUNS=20000' \
 	  'make soak         two rotators on one store, killed and frozen at random; SOAK_SECONDS=450' \

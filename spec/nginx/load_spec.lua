@@ -1,0 +1,37 @@
+-- The load test of `make check-nginx`, shortened.
+local nginx = require "spec.support.nginx"
+local temp = require "spec.support.temp"
+
+describe("nginx under load", function()
+  after_each(function()
+    nginx.stop_all()
+    temp.clean()
+  end)
+
+  local function holds(part, options)
+    local module = require("spec.nginx_load." .. part)
+    local figures = module.run(options)
+    assert.is_nil(module.problem(figures), module.text(figures))
+    return module, figures
+  end
+
+  it("answers other requests of a worker while 100 calls are under way there, which a blocking call does not", function()
+    local latency, figures = holds("latency", { seconds = 1, rounds = 5 })
+    -- The same measure finds fault with the control.
+    local control = { quiet = figures.quiet, module = figures.control }
+    control.module.refused = 0
+    assert.matches("^beside calls under way", latency.problem(control))
+  end)
+
+  it("answers every call of a faulty service, and holds in the end what it held before", function()
+    holds("mixed", { calls = 500 })
+  end)
+
+  it("answers every call across reloads, sends each once and loses no password", function()
+    holds("reload", { calls = 40, reloads = 4 })
+  end)
+
+  it("finishes what was stopped in the middle of a rotation with the next start", function()
+    holds("crash", { rounds = 1, ways = { "stop" } })
+  end)
+end)
