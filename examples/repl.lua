@@ -1,4 +1,4 @@
--- A prompt with the cluster of the environment at hand.
+-- A prompt with the cluster of the environment at hand, as `crdbcloud shell` opens one.
 -- Usage: lua5.4 -i examples/repl.lua
 --   > cluster:all_sql_users()
 --   > cluster:plan_rotation { users = "all" }
@@ -10,8 +10,8 @@ local cloud = assert(crdbcloud.new())
 local cluster = assert(cloud:cluster())
 
 -- What is typed at the prompt sees globals only.
-for name, value in pairs { crdbcloud = crdbcloud, cloud = cloud, cluster = cluster } do rawset(_G, name, value) end
+for name, value in pairs { crdbcloud = crdbcloud, cloud = cloud, cluster = cluster, help = crdbcloud.help } do rawset(_G, name, value) end
 
 print(cloud)
 print(cluster)
-print "crdbcloud, cloud and cluster are at hand; every result prints itself, and secrets do not."
+print "crdbcloud, cloud, cluster and help are at hand; every result prints itself, and secrets do not."
