@@ -79,6 +79,11 @@ local function read(given)
   return own, theirs
 end
 
+-- From 0 to 1. LuaJIT's own numbers are the same in each process and on each host.
+local function random()
+  return tonumber(require("crdbcloud.core").random_hex(4), 16) / 2 ^ 32
+end
+
 local function log(level, ...)
   ngx.log(level, "crdbcloud schedule: ", ...)
 end
@@ -142,7 +147,7 @@ function Schedule:run(action)
   status.failures = due.failures(status.failures or 0, last)
   -- A run that was asked for leaves the clock alone when it went well.
   if scheduled or not last.ok then
-    status.next_due = due.next(now, last, status.failures, self.every, self.jitter, math.random())
+    status.next_due = due.next(now, last, status.failures, self.every, self.jitter, random())
   end
   status.running_since, status.worker = nil, nil
   status.asked = due.left(asked, last, now)
@@ -187,7 +192,7 @@ function M.schedule(given)
   if ours[name] then errors.raise("caller", "schedule: %s is scheduled already in this worker", self.board.cluster) end
   ours[name] = self
   self.token = ("%d/%s"):format(ngx.worker.pid(), require("crdbcloud.core").random_hex(8))
-  self.board:enter { cluster = self.board.cluster, every = self.every, next_due = due.first(ngx.now(), self.jitter, math.random()), failures = 0 }
+  self.board:enter { cluster = self.board.cluster, every = self.every, next_due = due.first(ngx.now(), self.jitter, random()), failures = 0 }
   local function look(premature)
     if premature or self.running or ngx.worker.exiting() then return end
     self:look()
