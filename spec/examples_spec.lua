@@ -88,23 +88,25 @@ describe("the examples", function()
   describe("of README.md", function()
     local all = snippets()
 
-    it("are all Lua or shell", function()
+    it("are Lua, shell or a configuration of nginx, which spec/nginx/readme_spec.lua runs", function()
       assert.is_true(#all >= 5)
       for _, snippet in ipairs(all) do
-        assert.is_true(snippet.language == "lua" or snippet.language == "sh", "line " .. snippet.line)
+        assert.is_truthy(({ lua = true, sh = true, nginx = true })[snippet.language], "line " .. snippet.line)
         -- These specs would run themselves, for ever.
         assert.is_nil(snippet.text:find("make check", 1, true), "line " .. snippet.line)
       end
     end)
 
+    local programs = { lua = LUA, sh = "sh -eu" }
     for _, snippet in ipairs(all) do
-      it(("run as they stand: line %d"):format(snippet.line), function()
+      local program = programs[snippet.language]
+      if program then it(("run as they stand: line %d"):format(snippet.line), function()
         temp.write(home .. "/snippet", snippet.text)
-        local out, code = run(("%s %s/snippet"):format(snippet.language == "lua" and LUA or "sh -eu", home))
+        local out, code = run(("%s %s/snippet"):format(program, home))
         assert.equal(0, code, out)
         assert.falsy(out:find("WRONG", 1, true), out)
         assert.falsy(out:find(temp.read(s.key_file):match "_(%w+)%s*$", 1, true))
-      end)
+      end) end
     end
   end)
 end)
