@@ -63,9 +63,9 @@ describe("the accounts that a thread keeps open", function()
     assert.equal("8 1\n8 8", web:run(([[
       for i = 20, 1, -1 do assert(account(i):get_cluster(%q)) end
       say(count())
-      for i = 1, 20 do assert(account(1):cluster(%q, { store = "file:/nowhere/" .. i }):get_cluster()) end
+      for i = 1, 20 do assert(account(1):cluster(%q, { store = "file:%s/" .. i }):get_cluster()) end
       say(count())
-    ]]):format(s.cluster_id, s.cluster_id)))
+    ]]):format(s.cluster_id, s.cluster_id, temp.dir())))
     local before = tonumber((temp.run(("ls /proc/%s/fd | wc -l"):format(web:worker())):match "%d+"))
     web:run "count(-1)"
     assert.equal("1 1", web:run "say(count())")

@@ -190,7 +190,8 @@ describe("an account in nginx", function()
     end
     crossed "cloud:create_sql_user(id, 'some_user', 'a-hunter-walks-2-far')"
     crossed "cloud:update_sql_user_password(id, 'some_user', core.secret 'a-hunter-walks-3-far')"
-    crossed "cloud:cluster(id, { store = 'file:/nowhere' }):import_credential { user = 'some_user', password = 'a-hunter-walks-4-far' }"
+    crossed(("cloud:cluster(id, { store = 'file:%s' }):import_credential { user = 'some_user', password = 'a-hunter-walks-4-far' }")
+      :format(temp.dir()))
     crossed "cloud:request('POST', '/api/v1/clusters/' .. id .. '/sql-users', { body = { name = 'another', password = 'a-hunter-walks-5-far' } })"
     crossed "cloud:request('PUT', '/api/v1/x', { body = '{\"password\":\"a-hunter-walks-6-far\"}' })"
     crossed "cloud:cluster(id, { sql = 'postgresql://u:hunter@127.0.0.1:1/x', store = 'postgresql://u:hunter@127.0.0.1:1/x' }):history {}"
