@@ -92,6 +92,8 @@ describe("what the nginx example shows", function()
     { "unreadable", { state = "refused", open = true }, "unreadable" },
     { "the partner of a pair", { state = "idle", partner_of = "shop" }, "partner" },
     { "being rotated", { state = "intent", open = true, unanswered = true }, "rotating", { user = "u" } },
+    { "being rotated, by a run that has gone on since", { state = "intent", open = true, run_id = "a" }, "rotating", { user = "v", run_id = "a" } },
+    { "half done, while another run goes on", { state = "intent", open = true, run_id = "b" }, "open", { user = "v", run_id = "a" } },
   } do
     it("tells a user that is " .. case[1], function()
       case[2].user = "u"

@@ -12,12 +12,12 @@ local STATES = {
 
 local CREATING = { planned = true, posting = true, posted = true, demoted = true, granted = true }
 
--- A run that is on its way is no fault of the user in hand.
+-- What the run that is on its way has begun is no fault of anybody.
 local function state_of(row, schedule, max_age)
   local progress = schedule and schedule.progress
   if row.state == "refused" then return "unreadable" end
   if row.partner_of then return "partner" end
-  if progress and progress.user == row.user then return "rotating" end
+  if progress and (progress.user == row.user or row.open and row.run_id == progress.run_id) then return "rotating" end
   if row.open then
     if CREATING[row.state] then return "creating" end
     return row.unanswered and "unanswered" or "open"
@@ -73,17 +73,17 @@ function M.of(got, max_age, now)
   return view
 end
 
---- Asks the store, the API (its answer is good for some seconds) and the schedule.
+--- Asks the API (its answer is good for some seconds), the schedule, and last the store, which changes fastest.
 ---@param service table
 ---@return table view
 function M.read(service)
-  local status, store_error = service.cluster:rotation_status()
   local listed, api_error = service.listed()
-  local now = ngx.now()
+  local name = service.shown_name()
+  local schedule = service.crdbcloud.schedule_status(service.dict, service.cluster_name)
+  local status, store_error = service.cluster:rotation_status()
   return M.of({
-    cluster = service.shown_name(), status = status, store_error = store_error, listed = listed, api_error = api_error,
-    schedule = service.crdbcloud.schedule_status(service.dict, service.cluster_name),
-  }, service.max_age, now)
+    cluster = name, status = status, store_error = store_error, listed = listed, api_error = api_error, schedule = schedule,
+  }, service.max_age, ngx.now())
 end
 
 return M
