@@ -105,10 +105,11 @@ check-memory:
 	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' SANITIZE=address,undefined modules
 	@spec/support/memory $(SPECS)
 
-# nginx under load: other requests beside 100 calls, 10,000 calls with faults, reloads, kills. NGINX_PARTS="latency mixed ..."
+# nginx under load, and under ASan and valgrind, 12 minutes. NGINX_PARTS="latency mixed ..."
 check-nginx:
-	@.ci/deps build check sandbox
+	@.ci/deps build check memory sandbox
 	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' SANITIZE=address,undefined modules
 	@LUA_PATH='./lua/?.lua;./lua/?/init.lua;./?.lua;;' LUA_CPATH='./$(BUILD)/5.4/?.so;;' lua5.4 spec/nginx_load/run.lua
 
 # Every boundary of every workflow killed once, every call of the store failed once; 15 minutes. TORTURE="PART..." TORTURE_SEED=...

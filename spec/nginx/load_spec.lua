@@ -31,6 +31,10 @@ describe("nginx under load", function()
     holds("reload", { calls = 40, reloads = 4 })
   end)
 
+  it("writes no secret into its logs, and into a shared dictionary only where a sink asks for it", function()
+    holds("secrets", {})
+  end)
+
   it("finishes what was stopped in the middle of a rotation with the next start", function()
     holds("crash", { rounds = 1, ways = { "stop" } })
   end)

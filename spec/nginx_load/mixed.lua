@@ -40,14 +40,19 @@ return function(args)
 end
 ]]
 
-local ANSWER = "ngx.print(perform(ngx.req.get_uri_args()))"
+--- Code of init_by_lua and of a location, for the paths of a list.
+M.PERFORM = ("perform = (function() %s end)()"):format(CALLS)
+M.ANSWER = "ngx.print(perform(ngx.req.get_uri_args()))"
 
 -- What the calls of each kind may say when nothing went wrong with the service.
 local EXPECTED = { bad = "invalid_argument not_sent", worse = "raised " }
 
--- One block of calls: the life of a user of its own, between calls about others. The order is kept where it matters,
--- because the connections take the paths one by one: two calls about one user are more than CONNECTIONS apart.
-local function paths(count)
+--- Calls: the lives of users of their own, between calls about others. The order is kept where it matters, because the
+--- connections take the paths one by one: two calls about one user are more than CONNECTIONS apart.
+---@param count integer
+---@param rotated integer users rotated_0 and on, that are there
+---@return { op: string, user: string? }[]
+function M.paths(count, rotated)
   local list, user = {}, 0
   local function add(op, name) list[#list + 1] = { op = op, user = name } end
   while #list < count do
@@ -61,12 +66,12 @@ local function paths(count)
       add("change", name)
       if i % 8 == 0 then add("list") end
     end
-    for i = 1, 10 do add(({ "page", "bad", "shared", "credential", "worse" })[i % 5 + 1], "rotated_" .. i % ROTATED) end
+    for i = 1, 10 do add(({ "page", "bad", "shared", "credential", "worse" })[i % 5 + 1], "rotated_" .. i % rotated) end
     add("many", "rotated_0")
-    for _ = 1, 2 do add("rotate", "rotated_" .. (#list + user) % ROTATED) end
+    for _ = 1, 2 do add("rotate", "rotated_" .. (#list + user) % rotated) end
     for i, name in ipairs(names) do
       add("change", name)
-      if i % 4 == 0 then add("credential", "rotated_" .. i % ROTATED) end
+      if i % 4 == 0 then add("credential", "rotated_" .. i % rotated) end
     end
     for _, name in ipairs(names) do add("delete", name) end
   end
@@ -80,8 +85,9 @@ local KINDS = {
   { what = "error_after", status = 503 },
 }
 
--- Faults at random places among as many requests; a request that is sent again counts again.
-local function strew(s, random, count)
+--- Faults at random places among as many requests; a request that is sent again counts again.
+---@return integer how many
+function M.strew(s, random, count)
   local n = math.floor(count * FAULTY)
   for i = 1, n do
     local fault = { op = "*", nth = random(count) }
@@ -96,17 +102,27 @@ local function held(pid)
   return { rss = load.rss(pid), descriptors = descriptors, kinds = kinds }
 end
 
--- Sends the calls; returns the loader's findings with what each answered.
-local function send(web, list)
+--- Sends the calls; each gets what it was answered.
+---@param connections integer|nil
+function M.send(web, list, connections)
   local urls = {}
   for i, one in ipairs(list) do urls[i] = ("/call?op=%s&user=%s"):format(one.op, one.user or "") end
-  local found = load.start({ socket = web.socket, paths = urls, connections = M.CONNECTIONS, seconds = 1200, patience = 120 }):wait()
+  local found = load.start({
+    socket = web.socket, paths = urls, connections = connections or M.CONNECTIONS, seconds = 1200, patience = 120,
+  }):wait()
   for i, answer in ipairs(found.answers) do list[i].status, list[i].text = answer.status, answer.body end
-  return found
 end
 
--- Sorts what was answered; an answer that no fault explains is wrong.
-local function count(figures, list)
+--- Figures of no call yet.
+function M.new(calls, seed)
+  return {
+    calls = calls, seed = seed, unanswered = 0, as_expected = 0, raised = 0, errors = 0, kinds = {}, examples = {}, memory = {}, faults = 0,
+    requests = 0,
+  }
+end
+
+--- Sorts what was answered; an answer that no fault explains is wrong.
+function M.count(figures, list)
   for _, one in ipairs(list) do
     local text = one.text
     local expected = EXPECTED[one.op] or "ok"
@@ -155,7 +171,7 @@ local function warm_up(web, s)
   for round = 1, 3 do
     for i = 1, M.CONNECTIONS do list[#list + 1] = { op = round == 3 and "rotate" or "page", user = "rotated_" .. i % ROTATED } end
   end
-  send(web, list)
+  M.send(web, list)
   s:set { latency = 0 }
 end
 
@@ -179,9 +195,9 @@ function M.run(options)
       init = table.concat({
         ("package.path = package.path .. ';%s/?.lua'"):format((temp.run "pwd":gsub("%s+$", ""))),
         load.account(s, ("max_calls = %d, max_wait = '60s'"):format(M.CONNECTIONS), scene),
-        ("perform = (function() %s end)()"):format(CALLS),
+        M.PERFORM,
       }, "\n"),
-      locations = { ["/call"] = ANSWER, ["/interpret"] = INTERPRET },
+      locations = { ["/call"] = M.ANSWER, ["/interpret"] = INTERPRET },
     }
     keep(function() web:stop() end)
     local pid = web:worker()
@@ -193,26 +209,24 @@ function M.run(options)
       assert(scene.cluster:create_app_user {
         name = "rotated_" .. i, access = { database = "shop", tables = { "orders" }, privileges = { "SELECT" } },
       })
-      send(web, { { op = "rotate", user = "rotated_" .. i } })
+      M.send(web, { { op = "rotate", user = "rotated_" .. i } })
     end
     warm_up(web, s)
     s:clear()
-    local list = paths(options.calls)
-    local figures = {
-      calls = options.calls, jit = options.jit ~= false, seed = seed, unanswered = 0, as_expected = 0, raised = 0, errors = 0,
-      kinds = {}, examples = {}, memory = {},
-    }
+    local list = M.paths(options.calls, ROTATED)
+    local figures = M.new(options.calls, seed)
+    figures.jit = options.jit ~= false
     local started, done = core.monotonic(), 0
     figures.start = held(pid)
     -- In parts, so that the memory is seen while it grows; the first fifth warms everything up.
     for part = 1, 5 do
       local some = {}
       for i = done + 1, math.floor(#list * part / 5) do some[#some + 1] = list[i] end
-      figures.faults = (figures.faults or 0) + strew(s, random, #some)
-      send(web, some)
+      figures.faults = figures.faults + M.strew(s, random, #some)
+      M.send(web, some)
       done = done + #some
-      count(figures, some)
-      figures.requests = (figures.requests or 0) + #s:log()
+      M.count(figures, some)
+      figures.requests = figures.requests + #s:log()
       s:clear()
       figures.memory[part] = load.rss(pid)
     end

@@ -1,5 +1,5 @@
 -- `make check-nginx`: nginx under load at full length; ends with 1 when anything is wrong. NGINX_PARTS="latency crash" for
--- some parts: latency, mixed, interpreted, reload, crash.
+-- some parts: latency, mixed, interpreted, reload, crash, secrets, asan, valgrind.
 
 local temp = require "spec.support.temp"
 
@@ -11,6 +11,9 @@ local PARTS = {
   { "interpreted", "mixed", { calls = 10000, jit = false } },
   { "reload", "reload", { calls = 200, reloads = 20 } },
   { "crash", "crash", { rounds = 12 } },
+  { "secrets", "secrets", {} },
+  { "asan", "memory", { tool = "asan", calls = 1000 } },
+  { "valgrind", "memory", { tool = "valgrind", calls = 1000 } },
 }
 
 local wanted = os.getenv "NGINX_PARTS"
