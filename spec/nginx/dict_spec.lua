@@ -143,6 +143,41 @@ describe("a credential in a shared dictionary", function()
     ]]))
   end)
 
+  it("is found when it was written, in a dictionary of any size, and what stood there before stays", function()
+    local web = nginx.start { http = "lua_shared_dict creds 12k; lua_shared_dict b 28k; lua_shared_dict c 100k; lua_shared_dict d 1m;" }
+    local out = web:run(PROGRAM .. [[
+      for _, name in ipairs { "creds", "b", "c", "d" } do
+        local shm = ngx.shared[name]
+        local written, others, refused = {}, 0, 0
+        while shm:safe_set("other" .. others, ("x"):rep(others * 7)) and others < 20 do others = others + 1 end
+        for i = 1, 2500 do
+          local ok, why, code = dict.put(shm, credential { user = "user" .. i, cluster_id = i % 7 == 0 and OTHER or ID })
+          if ok then written[#written + 1] = "user" .. i else refused = refused + (code == "no memory" and 1 or -1e9) end
+          if refused > 50 then break end
+        end
+        local lost = 0
+        for _, user in ipairs(written) do lost = lost + (dict.get(shm, user) and 0 or 1) end
+        for i = 0, others - 1 do lost = lost + (shm:get("other" .. i) and 0 or 1) end
+        say(name, lost, refused)
+      end
+    ]])
+    assert.equal("creds 0 51\nb 0 51\nc 0 51\nd 0 51", out)
+  end)
+
+  it("can be written and found after room was made for it", function()
+    local web = nginx.start { http = "lua_shared_dict creds 100k;" }
+    assert.equal("false no memory\ntrue\napp", web:run(PROGRAM .. [[
+      local n = 0
+      while shm:safe_set("x" .. n, "y") do n = n + 1 end
+      local ok, _, code = dict.put(shm, credential())
+      say(ok == true, code)
+      shm:flush_all()
+      shm:flush_expired()
+      say((dict.put(shm, credential())))
+      say(dict.get(shm, "app").user)
+    ]]))
+  end)
+
   it("is written by one at a time", function()
     local web = nginx.start { http = "lua_shared_dict creds 100k;" }
     assert.equal("nil another thread writes it held\ntrue", web:run(PROGRAM .. [[

@@ -1,7 +1,11 @@
 --- Credentials in a shared dictionary of nginx: keys, and the text that stands there.
 --
 -- A dictionary holds strings that every worker can read and nothing wipes, so the password is in the clear there: that is
--- what a person asks for who names one. Nothing that is in use is thrown out for want of room: writing fails instead.
+-- what a person asks for who names one. Writing a credential throws out nothing for want of room: it fails instead.
+--
+--   crdbcloud/credential/USER/CLUSTER_ID       the credential
+--   crdbcloud/credential/USER/CLUSTER_ID/lock  there while somebody writes it
+--   crdbcloud/clusters/USER/N                  a cluster id, N from 1 on without a gap: where USER may be found
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
@@ -12,6 +16,7 @@ local M = {}
 
 local MOST = 16 -- candidates of one credential
 local HELD = 1 -- seconds; a writer that died is forgotten after this
+local TRIES = 120 -- of 10 ms each to become the writer
 
 local FIELDS = {
   "user", "pair", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
@@ -21,7 +26,7 @@ local PASSWORDS = { "password" }
 for i = 1, MOST do PASSWORDS[i + 1] = "password_" .. i end
 
 local function key_of(user, cluster_id) return ("crdbcloud/credential/%s/%s"):format(user, cluster_id) end
-local function index_of(user) return "crdbcloud/clusters/" .. user end
+local function index_of(user, i) return ("crdbcloud/clusters/%s/%d"):format(user, i) end
 
 --- The dictionary of this name.
 ---@param dict string|table as of ngx.shared
@@ -88,22 +93,40 @@ function M.decode(text)
   return setmetatable(made, credentials.CLASS)
 end
 
--- Waits as its surroundings allow: a thread sleeps, the event loop does not.
-local function hold(shm, key)
-  local ngx = rawget(_G, "ngx")
-  for _ = 1, 100 do
-    if shm:add(key, true, HELD) then return true end
-    if ngx and ngx.sleep then return false end
-    core.sleep(0.01)
-  end
-  return false
+-- What a dictionary says to a safe_add or safe_set that failed, in words.
+local function refused(why)
+  return nil, why == "no memory" and "it has no room left; make it larger" or tostring(why), why
 end
 
--- The list of clusters that a user is of grows only; each entry is written once.
+-- Waits as its surroundings allow: a thread sleeps, the event loop does not. A dictionary goes by the time that nginx
+-- last looked at, which may be long ago while a worker has nothing else to do.
+local function hold(shm, key)
+  local ngx = rawget(_G, "ngx")
+  for _ = 1, TRIES do
+    local ok, why = shm:safe_add(key, true, HELD)
+    if ok then return true end
+    if why ~= "exists" then return refused(why) end
+    if ngx and ngx.sleep then break end
+    core.sleep(0.01)
+    if ngx and ngx.update_time then ngx.update_time() end
+  end
+  return nil, "another thread writes it", "held"
+end
+
+-- The list of clusters that a user is of grows only.
 local function enlist(shm, user, cluster_id)
-  if not shm:safe_add(index_of(user) .. "/" .. cluster_id, true) then return end
-  local number = shm:incr(index_of(user), 1, 0)
-  if number then shm:safe_set(("%s/%d"):format(index_of(user), number), cluster_id) end
+  local i = 1
+  while true do
+    local known = shm:get(index_of(user, i))
+    if known == cluster_id then return true end
+    if not known then
+      local ok, why = shm:safe_add(index_of(user, i), cluster_id)
+      if ok then return true end
+      if why ~= "exists" then return refused(why) end
+    else
+      i = i + 1
+    end
+  end
 end
 
 local function write(shm, key, user, credential)
@@ -115,9 +138,11 @@ local function write(shm, key, user, credential)
   end
   local text = M.encode(credential):reveal()
   if text == before then return true end
-  local ok, why = shm:safe_set(key, text)
-  if not ok then return nil, why == "no memory" and "it has no room left; make it larger" or tostring(why), why end
-  enlist(shm, user, credential.cluster_id)
+  -- What is not listed is not found, so that comes first.
+  local ok, why, code = enlist(shm, user, credential.cluster_id)
+  if not ok then return nil, why, code end
+  ok, why = shm:safe_set(key, text)
+  if not ok then return refused(why) end
   return true
 end
 
@@ -131,8 +156,10 @@ function M.put(shm, credential)
   local user = credential.pair or credential.user
   local key = key_of(user, credential.cluster_id)
   local lock = key .. "/lock"
-  if not hold(shm, lock) then return nil, "another thread writes it", "held" end
-  local ok, done, why, code = pcall(write, shm, key, user, credential)
+  local ok, done, why, code
+  done, why, code = hold(shm, lock)
+  if not done then return nil, why, code end
+  ok, done, why, code = pcall(write, shm, key, user, credential)
   shm:delete(lock)
   if not ok then error(done, 0) end
   return done, why, code
@@ -164,9 +191,9 @@ function M.get(shm, user, cluster)
   local text = cluster and shm:get(key_of(user, cluster))
   local found = text and M.decode(text)
   if found then return found end
-  for i = 1, shm:get(index_of(user)) or 0 do
-    local id = shm:get(("%s/%d"):format(index_of(user), i))
-    text = id and shm:get(key_of(user, id))
+  local i, id = 1, shm:get(index_of(user, 1))
+  while id do
+    text = shm:get(key_of(user, id))
     local one = text and M.decode(text)
     if one and (not cluster or one.cluster == cluster) then
       if found then
@@ -179,6 +206,8 @@ function M.get(shm, user, cluster)
       end
       found = one
     end
+    i = i + 1
+    id = shm:get(index_of(user, i))
   end
   if found then return found end
   return not_found(user, cluster)
