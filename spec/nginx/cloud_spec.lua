@@ -85,6 +85,7 @@ describe("an account in nginx", function()
       ["cloud.close()"] = "call it with a colon",
       ["(function() local c = crdbcloud.new(settings) c:close() c:close() return c:list_clusters() end)()"] = "the account is closed",
       ["(function() local c = crdbcloud.new(settings) local h = c:cluster(id) c:close() return h:id() end)()"] = "the account is closed",
+      ["(function() local c = crdbcloud.new(settings) local each = c:sql_users(id) c:close() return each() end)()"] = "the account is closed",
     }
     assert.matches("(closed)", web:run "local c = crdbcloud.new(settings) c:close() say(c)", 1, true)
     assert.same({}, s:log())
@@ -102,6 +103,9 @@ describe("an account in nginx", function()
       ["crdbcloud.new { api_kye = 'x' }"] = 'crdbcloud.new: unknown option "api_kye"; did you mean "api_key"?',
       ["crdbcloud.new { api_key = print }"] = "api_key cannot be a function here: the call runs in a thread that has a Lua state of its own; give api_key_file",
       ["crdbcloud.new { on_event = print }"] = "on_event cannot be a function here",
+      ["crdbcloud.new { thread_pool = '' }"] = "thread_pool must be a string that is not empty",
+      ["crdbcloud.new { thread_pool = 'a b' }"] = 'thread_pool must be the name of a thread_pool of nginx.conf: up to 64 letters, digits, _, - and ., got',
+      ["crdbcloud.new { thread_pool = ('n'):rep(65) }"] = "thread_pool must be the name",
       ["crdbcloud.new { max_calls = 0 }"] = "max_calls must be a whole number from 1",
       ["crdbcloud.new { max_wait = 5000 }"] = "max_wait = 5000 is in seconds",
       ["crdbcloud.new { base_url = 'http://example.com' }"] = "base_url",
@@ -199,6 +203,29 @@ describe("an account in nginx", function()
     crossed "crdbcloud.new { base_url = settings.base_url, proxy = 'http://u:hunter@127.0.0.1:1' }:list_clusters()"
     crossed(("crdbcloud.new { base_url = settings.base_url, api_key = %q }:list_clusters()"):format((temp.read(s.keys.admin):gsub("%s+$", ""))))
     assert.is_nil(web:log():find("hunter", 1, true))
+  end)
+
+  it("has no secret in the handle for whoever prints it field by field, before a call and after", function()
+    start()
+    assert.equal("nothing 0\nnothing 1", web:run [[
+      local one = crdbcloud.new { base_url = "https://127.0.0.1:1", api_key = "CCDB1_hunter_hunter", proxy = "http://u:hunter@127.0.0.1:1" }
+      local two = one:cluster(id, { store = "postgresql://u:hunter@127.0.0.1:1/x", sql = { host = "127.0.0.1", user = "u", password = "hunter" } })
+      local function walk(value, seen)
+        if type(value) == "string" and value:find "hunter" then return true end
+        if type(value) ~= "table" or seen[value] then return false end
+        seen[value] = true
+        for k, v in pairs(value) do
+          if walk(k, seen) or walk(v, seen) then return true end
+        end
+        return walk(getmetatable(value), seen)
+      end
+      for i = 0, 1 do
+        say(walk({ one, two }, {}) and "a secret" or "nothing", i)
+        local none, err = two:id()
+        assert(none == id, err)
+        assert(not two:access "u")
+      end
+    ]])
   end)
 
   it("reads a key file again after a 401, in each thread", function()

@@ -18,6 +18,11 @@ local M = {}
 local Cloud = { __name = "crdbcloud.nginx.cloud" }
 Cloud.__index = Cloud
 
+-- Handle -> { given, pid, spec }: what it was given and what the threads of this process open the account with. A key may
+-- be text there, since no secret lives through a fork, so it does not stand in the handle, which somebody may print
+-- field by field.
+local private = setmetatable({}, { __mode = "k" })
+
 --- Defaults beside those of crdbcloud.cloud.
 M.DEFAULTS = {
   thread_pool = "crdbcloud", -- of nginx.conf
@@ -39,7 +44,15 @@ local function no_function(rule, hint)
   end
 end
 
-local OPTIONS = { thread_pool = "text", max_calls = "count", max_wait = "limit" }
+-- What nobody could declare in nginx.conf is a slip.
+local function pool_rule(value, name, level)
+  options.value("text", value, name, errors.up(level))
+  if #value <= 64 and value:match "^[%w_.-]+$" then return value end
+  errors.raise(errors.up(level), "%s must be the name of a thread_pool of nginx.conf: up to 64 letters, digits, _, - and ., got %s", name,
+    errors.shown(value))
+end
+
+local OPTIONS = { thread_pool = pool_rule, max_calls = "count", max_wait = "limit" }
 for name, rule in pairs(clouds.OPTIONS) do OPTIONS[name] = rule end
 OPTIONS.api_key = no_function(clouds.OPTIONS.api_key, "give api_key_file, which is read again after a 401")
 OPTIONS.on_event = refuse_function "leave it out"
@@ -88,9 +101,9 @@ function M.new(opts)
   end
   if opts and opts.proxy then config.proxy = (opts.proxy:gsub("//[^/]*@", "//")) end
   values.load()
-  return setmetatable({
-    config = config, _given = given, _open = true, _pool = call.pool(config.thread_pool, config.max_calls),
-  }, Cloud)
+  local self = setmetatable({ config = config, _open = true, _pool = call.pool(config.thread_pool, config.max_calls) }, Cloud)
+  private[self] = { given = given }
+  return self
 end
 
 --- What the thread opens the account with. Secrets are made in this process: a fork leaves nothing of older ones.
@@ -122,12 +135,11 @@ local HIDDEN = { password = true }
 ---@param args table
 ---@return any ...
 function Cloud:_call(request, n, args)
-  if self._pid ~= core.pid() then
-    self._pid, self._spec = core.pid(), M.spec(self._given, SECRET)
-  end
+  local own = private[self] or errors.raise(nil, "%s: the account is closed", request.signature)
+  if own.pid ~= core.pid() then own.pid, own.spec = core.pid(), M.spec(own.given, SECRET) end
   -- The caller's values may come to stand anywhere in the message, so they are looked at by themselves.
   local wire, problem = values.pack(1, { {
-    account = self._spec, cluster = request.cluster, method = request.method, module = request.module, args = args, n = n,
+    account = own.spec, cluster = request.cluster, method = request.method, module = request.module, args = args, n = n,
   } }, { strict = true, hidden = request.hidden or HIDDEN })
   if not wire then
     local position, field = problem.path:match "^%[1%]%.args%[(%d+)%]%.?(.*)$"
@@ -249,7 +261,7 @@ end
 --- Ends the use of this handle. Connections belong to the threads, which close those that are idle.
 function Cloud:close()
   check_self(self, "cloud:close()", true)
-  self._open, self._spec, self._pid, self._given = false, nil, nil, {}
+  self._open, private[self] = false, nil
 end
 Cloud.__close = Cloud.close
 

@@ -17,6 +17,9 @@ local M = {}
 local Cluster = { __name = "crdbcloud.nginx.cluster" }
 Cluster.__index = Cluster
 
+-- Handle -> { given, pid, spec }, as in crdbcloud.nginx.cloud: what may hold a password does not stand in the handle.
+local private = setmetatable({}, { __mode = "k" })
+
 -- URLs may hold a password.
 local SECRET = { store = true, sql = true }
 
@@ -58,7 +61,9 @@ function M.new(cloud, name_or_id, opts)
   end
   local given = options.check(OPTIONS, opts, "cloud:cluster")
   given.sinks = sinks.parse(given.sinks, "cloud:cluster: sinks", "caller")
-  return setmetatable({ cloud = cloud, name_or_id = name_or_id, _given = given, _open = true }, Cluster)
+  local self = setmetatable({ cloud = cloud, name_or_id = name_or_id, _open = true }, Cluster)
+  private[self] = { given = given }
+  return self
 end
 
 local function check_self(self, signature, closed)
@@ -71,10 +76,9 @@ local function check_self(self, signature, closed)
 end
 
 function Cluster:_call(request, n, args)
-  if self._pid ~= core.pid() then
-    self._pid, self._spec = core.pid(), { name = self.name_or_id, options = clouds.spec(self._given, SECRET) }
-  end
-  request.cluster = self._spec
+  local own = private[self] or errors.raise(nil, "%s: the cluster is closed", request.signature)
+  if own.pid ~= core.pid() then own.pid, own.spec = core.pid(), { name = self.name_or_id, options = clouds.spec(own.given, SECRET) } end
+  request.cluster = own.spec
   return self.cloud:_call(request, n, args)
 end
 
@@ -165,7 +169,7 @@ end
 --- Ends the use of this handle.
 function Cluster:close()
   check_self(self, "cluster:close()", true)
-  self._open, self._spec, self._pid, self._given = false, nil, nil, {}
+  self._open, private[self] = false, nil
 end
 Cluster.__close = Cluster.close
 
