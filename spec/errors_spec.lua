@@ -36,6 +36,12 @@ describe("errors", function()
     assert.equal("create_sql_user: not allowed [31m (permission_denied, HTTP 403, rejected, 2 attempts); ask", tostring(err))
   end)
 
+  it("names the call once where the message begins with it, and lets no control through", function()
+    local err = errors.new { kind = "invalid_argument", operation = "access", message = "access: unknown field \"x\"" }
+    assert.equal('access: unknown field "x" (invalid_argument)', tostring(err))
+    assert.equal("read: a?b (server)", tostring(errors.new { kind = "server", operation = "read", message = "a\194\155b" }))
+  end)
+
   it("prints SQLSTATE and an outcome in words", function()
     local err = errors.new { kind = "sql", message = "no", sqlstate = "42501", outcome = "not_sent" }
     assert.equal("no (sql, SQLSTATE 42501, not sent)", tostring(err))

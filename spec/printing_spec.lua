@@ -13,6 +13,21 @@ describe("printing", function()
     assert.equal("3", printing.cell(3.0))
     assert.equal("0.5", printing.cell(0.5))
     assert.equal("", printing.cell(nil))
+    for text, expected in pairs {
+      ["é漢\240\159\152\128"] = "é漢\240\159\152\128", -- letters and pictures stay
+      ["a\194\155b"] = "a?b", ["\226\128\174abc"] = "?abc", ["\226\129\166"] = "?", ["\226\128\168"] = "?", -- CSI as one character, turned text, a line's end
+      ["\226\128\147"] = "\226\128\147", -- a dash
+      ["\155[2J"] = "?[2J", ["é\169x"] = "é?x", ["\226\128"] = "??", ["\255"] = "?", ["\192\175"] = "??", -- no UTF-8
+    } do
+      assert.equal(expected, printing.harmless(text))
+      assert.equal(expected, printing.cell(text))
+    end
+  end)
+
+  it("counts things in words", function()
+    assert.equal("0 users", printing.count(0, "user"))
+    assert.equal("1 user", printing.count(1, "user"))
+    assert.equal("2 users", printing.count(2, "user"))
   end)
 
   describe("of a table", function()
@@ -46,6 +61,16 @@ describe("printing", function()
       })
       assert.equal("(empty)", printing.fields {})
       assert.equal("-\n  a  1\n-\n  a  2", printing.fields { { a = 1 }, { a = 2 } })
+    end)
+
+    it("says what a number of seconds since 1970 is", function()
+      assert.equal("set_at  1790000000 (2026-09-21 14:13:20Z)", printing.fields { set_at = 1790000000 })
+      assert.equal("looked_at  7", printing.fields { looked_at = 7 })
+      assert.equal("size  1790000000", printing.fields { size = 1790000000 })
+    end)
+
+    it("shows no text of a field that is there for a secret", function()
+      assert.equal("password  (not shown)", printing.fields { password = "Typed-By-Hand-1" })
     end)
 
     it("ends in a value that holds itself", function()

@@ -3,6 +3,8 @@
 -- what a person needs to read (`message`, `hint`). It never holds a request body
 -- or a secret.
 
+local printing = require "crdbcloud.printing"
+
 local M = {}
 
 ---@alias crdbcloud.kind
@@ -66,7 +68,7 @@ end
 
 -- One line that can be pasted into a ticket, whatever a server sent.
 local function one_line(s)
-  return (tostring(s):gsub("%c+", " "))
+  return printing.harmless((tostring(s):gsub("%c+", " ")))
 end
 
 --- The metatable, for crdbcloud.nginx.values: what comes out of another Lua state gets it back.
@@ -103,7 +105,10 @@ function Error:__tostring()
   if self.outcome then marks[#marks + 1] = (self.outcome:gsub("_", " ")) end
   if self.attempts and self.attempts > 1 then marks[#marks + 1] = ("%d attempts"):format(self.attempts) end
   local text = one_line(self.message) .. " (" .. table.concat(marks, ", ") .. ")"
-  if self.operation then text = one_line(self.operation) .. ": " .. text end
+  -- Messages about what was given may begin with its name, which is the call's too.
+  if self.operation and text:sub(1, #self.operation + 1) ~= self.operation .. ":" then
+    text = one_line(self.operation) .. ": " .. text
+  end
   if self.hint then text = text .. "; " .. one_line(self.hint) end
   return text
 end

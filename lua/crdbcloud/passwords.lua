@@ -138,7 +138,7 @@ function M.check(password, opts)
   local length = #password
   if length == 0 then return bad("empty", "password is empty") end
   if length < M.SHORTEST then
-    return bad("short", ("password is %d bytes long; at least %d are needed"):format(length, M.SHORTEST))
+    return bad("short", ("password is %d byte%s long; at least %d are needed"):format(length, length == 1 and "" or "s", M.SHORTEST))
   elseif length > M.LONGEST then
     return bad("long", ("password is %d bytes long; at most %d are allowed"):format(length, M.LONGEST))
   end

@@ -37,13 +37,42 @@ function M.fit(line, limit)
   return table.concat(kept) .. ">"
 end
 
---- A value within one line; control characters of a foreign text could say anything to a terminal.
+-- One character beyond ASCII, or what stands in its place: bytes that are no UTF-8, which a terminal may read as controls.
+local function harmless_char(bytes)
+  local lead = bytes:byte()
+  local length = lead < 0xc2 and 0 or lead < 0xe0 and 2 or lead < 0xf0 and 3 or lead < 0xf5 and 4 or 0
+  if length == 0 or #bytes < length then return ("?"):rep(#bytes) end
+  local char, stray = bytes:sub(1, length), ("?"):rep(#bytes - length)
+  local is_control = char:find "^\194[\128-\159]"
+  -- Marks that turn the order of what follows, and ends of lines.
+  local is_direction = char:find "^\226\128[\142\143\168-\174]" or char:find "^\226\129[\166-\169]" or char == "\216\156"
+  return ((is_control or is_direction) and "?" or char) .. stray
+end
+
+--- A foreign text without what could say anything to a terminal: controls, marks of direction, bytes that are no UTF-8.
+---@param text string
+---@return string
+function M.harmless(text)
+  text = text:gsub("[%c\127]", "?")
+  if text:find "[\128-\255]" then text = text:gsub("[\128-\255][\128-\191]*", harmless_char) end
+  return text
+end
+
+--- A value within one line, and harmless.
 ---@param value any
 ---@return string
 function M.cell(value)
   if value == nil then return "" end
   if type(value) == "number" and value == math.floor(value) and math.abs(value) < 2 ^ 53 then return ("%d"):format(value) end
-  return (tostring(value):gsub("[%c\127]", "?"))
+  return M.harmless(tostring(value))
+end
+
+--- A number of things in words: "1 user", "2 users".
+---@param count integer
+---@param noun string
+---@return string
+function M.count(count, noun)
+  return ("%d %s%s"):format(count, noun, count == 1 and "" or "s")
 end
 
 --- Text folded at blanks into lines of a width; a longer word has a line of its own.
@@ -129,10 +158,15 @@ function M.rows(columns, items)
   return table.concat(lines, "\n")
 end
 
-local function is_plain(value)
+--- True for a table that has no text of its own.
+---@param value any
+---@return boolean
+function M.is_plain(value)
   local meta = type(value) == "table" and getmetatable(value)
   return type(value) == "table" and not (type(meta) == "table" and meta.__tostring)
 end
+
+local is_plain = M.is_plain
 
 -- A list of things that each have one line.
 local function is_short_list(value)
@@ -156,6 +190,16 @@ local function sorted(value)
   return names
 end
 
+local MOMENTS = { at = true, deadline = true, keep_until = true }
+local HIDDEN = { password = true, api_key = true, api_jwt = true }
+
+-- A field's value within one line: seconds since 1970 with what they mean, and no text of a field that is there for a secret.
+local function field_text(name, value)
+  if type(value) == "string" and HIDDEN[name] then return "(not shown)" end
+  local is_moment = type(value) == "number" and value > 1e9 and value < 1e11 and (MOMENTS[name] or tostring(name):find "_at$")
+  return M.cell(value) .. (is_moment and os.date("! (%Y-%m-%d %H:%M:%SZ)", math.floor(value)) or "")
+end
+
 local function add_fields(lines, value, indent, depth)
   local longest = 0
   local names = sorted(value)
@@ -175,7 +219,7 @@ local function add_fields(lines, value, indent, depth)
         for i, part in ipairs(item) do parts[i] = M.cell(part) end
         text = #parts > 0 and table.concat(parts, ", ") or "none"
       else
-        text = M.cell(item)
+        text = field_text(name, item)
       end
       lines[#lines + 1] = indent .. (type(name) == "number" and "- " or padded(title, longest) .. "  ") .. text
     end

@@ -51,8 +51,8 @@ end
 
 -- Only connections to come are concerned; what is open goes on.
 local function window_text(window)
-  return ("sinks were behind the change for p50 %s, p99 %s, at most %s (%d user%s)"):format(seconds_text(window.p50),
-    seconds_text(window.p99), seconds_text(window.longest), window.users, window.users == 1 and "" or "s")
+  return ("sinks were behind the change for p50 %s, p99 %s, at most %s (%s)"):format(seconds_text(window.p50),
+    seconds_text(window.p99), seconds_text(window.longest), printing.count(window.users, "user"))
 end
 
 function Report:__tostring()

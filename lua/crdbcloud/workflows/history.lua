@@ -6,6 +6,7 @@ local ages = require "crdbcloud.workflows.ages"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.options"
+local printing = require "crdbcloud.printing"
 local report = require "crdbcloud.report"
 local rules = require "crdbcloud.workflows.rules"
 
@@ -29,11 +30,11 @@ function History:__tostring()
       row.user, ("%d"):format(row.epoch), time_text(row.sent_at),
       ("%d%s"):format(row.sends or 0, (row.unanswered or 0) > 0 and (" (%d unanswered)"):format(row.unanswered) or ""),
       row.verified == true and "accepted" or tostring(row.verified or "-"),
-      row.published_at and (#(row.sinks or {}) > 0 and ("%d sinks"):format(#row.sinks) or "no sink") or "open",
+      row.published_at and (#(row.sinks or {}) > 0 and printing.count(#row.sinks, "sink") or "no sink") or "open",
       row.run_id or "-", row.by or "-", row.reason or "",
     }
   end
-  local head = ("%d changes on %s"):format(#self.rows, self.cluster)
+  local head = ("%s on %s"):format(printing.count(#self.rows, "change"), self.cluster)
   if #cells == 0 then return head end
   return head .. "\n" .. report.layout({ "USER", "EPOCH", "SENT", "SENDS", "LOGIN", "PUBLISHED", "RUN", "BY", "REASON" }, cells)
 end

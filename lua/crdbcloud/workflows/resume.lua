@@ -11,6 +11,7 @@ local options = require "crdbcloud.options"
 local outcome = require "crdbcloud.workflows.outcome"
 local pair = require "crdbcloud.workflows.pair"
 local pair_status = require "crdbcloud.workflows.pair_status"
+local printing = require "crdbcloud.printing"
 local record = require "crdbcloud.record"
 local report = require "crdbcloud.report"
 local rules = require "crdbcloud.workflows.rules"
@@ -252,7 +253,7 @@ function Status:__tostring()
       table.concat(flags, " "),
     }
   end
-  local head = ("%d users on %s, %d open"):format(#self.rows, self.cluster, self.open)
+  local head = ("%s on %s, %d open"):format(printing.count(#self.rows, "user"), self.cluster, self.open)
   if #cells > 0 then head = head .. "\n" .. report.layout({ "USER", "STATE", "EPOCH", "AGE", "OWNER", "NOTE" }, cells) end
   head = head .. "\nstore " .. self.store
   for _, text in ipairs(self.warnings) do head = head .. "\nwarning: " .. text end
