@@ -146,6 +146,17 @@ describe("remove_app_user", function()
     sc:assert_settled(name)
   end)
 
+  it("says that there is no such user, where a name is mistyped", function()
+    for _, dry_run in ipairs { true, false } do
+      local report = assert(sc.cluster:remove_app_user { user = name, dry_run = dry_run })
+      assert.equal("there is no such user", report.rows[1].note)
+    end
+    create()
+    sc.sandbox:psql(("REASSIGN OWNED BY %s TO sandbox_admin; DROP OWNED BY %s; DROP ROLE %s"):format(name, name, name))
+    assert.equal("the cluster has no such user; its record is what is left", assert(sc.cluster:remove_app_user(name)).rows[1].note)
+    assert.is_nil((sc:record(name)))
+  end)
+
   it("leaves protected names and its own account alone", function()
     for _, user in ipairs { "root", "sandbox_admin" } do
       local report, err = sc.cluster:remove_app_user(user)

@@ -94,8 +94,9 @@ end
 ---@param opts table|nil see the README; what is not given comes from the environment
 ---@return crdbcloud.cloud|nil
 ---@return crdbcloud.error|nil
-function M.new(opts)
+function M.new(opts, ...)
   local given = options.check(M.OPTIONS, opts, "crdbcloud.new")
+  if select("#", ...) > 0 then errors.raise(nil, "crdbcloud.new takes one table of options, got %d arguments", 1 + select("#", ...)) end
   local config = {}
   for name, value in pairs(M.DEFAULTS) do config[name] = value end
   for name, variable in pairs(ENVIRONMENT) do
@@ -143,13 +144,13 @@ end
 for name, operation in pairs { sql_users = "list_sql_users", clusters = "list_clusters", databases = "list_databases" } do
   Cloud["all_" .. name] = function(self, ...)
     check_self(self, "cloud:all_" .. name)
-    local args, opts = calls.arguments(operation, select("#", ...), ...)
+    local args, opts = calls.arguments_of_list("all_" .. name, operation, select("#", ...), ...)
     if not args then return nil, opts end
     return lists.all(self, operation, args, opts, true)
   end
   Cloud[name] = function(self, ...)
     check_self(self, "cloud:" .. name)
-    local args, opts = calls.arguments(operation, select("#", ...), ...)
+    local args, opts = calls.arguments_of_list(name, operation, select("#", ...), ...)
     if not args then lists.raise(opts) end
     return lists.each(self, operation, args, opts)
   end

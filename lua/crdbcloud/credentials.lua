@@ -259,8 +259,11 @@ local OPTIONS = {
 ---  source: a store's URL, or json:PATH written by a sink; the last three are for a store
 ---@return table|nil
 ---@return crdbcloud.error|nil
-function M.open(opts)
+function M.open(opts, ...)
   opts = options.check(OPTIONS, opts, "crdbcloud.credentials", 2)
+  if select("#", ...) > 0 then
+    errors.raise(2, "crdbcloud.credentials takes one table of options, got %d arguments", 1 + select("#", ...))
+  end
   if not opts.source then errors.raise(2, "crdbcloud.credentials: source is missing: a store's URL or json:PATH") end
   if not opts.user then errors.raise(2, "crdbcloud.credentials: user is missing") end
   local user, err = names.check(opts.user)

@@ -9,6 +9,7 @@ local options = require "crdbcloud.options"
 local pages = require "crdbcloud.pages"
 local passwords = require "crdbcloud.passwords"
 local printed = require "crdbcloud.cloud.printed"
+local printing = require "crdbcloud.printing"
 local retry = require "crdbcloud.retry"
 
 local M = {}
@@ -184,7 +185,7 @@ end
 local function arguments(operation, signature, hidden, unmeasured, n, ...)
   local declared = M.OPERATIONS[operation]
   local values, most = { ... }, #declared.args + 1
-  if n > most then errors.raise(nil, "%s takes at most %d arguments, got %d", signature, most - hidden, n - hidden) end
+  if n > most then errors.raise(nil, "%s takes at most %s, got %d", signature, printing.count(most - hidden, "argument"), n - hidden) end
   for i, arg in ipairs(declared.args) do
     local value, rule = values[i], M.ARGUMENTS[arg]
     local fits = type(value) == "string" or rule.secret and options.is_secret(value)
@@ -218,6 +219,13 @@ end
 ---@return crdbcloud.error|table problem_or_options the checked options
 function M.arguments(operation, n, ...)
   return arguments(operation, M.OPERATIONS[operation].signature, 0, false, n, ...)
+end
+
+--- The same for a call that makes a list or an iterator of an operation's pages.
+---@param call string as it is written, for messages
+function M.arguments_of_list(call, operation, n, ...)
+  local signature = M.OPERATIONS[operation].signature:gsub("^[^(]*", "cloud:" .. call, 1)
+  return arguments(operation, signature, 0, false, n, ...)
 end
 
 local SOME_ID = "00000000-0000-4000-8000-000000000000"

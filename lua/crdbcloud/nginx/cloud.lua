@@ -206,13 +206,13 @@ end
 for name, operation in pairs { sql_users = "list_sql_users", clusters = "list_clusters", databases = "list_databases" } do
   Cloud["all_" .. name] = function(self, ...)
     check_self(self, "cloud:all_" .. name)
-    local args, opts = calls.arguments(operation, select("#", ...), ...)
+    local args, opts = calls.arguments_of_list("all_" .. name, operation, select("#", ...), ...)
     if not args then return nil, opts end
     return lists.all(self, operation, args, opts, true, ask)
   end
   Cloud[name] = function(self, ...)
     check_self(self, "cloud:" .. name)
-    local args, opts = calls.arguments(operation, select("#", ...), ...)
+    local args, opts = calls.arguments_of_list(name, operation, select("#", ...), ...)
     if not args then lists.raise(opts) end
     return lists.each(self, operation, args, opts, ask)
   end

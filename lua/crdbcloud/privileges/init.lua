@@ -127,6 +127,9 @@ function M.diff(wanted, actual, given)
     have = actual.grants
     local single = type(wanted[1]) == "table" and wanted[1].on ~= nil
     if not single then
+      if not (actual.dialect and actual.objects) then
+        errors.raise("caller", "privileges.diff: actual must be what privileges.inspect gave, or its grants, got another table")
+      end
       local list, err = access.normalize(wanted)
       if not list then return nil, err end
       wanted, err = require("crdbcloud.privileges.grants").expand(list, {

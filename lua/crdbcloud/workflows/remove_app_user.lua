@@ -69,14 +69,14 @@ local function look(sql, user, wanted)
   return found
 end
 
--- Ends what the user has on the SQL side: login, sessions, grants, ownership.
+-- Ends what the user has on the SQL side: login, sessions, grants, ownership. Gives "there", or "gone" if there is no such user.
 local function strip(ctx, entry, wanted)
   local sql, err = ctx:sql()
   if not sql then return nil, err end
   local found
   found, err = look(sql, entry.user, wanted)
   if not found then return nil, err end
-  if not found.exists or wanted.dry_run then return true end
+  if not found.exists or wanted.dry_run then return found.exists and "there" or "gone" end
   local ok
   ok, err = privileges.set_login(sql, entry.user, false)
   if not ok then return nil, err end
@@ -89,14 +89,15 @@ local function strip(ctx, entry, wanted)
   ok, err = privileges.apply(sql, {}, { user = entry.user, roles = {}, exact = true })
   if not ok then return half_removed(err) end
   ctx:progress { step = "strip", user = entry.user, text = "login, sessions and access taken away" }
-  return true
+  return "there"
 end
 
 local function remove_one(ctx, entry, wanted, last)
-  local ok, err = strip(ctx, entry, wanted)
-  if not ok then return nil, err end
-  if wanted.dry_run then return { result = "remove", note = "owns nothing that is in the way" } end
-  local value
+  local state, err = strip(ctx, entry, wanted)
+  if not state then return nil, err end
+  local absent = state == "gone" and (entry.rec and "the cluster has no such user; its record is what is left" or "there is no such user")
+  if wanted.dry_run then return { result = "remove", note = absent or "owns nothing that is in the way" } end
+  local ok, value
   value, err = ctx.cloud:delete_sql_user(ctx.id, entry.user)
   if not value then
     -- Gone already is what was wanted; but a 404 may speak of the cluster.
@@ -110,7 +111,7 @@ local function remove_one(ctx, entry, wanted, last)
     ok, err = entry:forget()
     if not ok then return half_removed(err) end
   end
-  return { note = "removed" }
+  return { note = absent or "removed" }
 end
 
 local function remove_role(sql, pair_of, wanted)
