@@ -11,7 +11,9 @@ local JIT = rawget(_G, "jit") ~= nil
 local EXPRESSIONS = {
   -- what is at hand
   { "cloud", { "crdbcloud.cloud https://127.0.0.1:", "CCDB1_" } },
-  { "cluster", { "crdbcloud.cluster ", "store file:" } },
+  { "cluster", { "crdbcloud.cluster ", "store file:/" } },
+  { "crdbcloud", { "crdbcloud 0.", "help() lists" } },
+  { "crdbcloud.names", { "crdbcloud.names.check", "Checks a name" } },
   { "crdbcloud.version", { "0." } },
   { "crdbcloud.help == help", { "true" } },
   { "cloud:account()", { "https://127.0.0.1:" } },
@@ -43,13 +45,21 @@ local EXPRESSIONS = {
   -- workflows
   { 'cluster:plan_rotation { users = "all" }', { "(dry run, nothing sent)", "USER", "app_user_001", "rotate", "store file:" } },
   { 'cluster:rotate_password "app_user_001"', { "1 done", "app_user_001  done    1      accepted  none" } },
-  { "cluster:rotation_status()", { "1 users on ", "0 open", "app_user_001  idle" } },
-  { "cluster:history()", { "1 changes on ", "app_user_001  1 " } },
+  { "cluster:rotation_status()", { "1 user on ", "0 open", "app_user_001  idle" } },
+  { "cluster:history()", { "1 change on ", "app_user_001  1 " } },
   { "cluster:resume()", { "nothing to do" } },
   { 'cluster:access "app_user_001"', { "app_user_001: may log in, no admin" } },
   { '!report = assert(cluster:rotate_passwords { users = { "app_user_002", "app_user_003" }, on_progress = print })',
     { "[1/2] app_user_002: done", "[2/2] app_user_003: done" } },
   { "report.rows[2].user", { "app_user_003" } },
+  -- what has no text of its own
+  { "report.rows[2]", { "user ", "app_user_003", "result ", "done" } },
+  { "cluster:rotation_status().rows", { "-\n  user ", "set_at ", "Z)" } },
+  { 'cluster:credential "app_user_001".candidates', { "password  <secret 32 bytes>", "source ", "current" } },
+  { 'cluster:access "app_user_001".grants', { "name ", "privilege " } },
+  { "cluster:get_cluster().regions", { "name ", "us-east1" } },
+  { "cloud.config", { "deadline", "base_url" } },
+  { '{ user = "x", password = "Typed-By-Hand-1" }', { "user      x\npassword  (not shown)" } },
   -- secrets
   { 'cluster:credential "app_user_001"', { "crdbcloud.credential app_user_001@127.0.0.1:", "epoch 1" } },
   { 'cluster:credential "app_user_001".password', { "<secret 32 bytes>" } },
@@ -248,13 +258,41 @@ describe("the prompt", function()
     shows(ask(t, 'crdbcloud.nothing'), "nil")
   end)
 
-  it("reads from a pipe as from a terminal", function()
-    local r = command.run({ "shell" }, env, (JIT and "= " or "") .. "#cluster:all_sql_users()\n")
-    assert.equal(0, r.code, r.err)
-    shows(r.out, "8")
-    r = command.run({ "-q", "shell" }, env, "os.exit(4)\n")
-    assert.equal(4, r.code)
-    assert.equal("", r.err)
+  describe("where standard input is no terminal", function()
+    local function run(text) return command.run({ "shell" }, env, text) end
+
+    it("prints the value of an expression, and nothing else", function()
+      assert.same({ code = 0, out = "8\n", err = "" }, run "#cluster:all_sql_users()\n")
+      assert.same({ code = 0, out = "1\tnil\t3\n", err = "" }, run "1, nil, 3")
+      assert.same({ code = 0, out = "hello\n", err = "" }, run "print 'hello'")
+      assert.same({ code = 0, out = "user  x\n", err = "" }, run "{ user = 'x' }")
+    end)
+
+    it("runs a program of several lines", function()
+      assert.same({ code = 0, out = "8\n", err = "" },
+        run "#!/usr/bin/env crdbcloud\nlocal users = cluster:all_sql_users()\nlocal n = #users\nprint(n)\n")
+      assert.equal(4, run("os.exit(4)\n").code)
+    end)
+
+    it("ends with the code of what became of it", function()
+      local r = run 'cloud:find_cluster "nope"'
+      assert.equal(1, r.code)
+      shows(r.err, 'find_cluster: no cluster that this key may see is named "nope"')
+      assert.equal("", r.out)
+      assert.equal(1, run('assert(cloud:find_cluster "nope")\nprint "not reached"').code)
+      r = run "local = 1"
+      assert.equal(2, r.code)
+      shows(r.err, "crdbcloud shell: stdin:1: ")
+      assert.equal(70, run("local none\nprint(none.x)").code)
+    end)
+
+    it("runs nothing where the account cannot be opened", function()
+      env.COCKROACH_API_KEY_FILE = home .. "/nowhere"
+      local r = run 'print "not reached"'
+      assert.equal(4, r.code)
+      assert.equal("", r.out)
+      shows(r.err, "error: cloud: cannot read the API key from ")
+    end)
   end)
 end)
 

@@ -88,7 +88,7 @@ end
 function Cluster:__tostring()
   local parts = { "crdbcloud.cluster " .. self.name_or_id }
   local store_url = urls.text(self.store_spec)
-  if type(store_url) == "string" then parts[#parts + 1] = "store " .. (store_url:match("^%a[%w+.-]*:") or "?") end
+  if type(store_url) == "string" then parts[#parts + 1] = "store " .. urls.shown(store_url) end
   return table.concat(parts, ", ")
 end
 

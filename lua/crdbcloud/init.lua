@@ -40,6 +40,7 @@ local PARTS = {
 
 return setmetatable({}, {
   __name = "crdbcloud",
+  __tostring = function(self) return ("crdbcloud %s; crdbcloud.help() lists what there is"):format(self.version) end,
   __index = function(self, field)
     local part = PARTS[field]
     if not part then return nil end

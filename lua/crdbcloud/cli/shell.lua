@@ -1,4 +1,5 @@
---- `crdbcloud shell`: the interpreter that runs the command, at its prompt, with the account and the cluster at hand.
+--- `crdbcloud shell`: the interpreter that runs the command, at its prompt, with the account and the cluster at hand; or
+--- with the program on standard input, where that is no terminal.
 --
 -- This process becomes the interpreter, so that the terminal, signals and the exit code are its own. What was given goes
 -- on in one variable of the environment; arguments hold paths only.
@@ -44,7 +45,10 @@ local function shell(run, args)
     -- What is typed may hold a password: no history on disk, as with readline.
     for _, word in ipairs { wrapper, "--history-filename", "/dev/null", "--no-warnings", "--quote-characters", "\"'" } do words[#words + 1] = word end
   end
-  for _, word in ipairs { lua, "-i", "-e", paths() .. " require('crdbcloud.cli.prompt').open()" } do words[#words + 1] = word end
+  words[#words + 1] = lua
+  if core.is_terminal(0) then words[#words + 1] = "-i" end
+  words[#words + 1] = "-e"
+  words[#words + 1] = ("%s require('crdbcloud.cli.prompt').%s()"):format(paths(), core.is_terminal(0) and "open" or "run")
   run:close()
   io.stdout:flush()
   local _, problem = core.exec(words, {
@@ -61,6 +65,8 @@ end
 function M.register(parser)
   parser:command "shell":summary "Open a Lua prompt with the account and the cluster at hand."
     :description("Opens the interpreter with crdbcloud, cloud, cluster and help at hand; `help()` lists what there is. "
+      .. "Where standard input is no terminal it is run as a program, or printed if it is an expression, and the exit code says what "
+      .. "became of it. "
       .. "With several --cluster, clusters holds them by name.")
     :action(function(args) args.run, args.several = shell, true end)
 end

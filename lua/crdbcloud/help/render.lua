@@ -33,6 +33,15 @@ end
 
 local function first(item) return item[1] end
 
+-- What a duration is, where one is taken.
+local function add_units(lines, items, width)
+  for _, item in ipairs(items) do
+    if item[2]:find("crdbcloud.duration", 1, true) then
+      return add(lines, 'A duration is seconds as a number, or text: "500ms", "30s", "5m", "1h", "90d".', 0, width)
+    end
+  end
+end
+
 -- Arguments, options or fields: name, then type, text and default.
 local function add_table(lines, items, width)
   local column = column_of(items, first)
@@ -75,6 +84,7 @@ function M.entry(entry, width)
   if #items > 0 then
     lines[#lines + 1] = ""
     add_table(lines, items, width)
+    add_units(lines, items, width)
   end
   lines[#lines + 1] = ""
   if entry.returns then add(lines, "Returns  " .. results(entry), 0, width) end

@@ -38,7 +38,7 @@ local CALLS = {
     summary = "Sends a password, once and raw: nothing keeps it if the answer is lost.",
     text = "cluster:rotate_password keeps it in the store before it is sent; a user with a record is refused on a cluster handle.",
     options = shared.limits, returns = { { "crdbcloud.user", "{ name }" } }, errors = CHANGE,
-    example = 'assert(%s:update_sql_user_password(%s"app", crdbcloud.secret.prompt "New password: "))',
+    example = 'assert(%s:update_sql_user_password(%s"made_by_hand", crdbcloud.secret.prompt "New password: "))',
   },
   {
     name = "delete_sql_user", of_cluster = true, args = { CLUSTER_ID, NAME }, summary = "Deletes a SQL user.",

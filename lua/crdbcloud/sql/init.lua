@@ -318,7 +318,7 @@ end
 function Sql:info()
   local copy = {}
   for key, value in pairs(self._info) do copy[key] = value end
-  return copy
+  return require("crdbcloud.printing").printed(copy)
 end
 
 --- False once it was closed or lost.
