@@ -9,6 +9,25 @@
 
 enum { FIRST_CAPACITY = 256 };
 
+/* Fresh memory for the buffer; NULL: there is none. */
+static char *take_memory(const struct crdb_buffer *b, size_t capacity,
+                         struct crdb_secret **memory) {
+    *memory = NULL;
+    if (!b->guarded)
+        return malloc(capacity);
+    *memory = crdb_secret_new(capacity - 1);
+    return *memory ? (char *)crdb_secret_bytes(*memory) : NULL;
+}
+
+static void give_memory_back(struct crdb_buffer *b) {
+    if (b->memory) {
+        crdb_secret_release(b->memory);
+    } else if (b->data) {
+        crdb_wipe(b->data, b->capacity);
+        free(b->data);
+    }
+}
+
 /* Makes room for len more bytes and a NUL. */
 static bool reserve(struct crdb_buffer *b, size_t len) {
     if (b->failed)
@@ -27,7 +46,8 @@ static bool reserve(struct crdb_buffer *b, size_t len) {
     size_t capacity = b->capacity ? b->capacity : FIRST_CAPACITY;
     while (capacity <= needed)
         capacity = capacity > PTRDIFF_MAX / 2 ? needed + 1 : capacity * 2;
-    char *data = malloc(capacity);
+    struct crdb_secret *memory;
+    char *data = take_memory(b, capacity, &memory);
     if (!data) {
         b->failed = true;
         return false;
@@ -35,10 +55,8 @@ static bool reserve(struct crdb_buffer *b, size_t len) {
     if (b->length)
         memcpy(data, b->data, b->length);
     data[b->length] = '\0';
-    if (b->data) {
-        crdb_wipe(b->data, b->capacity);
-        free(b->data);
-    }
+    give_memory_back(b);
+    b->memory = memory;
     b->data = data;
     b->capacity = capacity;
     return true;
@@ -107,10 +125,6 @@ void crdb_buffer_reset(struct crdb_buffer *b) {
 }
 
 void crdb_buffer_free(struct crdb_buffer *b) {
-    if (b->data) {
-        crdb_wipe(b->data, b->capacity);
-        free(b->data);
-    }
-    size_t limit = b->limit;
-    *b = (struct crdb_buffer){.limit = limit};
+    give_memory_back(b);
+    *b = (struct crdb_buffer){.limit = b->limit, .guarded = b->guarded};
 }

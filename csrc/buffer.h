@@ -5,7 +5,9 @@
  * into fresh memory and wipes the old block (realloc would leave it as it was).
  * A zeroed struct is an empty buffer. After a failed append the buffer is
  * marked failed and stays as it was; so a caller may append several times and
- * check once. limit is the largest length in bytes, 0 for none.
+ * check once. limit is the largest length in bytes, 0 for none. With guarded,
+ * set before the first append, the bytes lie where secrets do (secret.h): for
+ * a secret that stays here for longer than a moment.
  */
 #ifndef CRDB_BUFFER_H
 #define CRDB_BUFFER_H
@@ -13,10 +15,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct crdb_secret;
+
 struct crdb_buffer {
     char *data; /* NUL-terminated when not NULL; the NUL is not counted */
     size_t length, capacity, limit;
     bool failed, over_limit; /* no memory; larger than limit */
+    bool guarded;
+    struct crdb_secret *memory; /* what data lies in; NULL: malloc */
 };
 
 /* Each returns false when the bytes did not fit or memory was short. */

@@ -10,6 +10,7 @@ void crdb_request_begin(struct crdb_request *r, enum crdb_operation operation, c
     crdb_buffer_reset(&r->url);
     crdb_buffer_reset(&r->name);
     crdb_request_forget(r);
+    r->body.guarded = r->quote.guarded = true;
     r->operation = operation;
     r->method = method;
     r->has_query = r->has_member = false;

@@ -1,10 +1,11 @@
 /*
  * request.h - one request of the API: URL and JSON body, built in wiped buffers.
  *
- * The body goes from here to the socket and is never a Lua string. A client
- * keeps one struct crdb_request and begins it anew for each call, so that the
- * buffers keep their memory. A failed append marks its buffer; crdb_request_ok
- * is asked once at the end.
+ * The body goes from here to the socket, is never a Lua string, and lies where
+ * secrets do while the answer is waited for. A client keeps one struct
+ * crdb_request and begins it anew for each call, so that the buffers keep their
+ * memory. A failed append marks its buffer; crdb_request_ok is asked once at
+ * the end.
  */
 #ifndef CRDB_REQUEST_H
 #define CRDB_REQUEST_H

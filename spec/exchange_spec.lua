@@ -16,7 +16,7 @@ describe("an exchange, when memory runs out", function()
 
   setup(function()
     program = native.program(temp.dir(), "exchange_memory", PARTS,
-      "-Wl,--wrap=malloc $(pkg-config --cflags --libs libcurl libssl libcrypto libutf8proc)" .. SANITIZE)
+      "-Wl,--wrap=malloc,--wrap=calloc $(pkg-config --cflags --libs libcurl libssl libcrypto libutf8proc)" .. SANITIZE)
   end)
 
   for kind, options in pairs { http = {}, https = { tls = true }, ["HTTP/2"] = { h2 = true } } do

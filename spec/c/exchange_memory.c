@@ -14,6 +14,8 @@
 
 void *__real_malloc(size_t n);
 void *__wrap_malloc(size_t n);
+void *__real_calloc(size_t count, size_t n);
+void *__wrap_calloc(size_t count, size_t n);
 
 static unsigned long allocations, fail_at;
 static bool spare_libcurl;
@@ -26,6 +28,10 @@ void *__wrap_malloc(size_t n) {
     return is_refused() ? NULL : __real_malloc(n);
 }
 
+void *__wrap_calloc(size_t count, size_t n) {
+    return is_refused() ? NULL : __real_calloc(count, n);
+}
+
 static bool is_refused_to_libcurl(void) {
     return !spare_libcurl && is_refused();
 }
@@ -35,7 +41,7 @@ static void *curl_malloc(size_t n) {
 }
 
 static void *curl_calloc(size_t count, size_t n) {
-    return is_refused_to_libcurl() ? NULL : calloc(count, n);
+    return is_refused_to_libcurl() ? NULL : __real_calloc(count, n);
 }
 
 static void *curl_realloc(void *p, size_t n) {
