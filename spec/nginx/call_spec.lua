@@ -244,6 +244,42 @@ describe("a call in nginx", function()
     ]])
   end)
 
+  it("says so too when it was made and its result cannot be handed over", function()
+    local root = temp.run("pwd"):gsub("%s+$", "")
+    local web = nginx.start { init = account() .. ("package.path = %q .. package.path"):format(root .. "/spec/nginx/?.lua;") }
+    local words = "busy unknown false 503 secret_without_ticket: the call was made, but its result "
+    local code = [[
+      local _, err = cluster:in_thread("echo_job", "%s")
+      say(err.kind, err.outcome, err.retryable, crdbcloud.http_status(err), err)
+    ]]
+    assert.matches(words .. "cannot be handed over: 1024 secrets wait", web:run(code:format "secret_without_ticket"), 1, true)
+    web:stop()
+    web = nginx.start { init = account() .. ("package.path = %q .. package.path"):format(root .. "/spec/nginx/?.lua;") }
+    assert.matches(words:gsub("secret_.*", "") .. "echo: the call was made, but its result came too late: ", web:run [[
+      local core = require "crdbcloud.core"
+      local take = core.take
+      function core.take(ticket) -- as a worker that was stopped for a minute
+        take(ticket):close()
+        return take(ticket)
+      end
+      local _, err = cluster:in_thread("echo_job", "echo", core.secret "x")
+      say(err.kind, err.outcome, err.retryable, crdbcloud.http_status(err), err)
+      core.take = take
+    ]], 1, true)
+  end)
+
+  it("knows the stream subsystem, which has no threads", function()
+    local web = nginx.start { init = account() }
+    assert.equal("not_sent get_cluster: nginx's stream subsystem has no threads for Lua (invalid_argument, not sent); "
+      .. "make the call in a server of the http block", web:run [[
+      local config, thread = ngx.config, ngx.run_worker_thread
+      ngx.config, ngx.run_worker_thread = { subsystem = "stream" }, nil -- as it is there
+      local _, err = cluster:get_cluster()
+      ngx.config, ngx.run_worker_thread = config, thread
+      say(err.outcome, err)
+    ]])
+  end)
+
   it("ends and is answered when nginx reloads or quits, in requests and timers, with and without somebody who waits", function()
     local options = {
       http = "lua_shared_dict notes 100k;", init = account(),

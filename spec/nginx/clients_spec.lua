@@ -1,6 +1,7 @@
 local clients = require "crdbcloud.nginx.clients"
 local core = require "crdbcloud.core"
 local nginx = require "spec.support.nginx"
+local places = require "spec.support.sql_store"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
 
@@ -48,6 +49,38 @@ describe("the accounts that a thread keeps open", function()
     end
     assert.is_truthy(next(connections, (next(connections))))
     assert.same({}, web:errors())
+  end)
+
+  it("begin with a new SQL connection and store session when the server has ended the old ones, also in the middle of work", function()
+    local root, place = temp.run("pwd"):gsub("%s+$", ""), places.new()
+    local web = nginx.start { pool = "thread_pool crdbcloud threads=1;", env = { PGPASSFILE = s.pgpassfile }, init = ([[
+      package.path = %q .. package.path
+      crdbcloud = require "crdbcloud.nginx"
+      cluster = crdbcloud.new { base_url = %q, ca_file = %q, api_key_file = %q, rate = 0, max_calls = 1 }:cluster(%q, {
+        store = %q, plaintext = true, sql = %q })
+    ]]):format(root .. "/spec/nginx/?.lua;", s.url, s.ca_file, s.keys.admin, s.cluster_id, place:url(), s.sql_url) }
+    web:run [[
+      assert(cluster:create_app_user { name = "webapp", owner = "o", access = { database = "shop", tables = "*", privileges = { "SELECT" } } })
+    ]]
+    s:clear()
+    local STATE = "say(cluster:access('webapp').admin, cluster:credential('webapp').epoch)"
+    assert.equal("false 1", web:run(STATE))
+    s:psql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sandbox_admin'"
+    assert.equal("false 1", web:run(STATE))
+    assert.equal("57P01 false 1", web:run([[
+      local err = cluster:in_thread("echo_job", "lose_sql")
+      local said = say
+      local function say(...) said(err.sqlstate, ...) end
+    ]] .. STATE))
+    s:psql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sandbox_admin'"
+    assert.equal("2", web:run "say(assert(cluster:rotate_password { user = 'webapp' }).rows[1].epoch)")
+    local sent = 0
+    for _, entry in ipairs(s:log()) do sent = sent + (entry.op == "update_sql_user_password" and 1 or 0) end
+    assert.equal(1, sent)
+    assert.same({}, web:errors())
+    web:stop()
+    place:close()
+    s:reset()
   end)
 
   it("are bounded, and closed when they were idle", function()

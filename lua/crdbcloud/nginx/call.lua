@@ -61,6 +61,9 @@ function M.misplaced(operation)
   if not ngx or not ngx.worker then
     return select(2, unsent("invalid_argument", operation, "crdbcloud.nginx works in nginx's event loop only",
       'in a script, and in a thread, it is require "crdbcloud"', "context"))
+  elseif ngx.config and ngx.config.subsystem == "stream" then
+    return select(2, unsent("invalid_argument", operation, "nginx's stream subsystem has no threads for Lua",
+      "make the call in a server of the http block", "context"))
   elseif not ngx.run_worker_thread then
     return select(2, unsent("invalid_argument", operation, "this nginx has no ngx.run_worker_thread",
       "it needs lua-nginx-module 0.10.23 or later and nginx built with threads", "context"))
@@ -128,6 +131,13 @@ function M.unusable(operation, why)
     "secret")
 end
 
+-- The error of a call that was made and whose result is lost: nobody knows what it did.
+local function result_lost(operation, message)
+  return { error = errors.new {
+    kind = "busy", operation = operation, outcome = "unknown", message = message, hint = "what it had begun is settled by cluster:resume()",
+  } }
+end
+
 local function answer_of(pool, job)
   local operation, answer = job.operation, job.answer
   if not job.ok or type(answer) ~= "table" then
@@ -142,14 +152,14 @@ local function answer_of(pool, job)
     return { error = select(2, unsent("busy", operation, "no thread was free within a minute",
       ("give the pool more threads: thread_pool %s threads=%d;"):format(pool.name, pool.max_calls), "busy")) }
   elseif answer.full then
-    return { error = errors.new { kind = "busy", operation = operation, message = "the result cannot be handed over: " .. answer.full } }
+    return result_lost(operation, "the call was made, but its result cannot be handed over: " .. answer.full)
   elseif answer.raised then
     return answer
   end
   local field = answer.values and "values" or "thrown"
   local taken, why = values.take(answer[field])
   if not taken then
-    return { error = errors.new { kind = "busy", operation = operation, message = "the result came too late: " .. why } }
+    return result_lost(operation, "the call was made, but its result came too late: " .. why)
   end
   local list, n = values.open(taken)
   return { field = field, list = list, n = n }

@@ -102,6 +102,15 @@ local function open_cluster(cloud, spec)
   return cloud:cluster(spec.name, given)
 end
 
+-- A connection that broke in an earlier call would do so again where it cannot replace itself: in the middle of work on
+-- another database. The next call begins with a new one.
+local function drop_lost(cluster)
+  if cluster.sql and not cluster.sql:is_open() then
+    cluster.sql:close()
+    cluster.sql = nil
+  end
+end
+
 --- The account, or one of its clusters.
 ---@param options table of crdbcloud.new; key and proxy as secrets
 ---@param cluster { name: string|nil, options: table }|nil
@@ -112,7 +121,9 @@ function M.open(options, cluster)
   if not account or not cluster then return account and account.object, err end
   local entry
   entry, err = kept(account.clusters, cluster, function() return open_cluster(account.object, cluster) end)
-  return entry and entry.object, err
+  if not entry then return nil, err end
+  drop_lost(entry.object)
+  return entry.object
 end
 
 --- Closes what was not used for a while.
