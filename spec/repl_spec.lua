@@ -189,6 +189,17 @@ describe("the prompt", function()
     assert.equal("2", ask(t, "1 + 1"))
   end)
 
+  it("says after Ctrl-C in a rotation how it goes on, and it does", function()
+    local t = shell()
+    s:fault { op = "update_sql_user_password", what = "delay", seconds = 1, count = 1 }
+    t:type(((JIT and "= " or "") .. 'cluster:rotate_password "app_user_004"'))
+    t:wait(function() return case.writes() > 0 end, "the change")
+    t:key "C-c"
+    t:wait(function(text) return text:find "interrupted! What was begun is in the store, .*cluster:resume%(%) finishes it" end, "the interrupt")
+    t:ready()
+    shows(ask(t, "cluster:resume()"), "app_user_004  done")
+  end)
+
   it("ends at Ctrl-D with 0, and with the code that os.exit is given", function()
     local t = shell()
     t:key "C-d"

@@ -25,10 +25,11 @@ local function add_item(lines, word, text, column, width)
   end
 end
 
-local function column_of(items, name)
+-- Where the texts begin beside the words: behind the longest, but within the left half.
+local function column_of(items, width, name)
   local longest = 0
   for _, item in ipairs(items) do longest = math.max(longest, printing.width(name(item))) end
-  return math.min(longest + 4, 28)
+  return math.min(longest + 4, math.max(28, math.floor(width * 0.45)))
 end
 
 local function first(item) return item[1] end
@@ -44,7 +45,7 @@ end
 
 -- Arguments, options or fields: name, then type, text and default.
 local function add_table(lines, items, width)
-  local column = column_of(items, first)
+  local column = column_of(items, width, first)
   for _, item in ipairs(items) do
     local text = reference.type(item[2]) .. (item[3] ~= "" and ": " .. item[3] or "")
     if item[4] then text = text .. "; default " .. item[4] end
@@ -110,7 +111,7 @@ function M.chapter(chapter, width)
   local entries = {}
   if chapter.call then entries[1] = chapter.call end
   for _, entry in ipairs(chapter.entries) do entries[#entries + 1] = entry end
-  local column = column_of(entries, function(entry) return entry.path end)
+  local column = column_of(entries, width, function(entry) return entry.path end)
   for _, entry in ipairs(entries) do add_item(lines, entry.path, entry.summary, math.max(column, 20), width) end
   return table.concat(lines, "\n")
 end
@@ -152,7 +153,7 @@ end
 ---@return string
 function M.option(name, found, width)
   local lines = { ("option %s"):format(name) }
-  local column = column_of(found, function(item) return item.entry.path end)
+  local column = column_of(found, width, function(item) return item.entry.path end)
   for _, item in ipairs(found) do
     local option = item.option
     add_item(lines, item.entry.path, ("%s: %s%s"):format(reference.type(option[2]), option[3],
@@ -165,7 +166,7 @@ end
 local function listed(title, items, width, word, text)
   local lines = {}
   add(lines, title, 0, width)
-  local column = column_of(items, word)
+  local column = column_of(items, width, word)
   for _, item in ipairs(items) do add_item(lines, word(item), text(item), column, width) end
   return table.concat(lines, "\n")
 end

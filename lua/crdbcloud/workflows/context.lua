@@ -323,13 +323,19 @@ function Context:hold(user)
   return entry_of.hold(self, user)
 end
 
+-- What the stand-alone interpreter raises on Ctrl-C, with what a person at its prompt has to know.
+local function interruption(problem)
+  if type(problem) ~= "string" or not problem:find "interrupted!$" then return problem end
+  return "interrupted! What was begun is in the store, and no password is lost: cluster:resume() finishes it"
+end
+
 --- Runs fn(entry) while holding the user; the lock is given back whatever happens.
 function Context:with(user, fn)
   local entry, err = self:hold(user)
   if not entry then return nil, err end
   local ok, a, b = pcall(fn, entry)
   entry:release()
-  if not ok then error(a, 0) end
+  if not ok then error(interruption(a), 0) end
   return a, b
 end
 
