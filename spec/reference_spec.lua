@@ -195,6 +195,18 @@ describe("the reference", function()
     end)
   end)
 
+  it("is what editors take the modules for", function()
+    for path, class in pairs { ["lua/crdbcloud/init.lua"] = "crdbcloud", ["lua/crdbcloud/nginx/init.lua"] = "crdbcloud.nginx" } do
+      assert.truthy(temp.read(path):find(("\n---@type %s\nlocal M = setmetatable("):format(class), 1, true), path)
+    end
+    for path, text in pairs(require("spec.support.reference").files()) do
+      -- What follows a function's results belongs to them: an alternative to it stands in front.
+      for line in text:gmatch "[^\n]+" do
+        if line:find "^%-%-%-@" then assert.falsy(line:find "fun%b(): [%w_.]+|[%w_\"]" and not line:find "|nil", path .. ": " .. line) end
+      end
+    end
+  end)
+
   it("is what REFERENCE.md and the declarations were made from: make reference", function()
     for path, text in pairs(require("spec.support.reference").files()) do
       assert.is_true(temp.read(path) == text, path .. " is not current: make reference")

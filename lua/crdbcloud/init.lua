@@ -6,21 +6,6 @@
 --
 -- Nothing happens by `require`: each part is loaded when its field is first used.
 
----@class crdbcloud
----@field new fun(options: table|nil): crdbcloud.cloud|nil, crdbcloud.error|nil
----@field secret crdbcloud.secrets
----@field password table generate, check
----@field names table check, fold, note
----@field errors table
----@field privileges table
----@field sql table
----@field store table
----@field credentials fun(options: table): table|nil, crdbcloud.error|nil
----@field main fun(fn: function, ...: any)
----@field help fun(topic: any) prints the reference
----@field core table the C module: one exchange per call
----@field version string
-
 -- field -> module, and what of the module the field is (nil: the module itself)
 local PARTS = {
   new = { "cloud", "new" },
@@ -38,7 +23,8 @@ local PARTS = {
   version = { "version" },
 }
 
-return setmetatable({}, {
+---@type crdbcloud
+local M = setmetatable({}, {
   __name = "crdbcloud",
   __tostring = function(self) return ("crdbcloud %s; crdbcloud.help() lists what there is"):format(self.version) end,
   __index = function(self, field)
@@ -50,3 +36,5 @@ return setmetatable({}, {
     return value
   end,
 })
+
+return M

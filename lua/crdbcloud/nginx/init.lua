@@ -8,23 +8,6 @@
 --
 -- Nothing happens by `require`: each part is loaded when its field is first used.
 
----@class crdbcloud.nginx
----@field new fun(options: table|nil): crdbcloud.nginx.cloud
----@field secret crdbcloud.secrets from_file and from_env in init and init_worker
----@field password table generate, check
----@field names table check, fold, note
----@field errors table
----@field privileges table plan, diff
----@field credential fun(dict: any, user: string, options: table|nil): crdbcloud.credential|nil, crdbcloud.error|nil
----@field connect_with fun(dict: any, user: string, connect: function, options: table|nil): any, any
----@field http_status fun(err: crdbcloud.error): integer
----@field schedule fun(options: table)
----@field schedule_status fun(dict: any, cluster: string|nil)
----@field schedule_now fun(dict: string, options: table|nil): table|nil, crdbcloud.error|nil
----@field keep_credentials fun(options: table)
----@field keep_status fun(dict: string, cluster: string|nil): table|nil, crdbcloud.error|nil
----@field version string
-
 -- field -> module, and what of the module the field is (nil: the module itself)
 local PARTS = {
   new = { "nginx.cloud", "new" },
@@ -44,7 +27,8 @@ local PARTS = {
   version = { "version" },
 }
 
-return setmetatable({}, {
+---@type crdbcloud.nginx
+local M = setmetatable({}, {
   __name = "crdbcloud.nginx",
   __index = function(self, field)
     local part = PARTS[field]
@@ -55,3 +39,5 @@ return setmetatable({}, {
     return value
   end,
 })
+
+return M

@@ -24,7 +24,7 @@ local MANY = shared.join({
 local CLUSTERS = {
   { "clusters", 'string|string[]|"all"', "required; names or ids" },
   { "store", "string|table|crdbcloud.secret", "URL of the store", "CRDBCLOUD_STORE" },
-  { "sql", "fun(cluster: table): any|false", "gives the SQL connection of each cluster" },
+  { "sql", "false|fun(cluster: table): any", "gives the SQL connection of each cluster" },
   { "sql_ca_file", "string", "certificate authority of SQL connections" }, shared.store_key_file, shared.plaintext,
 }
 

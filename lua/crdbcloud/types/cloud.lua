@@ -54,7 +54,7 @@ function cloud:close() end
 ---@class crdbcloud.cloud.rotate_passwords.options
 ---@field clusters string|string[]|"all" required; names or ids
 ---@field store? string|table|crdbcloud.secret URL of the store; default CRDBCLOUD_STORE
----@field sql? fun(cluster: table): any|false gives the SQL connection of each cluster
+---@field sql? false|fun(cluster: table): any gives the SQL connection of each cluster
 ---@field sql_ca_file? string certificate authority of SQL connections
 ---@field store_key_file? string file of keys that seal the passwords in the store
 ---@field plaintext? boolean let a shared store hold passwords in the clear; default false
@@ -86,7 +86,7 @@ function cloud:rotate_passwords(options) end
 ---@class crdbcloud.cloud.plan_rotation.options
 ---@field clusters string|string[]|"all" required; names or ids
 ---@field store? string|table|crdbcloud.secret URL of the store; default CRDBCLOUD_STORE
----@field sql? fun(cluster: table): any|false gives the SQL connection of each cluster
+---@field sql? false|fun(cluster: table): any gives the SQL connection of each cluster
 ---@field sql_ca_file? string certificate authority of SQL connections
 ---@field store_key_file? string file of keys that seal the passwords in the store
 ---@field plaintext? boolean let a shared store hold passwords in the clear; default false
@@ -118,7 +118,7 @@ function cloud:plan_rotation(options) end
 ---@class crdbcloud.cloud.resume.options
 ---@field clusters string|string[]|"all" required; names or ids
 ---@field store? string|table|crdbcloud.secret URL of the store; default CRDBCLOUD_STORE
----@field sql? fun(cluster: table): any|false gives the SQL connection of each cluster
+---@field sql? false|fun(cluster: table): any gives the SQL connection of each cluster
 ---@field sql_ca_file? string certificate authority of SQL connections
 ---@field store_key_file? string file of keys that seal the passwords in the store
 ---@field plaintext? boolean let a shared store hold passwords in the clear; default false
@@ -139,7 +139,7 @@ function cloud:resume(options) end
 ---@class crdbcloud.cloud.rotation_status.options
 ---@field clusters string|string[]|"all" required; names or ids
 ---@field store? string|table|crdbcloud.secret URL of the store; default CRDBCLOUD_STORE
----@field sql? fun(cluster: table): any|false gives the SQL connection of each cluster
+---@field sql? false|fun(cluster: table): any gives the SQL connection of each cluster
 ---@field sql_ca_file? string certificate authority of SQL connections
 ---@field store_key_file? string file of keys that seal the passwords in the store
 ---@field plaintext? boolean let a shared store hold passwords in the clear; default false
