@@ -58,6 +58,17 @@ describe("the board of a schedule", function()
       say(ngx.shared.crdbcloud:get(b:key "holder"))]])
   end)
 
+  it("does not believe in a sign of life from before the clock was set back", function()
+    assert.equal("false true true false", web:run [[
+      local b = open()
+      ngx.shared.crdbcloud:set(b:key "holder", "a", 3600) -- as an hour later
+      local dead = b:is_alive()
+      ngx.shared.crdbcloud:set(b:key "holder", "a", 3600)
+      local taken = b:take("b", 9)
+      ngx.shared.crdbcloud:set(b:key "holder", "a", board.HOLD)
+      say(dead, taken, b:is_alive(), b:take "b")]])
+  end)
+
   it("keeps what is asked for once for the same users, at its latest time", function()
     assert.equal("3: managed 5, a,b 2, a 4", web:run [[
       local b = open()

@@ -324,6 +324,33 @@ describe("a scheduled rotation in nginx", function()
     assert.matches("crdbcloud schedule: .*role", web:errors()[1])
   end)
 
+  it("is not put off by what is asked for in vain, nor is that counted as its failure", function()
+    manage()
+    start "every = '1h', jitter = 0"
+    local found = ended()
+    local due = found.next_due
+    for _ = 1, 3 do
+      web:get "/now?users=nobody_here"
+      found = ended(found)
+      assert.equal("not_found", found.last.kind)
+      assert.equal(0, found.failures)
+      assert.equal(due, found.next_due)
+      assert.equal(0, found.asked)
+    end
+    -- What may help is tried again, long before the period is over.
+    local core = require "crdbcloud.core"
+    local store = assert(scene.cluster:open_store "spec")
+    local lock = assert(store:lock(("%s/@schedule.%s"):format(s.cluster_id, (core.hostname():lower():gsub("[^%w.-]", "-"))), "spec"))
+    web:get "/now?users=app_user_001"
+    web:wait(function()
+      found = status()
+      return found.last.kind == "busy"
+    end, "a run that finds the lock held")
+    assert.equal(1, found.asked)
+    assert.is_true(found.next_due < due and found.next_due <= found.last.ended + 16)
+    lock.close()
+  end)
+
   it("is not known of a cluster that is not scheduled, nor without a choice among two", function()
     start("every = '1h', users = 'app_user_001'", {
       init_worker = ([[

@@ -119,14 +119,25 @@ function Board:read() return decoded(self.shm:get(self:key "status")) or { clust
 ---@param status table
 function Board:write(status) return put(self, "status", status) end
 
+-- Entries live by the wall clock. A sign of life that would count for longer than any is given for is from before that
+-- was set back, and nobody may have been there since.
+local function forget_future(self, seconds)
+  local left = self.shm:ttl(self:key "holder")
+  if left and left > seconds + 1 then self.shm:delete(self:key "holder") end
+end
+
 ---@return boolean
-function Board:is_alive() return self.shm:get(self:key "holder") ~= nil end
+function Board:is_alive()
+  forget_future(self, M.HOLD)
+  return self.shm:get(self:key "holder") ~= nil
+end
 
 --- Takes the run, unless somebody has it.
 ---@param token string of this worker
 ---@param seconds? number how long a single sign of life counts; default M.HOLD
 ---@return boolean
 function Board:take(token, seconds)
+  forget_future(self, seconds or M.HOLD)
   return (self.shm:add(self:key "holder", token, seconds or M.HOLD)) == true
 end
 

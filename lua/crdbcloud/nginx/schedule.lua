@@ -144,13 +144,15 @@ function Schedule:run(action)
   if not last.ok then
     log(last.kind == "busy" and ngx.NOTICE or ngx.ERR, self.board.cluster, ": ", last.message, last.hint and "; " .. last.hint or "")
   end
-  status.failures = due.failures(status.failures or 0, last)
-  -- A run that was asked for leaves the clock alone when it went well.
-  if scheduled or not last.ok then
-    status.next_due = due.next(now, last, status.failures, self.every, self.jitter, random())
-  end
   status.running_since, status.worker = nil, nil
   status.asked = due.left(asked, last, now)
+  if scheduled then
+    status.failures = due.failures(status.failures or 0, last)
+    status.next_due = due.next(now, last, status.failures, self.every, self.jitter, random())
+  elseif #status.asked > 0 then
+    -- What was asked for in vain is tried again soon; it never puts off what is due by the clock.
+    status.next_due = math.min(status.next_due, due.next(now, last, 1, self.every, self.jitter, random()))
+  end
   status.last = last
   if last.ok then status.last_success = last.ended end
   self.board:write(status)
