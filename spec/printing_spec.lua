@@ -45,6 +45,12 @@ describe("printing", function()
       assert.equal("USER  NOTE\napp\n    one two three four\n    five six\nb", printing.layout(columns, rows, 24))
     end)
 
+    it("has no heading over nothing, where that would need a line", function()
+      assert.equal("USER\napp\nb", printing.layout(columns, { { "app", "" }, { "b", "" } }, 8))
+      assert.equal("USER  NOTE\napp\nb", printing.layout(columns, { { "app", "" }, { "b", "" } }, 30))
+      assert.equal("USER  NOTE\napp", printing.layout(columns, { { "app", "" } }, nil))
+    end)
+
     it("keeps every word", function()
       for limit = 5, 60 do
         local text = printing.layout(columns, rows, limit)

@@ -139,7 +139,12 @@ function M.layout(columns, rows, limit)
     cells[#columns] = last
     lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", ""))
   end
-  add(columns)
+  -- A heading that would stand alone below the others, over nothing, is left out.
+  local heading, empty = {}, limit ~= nil
+  for _, row in ipairs(rows) do empty = empty and (row[#columns] or "") == "" end
+  for i, name in ipairs(columns) do heading[i] = name end
+  if empty and indent + M.width(columns[#columns]) > limit then heading[#columns] = "" end
+  add(heading)
   for _, row in ipairs(rows) do add(row) end
   return table.concat(lines, "\n")
 end

@@ -143,6 +143,7 @@ function M.exit(exit, width)
   local lines = {}
   add(lines, ("exit %d: %s"):format(exit[1], exit[2]), 0, width)
   add(lines, "what to do: " .. exit[3], 0, width)
+  if exit[3]:find("crdbcloud rotate resume", 1, true) then add(lines, "in a program, or at the prompt: cluster:resume()", 0, width) end
   return table.concat(lines, "\n")
 end
 
@@ -197,7 +198,7 @@ M.TOPICS = {
   end,
   ["exit codes"] = function(width)
     return listed("exit codes of the command, also err.exit:", topics.EXITS, width, function(exit) return tostring(exit[1]) end,
-      function(exit) return exit[2] .. "; " .. exit[3] end)
+      function(exit) return exit[2] .. "; to do: " .. exit[3] end)
   end,
   environment = function(width)
     return listed("environment: what is not given comes from", topics.ENVIRONMENT, width, first, second)
