@@ -105,7 +105,7 @@ check-memory:
 	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' SANITIZE=address,undefined modules
 	@spec/support/memory $(SPECS)
 
-# nginx under load, and under ASan and valgrind, 12 minutes. NGINX_PARTS="latency mixed ..."
+# nginx under load, and under ASan and valgrind; 6 minutes. NGINX_PARTS="latency mixed ..."
 check-nginx:
 	@.ci/deps build check memory sandbox
 	@$(MAKE) --no-print-directory all

@@ -84,6 +84,7 @@ end
 ---@return string|nil
 function M.problem(figures)
   if figures.unanswered + figures.raised > 0 then return "a call was not answered: " .. figures.first end
+  if figures.errors > 3 * figures.faults then return ("%d errors of %d faults"):format(figures.errors, figures.faults) end
   if figures.found ~= 0 or figures.lost_bytes ~= 0 then return ("%s complains:\n%s"):format(figures.tool, figures.report:sub(1, 6000)) end
   if #figures.log > 0 then return "nginx wrote: " .. figures.log[1] end
   return nil
