@@ -34,18 +34,37 @@ static struct crdb_secret *new_key(void) {
     return NULL;
 }
 
-/* A reference to the key of this process; a forked child's copy holds zeros, so it makes its own. */
+/* A reference to the key, or NULL: there is none yet, or it is that of the process that forked this
+ * one, whose copy holds zeros here. The mutex is held. */
+static struct crdb_secret *present_key(void) {
+    if (!process_key || crdb_secret_forked(process_key))
+        return NULL;
+    return crdb_secret_ref(process_key);
+}
+
+/* A reference to the key of this process, which the first call makes. No secret is made or let go
+ * of while the mutex is held: that takes the mutex of their arena, which a fork in another thread
+ * may hold while it waits for ours. */
 static struct crdb_secret *key_of_process(void) {
     pthread_once(&fork_handlers, install_fork_handlers);
     lock();
-    if (process_key && crdb_secret_forked(process_key)) {
-        crdb_secret_release(process_key);
-        process_key = NULL;
-    }
-    if (!process_key)
-        process_key = new_key();
-    struct crdb_secret *key = process_key ? crdb_secret_ref(process_key) : NULL;
+    struct crdb_secret *key = present_key();
     unlock();
+    if (key)
+        return key;
+    struct crdb_secret *superfluous = new_key();
+    if (!superfluous)
+        return NULL;
+    lock();
+    key = present_key();
+    if (!key) { /* nobody was quicker */
+        struct crdb_secret *inherited = process_key;
+        process_key = superfluous;
+        superfluous = inherited;
+        key = present_key();
+    }
+    unlock();
+    crdb_secret_release(superfluous);
     return key;
 }
 

@@ -27,20 +27,24 @@ static void unlock(void) {
     pthread_mutex_unlock(&mutex);
 }
 
-static void drop(struct lent *l) {
-    crdb_secret_release(l->secret);
-    crdb_wipe(l, sizeof *l);
-    free(l);
-    count--;
+/* Not while the mutex is held: a secret may belong to another module's arena, whose mutex a fork in
+ * another thread may hold while it waits for ours. */
+static void drop_all(struct lent *l) {
+    while (l) {
+        struct lent *next = l->next;
+        crdb_secret_release(l->secret);
+        crdb_wipe(l, sizeof *l);
+        free(l);
+        l = next;
+    }
 }
 
 static void unlock_in_child(void) {
-    while (newest) {
-        struct lent *l = newest;
-        newest = l->next;
-        drop(l);
-    }
+    struct lent *all = newest;
+    newest = NULL;
+    count = 0;
     pthread_mutex_unlock(&mutex);
+    drop_all(all);
 }
 
 static void install_fork_handlers(void) {
@@ -48,18 +52,17 @@ static void install_fork_handlers(void) {
     (void)pthread_atfork(lock, unlock, unlock_in_child);
 }
 
-/* Newest first, so from the first that is too old on, all are. The mutex is held. */
-static void drop_old(double now) {
+/* Unlinks what is too old. Newest first, so from the first that is too old on, all are. The mutex
+ * is held. */
+static struct lent *cut_old(double now) {
     struct lent **link = &newest;
     while (*link && (*link)->until > now)
         link = &(*link)->next;
     struct lent *old = *link;
     *link = NULL;
-    while (old) {
-        struct lent *next = old->next;
-        drop(old);
-        old = next;
-    }
+    for (struct lent *l = old; l; l = l->next)
+        count--;
+    return old;
 }
 
 enum crdb_ticket_result crdb_lend(struct crdb_secret *s, unsigned char ticket[CRDB_TICKET_BYTES]) {
@@ -72,42 +75,46 @@ enum crdb_ticket_result crdb_lend(struct crdb_secret *s, unsigned char ticket[CR
     memcpy(l->ticket, ticket, CRDB_TICKET_BYTES);
     lock();
     double now = crdb_boottime();
-    drop_old(now);
-    if (count == CRDB_TICKETS_MAX) {
-        unlock();
-        free(l);
-        return CRDB_TICKET_FULL;
+    struct lent *old = cut_old(now);
+    bool full = count == CRDB_TICKETS_MAX;
+    if (!full) {
+        l->secret = crdb_secret_ref(s);
+        l->until = now + CRDB_TICKET_SECONDS;
+        l->next = newest;
+        newest = l;
+        count++;
     }
-    l->secret = crdb_secret_ref(s);
-    l->until = now + CRDB_TICKET_SECONDS;
-    l->next = newest;
-    newest = l;
-    count++;
     unlock();
-    return CRDB_TICKET_OK;
+    drop_all(old);
+    if (full)
+        free(l);
+    return full ? CRDB_TICKET_FULL : CRDB_TICKET_OK;
 }
 
 void crdb_tickets_expire(void) {
     lock();
-    if (newest)
-        drop_old(crdb_boottime());
+    struct lent *old = newest ? cut_old(crdb_boottime()) : NULL;
     unlock();
+    drop_all(old);
 }
 
 struct crdb_secret *crdb_take(const unsigned char ticket[CRDB_TICKET_BYTES]) {
     pthread_once(&fork_handlers, install_fork_handlers);
     struct crdb_secret *found = NULL;
     lock();
-    drop_old(crdb_boottime());
+    struct lent *done = cut_old(crdb_boottime());
     for (struct lent **link = &newest; *link; link = &(*link)->next) {
         struct lent *l = *link;
         if (!crdb_secret_equal(l->ticket, CRDB_TICKET_BYTES, ticket, CRDB_TICKET_BYTES))
             continue;
         found = crdb_secret_ref(l->secret);
         *link = l->next;
-        drop(l);
+        count--;
+        l->next = done;
+        done = l;
         break;
     }
     unlock();
+    drop_all(done);
     return found;
 }

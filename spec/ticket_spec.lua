@@ -77,6 +77,12 @@ describe("a ticket", function()
     assert.same({ "ok\n", 0 }, { temp.run(program) })
   end)
 
+  it("takes no mutex that a fork in another thread may hold, nor do fingerprints", function()
+    local program = native.program(temp.dir(), "fork_order", { "ticket", "fingerprint", "secret", "random" },
+      "-fsanitize=thread -lcrypto")
+    assert.same({ "ok\n", 0 }, { temp.run("env -u LD_PRELOAD TSAN_OPTIONS=die_after_fork=0 " .. program) })
+  end)
+
   it("is given for secrets that can be read only", function()
     local closed = core.secret "x"
     closed:close()
