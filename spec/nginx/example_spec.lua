@@ -40,7 +40,7 @@ describe("the service of examples/nginx", function()
     temp.clean()
   end)
 
-  -- options: method, headers, form (fields), json (a value), jar (a cookie jar), certificate = true, anonymous = true
+  -- options: method, headers, form (fields), json (a value), body (text that is JSON, or not), jar (a cookie jar), certificate = true, anonymous = true
   local function ask(path, options)
     options = options or {}
     local words = { "env -u LD_PRELOAD curl -sS --noproxy '*' -m 60 -D - --cacert", dir .. "/ca.pem" }
@@ -60,9 +60,9 @@ describe("the service of examples/nginx", function()
       word "--data-urlencode"
       word(name .. "=" .. value)
     end
-    if options.json then
+    if options.json or options.body then
       word "--json"
-      word(cjson.encode(options.json))
+      word(options.body or cjson.encode(options.json))
     end
     word(url .. path)
     local out = temp.run(table.concat(words, " "))
@@ -155,6 +155,12 @@ describe("the service of examples/nginx", function()
     assert.equal(before + 1, user_of("billing").epoch)
     assert.equal(400, ask("/rotate", { json = { users = "everybody" } }).status)
     assert.equal(400, ask("/rotate", { json = { users = { "a b" } } }).status)
+    assert.equal(400, ask("/rotate", { json = { reason = "two\nlines" } }).status)
+    for _, body in ipairs { "[]", " []", "[{}]", "{}x", "null", "7", "" } do
+      local refused = ask("/rotate", { body = body })
+      assert.equal(400, refused.status, body)
+      assert.equal("the body is no JSON object", refused.json().message)
+    end
   end)
 
   it("says of an upstream's 403 that it is not the caller's", function()

@@ -53,6 +53,8 @@ describe("what comes into the nginx example", function()
   for _, case in ipairs {
     { { name = false }, "name is missing" }, { { name = "  " }, "name is missing" }, { { owner = 7 }, "owner is missing" },
     { { access = "admin" }, "access must be readonly or readwrite" }, { { tables = { 7 } }, "tables must be a list of names" },
+    { { owner = "a\27[31m" }, "owner must be one line of UTF-8" }, { { owner = "\255\254" }, "owner must be one line of UTF-8" },
+    { { database = "a\nb" }, "database must be one line of UTF-8" },
     { { tables = { a = "b" } }, "tables must be a list of names" }, { { roles = "admin" }, "unknown field roles" },
   } do
     it("is refused: " .. case[2], function()

@@ -1,6 +1,7 @@
 -- What a request says: a form of a page or a JSON object, as one table of checked fields.
 
 local cjson = require("cjson.safe").new()
+local core = require "crdbcloud.core"
 
 local M = {}
 
@@ -21,8 +22,9 @@ function M.read()
     end
     return fields, "form"
   elseif kind == "application/json" then
-    local fields = cjson.decode(ngx.req.get_body_data() or "")
-    if type(fields) ~= "table" or #fields > 0 then return nil, "the body is no JSON object", 400 end
+    local body = ngx.req.get_body_data() or ""
+    local fields = body:find "^%s*{" and cjson.decode(body) -- an empty list would be an empty table too
+    if type(fields) ~= "table" then return nil, "the body is no JSON object", 400 end
     return fields, "json"
   end
   return nil, "send application/json, or the form of the page", 415
@@ -32,6 +34,11 @@ local function trimmed(value)
   if type(value) ~= "string" then return value end
   value = value:match "^%s*(.-)%s*$"
   return value ~= "" and value or nil
+end
+
+-- What is stored and shown to others: one line of UTF-8.
+local function is_line(text)
+  return not text:find "%c" and core.fold_name(text) ~= nil
 end
 
 local PRESETS = { readonly = true, readwrite = true }
@@ -68,6 +75,7 @@ function M.user(given)
   local name, owner, database = trimmed(given.name), trimmed(given.owner), trimmed(given.database)
   for field, value in pairs { name = name or false, owner = owner or false, database = database or false } do
     if type(value) ~= "string" then return nil, field .. " is missing" end
+    if not is_line(value) then return nil, field .. " must be one line of UTF-8" end
   end
   if not PRESETS[given.access] then return nil, "access must be readonly or readwrite" end
   local tables = list_of(given.tables)
@@ -87,7 +95,9 @@ function M.rotation(given)
   if user then users = { user } end
   users = users or "managed"
   if users ~= "managed" and not is_texts(users) then return nil, 'users must be "managed" or a list of names' end
-  if reason ~= nil and (type(reason) ~= "string" or #reason > 200) then return nil, "reason must be text of 200 bytes at most" end
+  if reason ~= nil and (type(reason) ~= "string" or #reason > 200 or not is_line(reason)) then
+    return nil, "reason must be one line of UTF-8, 200 bytes at most"
+  end
   return { users = users, reason = reason }
 end
 
