@@ -37,10 +37,15 @@ static int open_lock_file(const char *path, struct crdb_failure *f) {
     return -1;
 }
 
-static bool is_named(int fd, const char *path) {
+enum naming { NAMED, UNNAMED, UNSEEN };
+
+static enum naming look(int fd, const char *path) {
     struct stat locked, named;
-    return fstat(fd, &locked) == 0 && lstat(path, &named) == 0 && locked.st_dev == named.st_dev &&
-           locked.st_ino == named.st_ino;
+    if (fstat(fd, &locked) != 0)
+        return UNNAMED;
+    if (lstat(path, &named) != 0)
+        return errno == ENOENT ? UNNAMED : UNSEEN;
+    return locked.st_dev == named.st_dev && locked.st_ino == named.st_ino ? NAMED : UNNAMED;
 }
 
 /* Returns a descriptor with the lock, or -1. */
@@ -74,7 +79,7 @@ bool crdb_lock_open(struct crdb_lock *lock, const char *path, const void *note, 
         fd = take(path, holder, f);
         if (fd < 0)
             return false;
-        if (!is_named(fd, path)) { /* removed after it was opened */
+        if (look(fd, path) != NAMED) { /* removed after it was opened */
             close(fd);
             fd = -1;
         }
@@ -93,7 +98,8 @@ bool crdb_lock_open(struct crdb_lock *lock, const char *path, const void *note, 
 }
 
 bool crdb_lock_holds(const struct crdb_lock *lock, const char *path) {
-    return lock->open && is_named(lock->fd, path);
+    /* Where we cannot look, nobody else can take it either: that is a fault of the file system. */
+    return lock->open && look(lock->fd, path) != UNNAMED;
 }
 
 void crdb_lock_close(struct crdb_lock *lock) {

@@ -45,7 +45,7 @@ struct crdb_lock_note {
 bool crdb_lock_open(struct crdb_lock *lock, const char *path, const void *note, size_t note_len,
                     struct crdb_lock_note *holder, struct crdb_failure *f);
 
-/* True while the file at path is the one that is locked. */
+/* False once the file at path is gone or another one, so that somebody else may hold a lock of that name. */
 bool crdb_lock_holds(const struct crdb_lock *lock, const char *path);
 
 /* Lets go; does nothing to a closed lock. */

@@ -139,7 +139,7 @@ static int lock(lua_State *L) {
     return 4;
 }
 
-/* lock:holds(path) -> true while the file at path is the one that is locked */
+/* lock:holds(path) -> false once the file at path is gone or another one */
 static int lock_holds(lua_State *L) {
     crdb_check_count(L, 2);
     const struct crdb_lock *l = luaL_checkudata(L, 1, LOCK_TYPE);

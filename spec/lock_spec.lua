@@ -65,6 +65,17 @@ describe("a lock", function()
     assert.is_false(second:holds(path .. ".old"))
   end)
 
+  it("is held where nobody can look at its file: nobody can take it there either", function()
+    local dir = temp.dir() .. "/store"
+    temp.run("mkdir " .. dir)
+    local lock = assert(core.lock(dir .. "/lock", "first"))
+    temp.run(("mv %s %s.away && touch %s"):format(dir, dir, dir))
+    assert.is_true(lock:holds(dir .. "/lock"))
+    temp.run(("rm %s"):format(dir))
+    assert.is_false(lock:holds(dir .. "/lock"))
+    lock:close()
+  end)
+
   it("is taken on the file that has the name, also when that is removed between opening and locking", function()
     local program = native.program(temp.dir(), "lock_removed", { "lock", "failure" })
     assert.same({ "ok\n", 0 }, { temp.run(program .. " " .. path) })
