@@ -92,6 +92,24 @@ describe("the board of a schedule", function()
       say(err.kind)]])
   end)
 
+  it("throws out no credential for the list of those that are kept", function()
+    assert.equal("true 0 nil 0", web:run [[
+      local b, shm, known, n = open "small", ngx.shared.small, {}, 0
+      b:write_known { app = "id" }
+      local right = b:known().app == "id"
+      for i = 1, 500 do known["user" .. i] = "11111111-1111-4111-8111-111111111111" end
+      while shm:safe_set("credential" .. n, "x") do n = n + 1 end
+      local function lost()
+        local count = 0
+        for i = 0, n - 1 do count = count + (shm:get("credential" .. i) and 0 or 1) end
+        return count
+      end
+      local before = lost()
+      local ok = b:write_known(known)
+      say(right, before, ok or nil, lost())]])
+    assert.matches("lua_shared_dict small is too small: no memory", web:log())
+  end)
+
   it("says that its dictionary is too small", function()
     web:run [[
       local b = open "small"

@@ -5,6 +5,7 @@
 --   holder   who runs; lives for HOLD seconds and is written anew while the run goes on
 --   asked    a list of JSON: runs that somebody wants now
 --   progress JSON; how far the run is, written in its thread
+--   known    JSON; whose credentials are kept
 -- None of it is secret. "crdbcloud:KIND" lists the clusters.
 
 local cjson = require("cjson.safe").new()
@@ -90,9 +91,10 @@ end
 ---@return string
 function Board:key(entry) return self.prefix .. entry end
 
-local function put(self, entry, value)
+-- how: "set" throws out what was used longest ago when there is no room, "safe_set" does not.
+local function put(self, entry, value, how)
   local text = assert(cjson.encode(value))
-  local ok, problem, others_gone = self.shm:set(self:key(entry), text)
+  local ok, problem, others_gone = self.shm[how](self.shm, self:key(entry), text)
   if ok and not others_gone then return true end
   if ngx.log then
     ngx.log(ngx.ERR, "crdbcloud: lua_shared_dict ", self.name, " is too small", problem and ": " .. problem or "")
@@ -117,7 +119,15 @@ end
 function Board:read() return decoded(self.shm:get(self:key "status")) or { cluster = self.cluster } end
 
 ---@param status table
-function Board:write(status) return put(self, "status", status) end
+function Board:write(status) return put(self, "status", status, "set") end
+
+--- What the keeper has put into the dictionary: user -> cluster id. It is long where there are many users, and no
+--- credential goes for its sake.
+---@return table<string, string>
+function Board:known() return decoded(self.shm:get(self:key "known")) or {} end
+
+---@param known table<string, string>
+function Board:write_known(known) return put(self, "known", known, "safe_set") end
 
 -- Entries live by the wall clock. A sign of life that would count for longer than any is given for is from before that
 -- was set back, and nobody may have been there since.

@@ -38,7 +38,7 @@ local OPTIONS = { cluster = true, dict = "text", users = users_rule, every = "du
 function Keeper:refresh()
   local status = self.board:read()
   local ok, result, err = pcall(self.cluster.in_thread, self.cluster, "crdbcloud.nginx.refresh_job", "run", {
-    dict = self.board.name, users = self.users, known = status.known or {},
+    dict = self.board.name, users = self.users, known = self.board:known(),
   })
   if not ok then result, err = nil, errors.new { kind = "server", message = "internal error: " .. tostring(result), exit = 70 } end
   ngx.update_time()
@@ -46,7 +46,8 @@ function Keeper:refresh()
   status.every, status.worker = self.every, ngx.worker.pid()
   if result then
     if status.error then ngx.log(ngx.NOTICE, "crdbcloud keep_credentials: ", self.board.cluster, ": the store answers again") end
-    status.known, status.users, status.problems = result.known, result.users, #result.problems > 0 and result.problems or nil
+    self.board:write_known(result.known)
+    status.users, status.problems = result.users, #result.problems > 0 and result.problems or nil
     status.read_at, status.error, status.failing_since = now, nil, nil
   else
     -- Once, not with every reading: a store may be down for hours.
@@ -107,9 +108,7 @@ end
 function M.keep_status(dict, cluster)
   local b, err = board.find(dict, cluster, "keep")
   if not b then return nil, err end
-  local status = b:read()
-  status.known = nil
-  return status
+  return b:read()
 end
 
 return M
