@@ -353,6 +353,6 @@ describe("a call in nginx", function()
       until not ticket
       say(#held)
     ]])
-    assert.is_nil(web:log():find(user.app_user_001, 1, true))
+    assert.is_nil(web:log():find("nginx-Account-4711", 1, true))
   end)
 end)
