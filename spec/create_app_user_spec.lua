@@ -126,6 +126,25 @@ describe("create_app_user", function()
     assert.is_nil((sc:record(other)))
   end)
 
+  it("says which database, schema or table is not there before anything is sent", function()
+    for problem, access in pairs {
+      ['database "nope" does not exist'] = { database = "nope", preset = "readonly" },
+      ['schema "shop"."nope" does not exist'] = { database = "shop", schema = "nope", preset = "readonly" },
+      ['table "shop"."public"."order" (did you mean orders?) does not exist'] = {
+        database = "shop", tables = { "order", "customers" }, privileges = { "SELECT" },
+      },
+    } do
+      for _, dry_run in ipairs { false, true } do
+        local report, err = sc.cluster:create_app_user(wanted { access = access, dry_run = dry_run or nil })
+        assert.is_nil(report)
+        assert.are.same({ "not_found", "not_sent", 1 }, { err.kind, err.outcome, err.exit })
+        assert.matches(problem, err.message, 1, true)
+      end
+    end
+    assert.is_nil(sc:record(name))
+    assert.are.equal(0, #sc:requests(POST))
+  end)
+
   it("never touches a user that is somebody else's", function()
     sc.sandbox:psql(("CREATE ROLE %s LOGIN PASSWORD 'somebody-elses-1'"):format(name))
     local report, err = sc.cluster:create_app_user(wanted())

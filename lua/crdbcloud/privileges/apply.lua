@@ -10,7 +10,7 @@ local plan = require "crdbcloud.privileges.plan"
 local diff = require "crdbcloud.privileges.diff".diff
 local roles = require "crdbcloud.privileges.roles"
 local catalog = require "crdbcloud.privileges.catalog"
-local inspect = require "crdbcloud.privileges.inspect".inspect
+local inspection = require "crdbcloud.privileges.inspect"
 local run = require "crdbcloud.privileges.run"
 
 local M = {}
@@ -99,7 +99,7 @@ end
 
 local function compare(sql, deadline, list, given)
   local databases, tables = needs(list)
-  local found, err = inspect(sql, deadline, given.user, {
+  local found, err = inspection.inspect(sql, deadline, given.user, {
     databases = given.exact and "all" or databases, owned_by_tables = tables,
   })
   if not found then return nil, err end
@@ -240,7 +240,21 @@ function M.demote(sql, deadline, user)
   return { revoked = revoked }
 end
 
---- nil when neither the access nor the roles lead to admin or the right to make users.
+-- The databases, schemas and tables that the access names are there.
+local function look_for(sql, deadline, dialect, list)
+  local objects = {}
+  for _, database in ipairs((needs(list))) do
+    local found, err = inspection.within(sql, deadline, dialect, database, function(conn)
+      return catalog.objects(conn, deadline, database)
+    end)
+    if not found then return err end
+    objects[database] = found
+  end
+  return missing_objects(list, objects)
+end
+
+--- nil when the access and the roles can be given: what they name is there, and neither leads to admin or the right to
+--- make users.
 ---@param list table[] normalized access
 ---@param wanted_roles string[] folded
 ---@return crdbcloud.error|nil
@@ -251,11 +265,14 @@ function M.refused(sql, deadline, list, wanted_roles)
     local _, unknown = access.privileges(entry, dialect)
     if unknown then return unknown end
   end
-  if #wanted_roles == 0 then return nil end
-  local graph
-  graph, err = catalog.graph(sql, deadline, dialect)
-  if not graph then return err end
-  return M.refused_roles(graph, wanted_roles)
+  if #wanted_roles > 0 then
+    local graph
+    graph, err = catalog.graph(sql, deadline, dialect)
+    if not graph then return err end
+    err = M.refused_roles(graph, wanted_roles)
+    if err then return err end
+  end
+  return look_for(sql, deadline, dialect, list)
 end
 
 return M

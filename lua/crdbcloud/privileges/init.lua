@@ -164,7 +164,7 @@ function M.demote(sql, user, given)
   return require("crdbcloud.privileges.apply").demote(sql, deadline_of(opts), check_user(user, "privileges.demote"))
 end
 
---- Why an application user must not get this access or these roles; nil when there is no reason.
+--- Why an application user cannot get this access or these roles, or must not; nil when there is no reason.
 ---@param sql crdbcloud.sql
 ---@param wanted table|nil
 ---@param roles string[]|nil

@@ -111,7 +111,7 @@ return {
       { name = "demote", args = { SQL, USER }, summary = "Takes admin away, and each membership that leads to it; then looks.",
         options = { TIMEOUT }, returns = { { "table", "{ revoked }" } }, errors = "sql", example = 'assert(crdbcloud.privileges.demote(sql, "app"))' },
       { name = "refused", args = { SQL, ACCESS, { "roles", "string[]?", "" } },
-        summary = "Why an application user must not get this access or these roles; nil when there is no reason.",
+        summary = "Why an application user cannot get this access or these roles, or must not; nil when there is no reason.",
         returns = { { "crdbcloud.error|nil", "the reason" } }, never_fails = true, example = "assert(not crdbcloud.privileges.refused(sql, access))" },
       { name = "cancel_sessions", args = { SQL, USER }, summary = "Ends all sessions of a user, until none is left.",
         options = { { "timeout", "crdbcloud.duration", "limit", '"30s"' } }, returns = { { "integer", "how many" } }, errors = "sql",

@@ -225,7 +225,7 @@ function privileges.describe(grant) end
 ---@return crdbcloud.error|nil err
 function privileges.demote(sql, user, options) end
 
---- Why an application user must not get this access or these roles; nil when there is no reason.
+--- Why an application user cannot get this access or these roles, or must not; nil when there is no reason.
 ---@param sql crdbcloud.sql an admin's connection
 ---@param access crdbcloud.access_spec|crdbcloud.access_spec[]|nil help "access"
 ---@param roles? string[]
