@@ -105,7 +105,9 @@ function Crash:cut(way, nth, form)
     self:keep_log(from)
   end
   self.sandbox:set { latency = 0 }
-  for _, entry in ipairs(self.scene:requests(PUT)) do self.hashes[entry.user .. entry.password_hash] = entry.user end
+  for _, entry in ipairs(self.scene:requests(PUT)) do
+    if entry.password_hash then self.hashes[entry.user .. entry.password_hash] = entry.user end -- else a kill cut its body
+  end
 end
 
 local function judge(self, users)

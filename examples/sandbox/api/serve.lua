@@ -75,10 +75,13 @@ local function admit(request, entry, sent)
   if found.known then return answer.error(12, "Method Not Allowed") end
   request.operation, request.cluster_id, request.name = found.operation, found.cluster_id, found.name
   entry.op = found.operation
+  local function name_user(name)
+    request.user = type(name) == "string" and (names.fold(name) or name) or nil
+    entry.user = request.user
+  end
+  name_user(found.name) -- a client that leaves before its body is whole ends this here
   local refusal = read_body(request)
-  local name = found.name or (request.body and request.body.name)
-  request.user = type(name) == "string" and (names.fold(name) or name) or nil
-  entry.user = request.user
+  name_user(found.name or (request.body and request.body.name))
   if request.body then journal.note_password(entry, request.body.password) end
   return refusal
 end
