@@ -66,13 +66,13 @@ describe("a lock", function()
   end)
 
   it("is held where nobody can look at its file: nobody can take it there either", function()
-    local dir = temp.dir() .. "/store"
-    temp.run("mkdir " .. dir)
-    local lock = assert(core.lock(dir .. "/lock", "first"))
-    temp.run(("mv %s %s.away && touch %s"):format(dir, dir, dir))
-    assert.is_true(lock:holds(dir .. "/lock"))
-    temp.run(("rm %s"):format(dir))
-    assert.is_false(lock:holds(dir .. "/lock"))
+    local place = temp.dir() .. "/store"
+    temp.run("mkdir " .. place)
+    local lock = assert(core.lock(place .. "/lock", "first"))
+    temp.run(("mv %s %s.away && touch %s"):format(place, place, place))
+    assert.is_true(lock:holds(place .. "/lock"))
+    temp.run(("rm %s"):format(place))
+    assert.is_false(lock:holds(place .. "/lock"))
     lock:close()
   end)
 
