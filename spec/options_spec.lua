@@ -4,14 +4,14 @@ local core = require "crdbcloud.core"
 describe("options", function()
   local allowed = {
     timeout = "limit", max_age = "duration", rate = "number", count = "count", level = "integer", api_key = "text|secret",
-    flag = "boolean", list = "table", on_event = "function", any = true, token = "secret", note = "string",
+    flag = "boolean", list = "table", on_event = "function", any = true, token = "secret", note = "string", reason = "line",
   }
   local function check(given) return options.check(allowed, given, "cloud:call") end
 
   it("come back as a copy with durations in seconds", function()
-    local given = { timeout = "5s", max_age = "90d", any = 1, flag = false }
+    local given = { timeout = "5s", max_age = "90d", any = 1, flag = false, reason = "caf\195\169" }
     local copy = check(given)
-    assert.same({ timeout = 5, max_age = 90 * 86400, any = 1, flag = false }, copy)
+    assert.same({ timeout = 5, max_age = 90 * 86400, any = 1, flag = false, reason = "caf\195\169" }, copy)
     assert.equal("5s", given.timeout)
   end)
 
@@ -31,6 +31,9 @@ describe("options", function()
     ["a text for options"] = { "x", 'cloud:call: options must be a table, got a string' },
     ["a wrong type"] = { { flag = "yes" }, 'cloud:call: flag must be true or false, got "yes"' },
     ["an empty text"] = { { api_key = "" }, "api_key must be a string that is not empty or a secret, got a string" },
+    ["two lines"] = { { reason = "a\nb" }, "reason must be one line of UTF-8 text, at most 1000 bytes, got " },
+    ["bytes that are no UTF-8"] = { { reason = "caf\233" }, "reason must be one line of UTF-8 text" },
+    ["a very long line"] = { { reason = ("x"):rep(1001) }, "reason must be one line of UTF-8 text" },
     ["a fraction"] = { { level = 3.7 }, "level must be a whole number, got 3.7" },
     ["zero for a count"] = { { count = 0 }, "count must be a whole number from 1, got 0" },
     ["not a number"] = { { rate = 0 / 0 }, "rate must be a number" },

@@ -68,10 +68,18 @@ function M.is_integer(v)
   return type(v) == "number" and v == math.floor(v) and v > -2 ^ 53 and v < 2 ^ 53
 end
 
+local LONGEST_LINE = 1000 -- bytes
+
+-- What is kept, and shown to people and to readers of JSON.
+local function is_line(v)
+  return type(v) == "string" and v ~= "" and #v <= LONGEST_LINE and not v:find "%c" and require("crdbcloud.core").fold_name(v) ~= nil
+end
+
 -- word -> test, text for "must be ..."
 local TYPES = {
   string = { function(v) return type(v) == "string" end, "a string" },
   text = { function(v) return type(v) == "string" and v ~= "" end, "a string that is not empty" },
+  line = { is_line, "one line of UTF-8 text, at most " .. LONGEST_LINE .. " bytes" },
   number = { function(v) return type(v) == "number" and v == v end, "a number" },
   integer = { M.is_integer, "a whole number" },
   count = { function(v) return M.is_integer(v) and v >= 1 end, "a whole number from 1" },
@@ -106,7 +114,7 @@ end
 
 --- Checks a table of options and returns a copy, so that nobody's table is written to.
 ---
---- A rule is true (any value), type words joined by "|" (string, text: not empty, number, integer, count: from 1,
+--- A rule is true (any value), type words joined by "|" (string, text: not empty, line: one line of UTF-8, number, integer, count: from 1,
 --- boolean, table, function, secret), "duration" or "limit" (given back in seconds), or a function(value, name, level)
 --- that returns the value to use or raises at that level.
 ---@param allowed table<string, true|string|function> option name -> rule

@@ -237,7 +237,7 @@ end
 ---@return { cluster: string, asked_at: integer }|nil
 ---@return crdbcloud.error|nil
 function M.schedule_now(dict, opts)
-  opts = options.check({ cluster = "text", users = true, reason = "text" }, opts, "schedule_now", "caller")
+  opts = options.check({ cluster = "text", users = true, reason = "line" }, opts, "schedule_now", "caller")
   if type(opts.users) == "function" then
     errors.raise("caller", "schedule_now: users is a function, which cannot cross into nginx's threads")
   end

@@ -59,7 +59,7 @@ function M.access(cluster, user)
 end
 
 local OPTIONS = {
-  user = "text", access = "table", roles = rules.names, exact = "boolean", reason = "text", on_progress = "function",
+  user = "text", access = "table", roles = rules.names, exact = "boolean", reason = "line", on_progress = "function",
   admin = function(value, name, level)
     if value == false then return value end
     errors.raise(level, "%s can only be false: no application user is made an admin here, got %s", name, errors.shown(value))

@@ -18,9 +18,9 @@ local rules = require "crdbcloud.workflows.rules"
 local M = {}
 
 local OPTIONS = {
-  name = "string", access = "table", roles = rules.names, owner = "text", description = "text", labels = rules.labels,
+  name = "string", access = "table", roles = rules.names, owner = "line", description = "line", labels = rules.labels,
   sinks = rules.sinks,
-  password = "text|secret", adopt = "boolean", dry_run = "boolean", reason = "text", on_progress = "function",
+  password = "text|secret", adopt = "boolean", dry_run = "boolean", reason = "line", on_progress = "function",
   verify = rules.verify,
   max_age = "duration",
   via = function(value, name, level)

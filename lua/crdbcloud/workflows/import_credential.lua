@@ -13,9 +13,9 @@ local rules = require "crdbcloud.workflows.rules"
 local M = {}
 
 local OPTIONS = {
-  user = "text", password = "text|secret", set_at = rules.time, owner = "text", description = "text",
+  user = "text", password = "text|secret", set_at = rules.time, owner = "line", description = "line",
   sinks = rules.sinks,
-  reason = "text", on_progress = "function", dry_run = "boolean",
+  reason = "line", on_progress = "function", dry_run = "boolean",
 }
 
 -- Logs in and writes the record of a held user that has none.

@@ -12,7 +12,7 @@ local record = require "crdbcloud.record"
 
 local M = {}
 
-local OPTIONS = { user = "text", reason = "text", on_progress = "function" }
+local OPTIONS = { user = "text", reason = "line", on_progress = "function" }
 
 local function refuse(message)
   return errors.new { kind = "invalid_argument", outcome = "not_sent", message = message }

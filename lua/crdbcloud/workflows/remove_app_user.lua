@@ -14,7 +14,7 @@ local record = require "crdbcloud.record"
 
 local M = {}
 
-local OPTIONS = { user = "text", reassign_to = "text", reason = "text", on_progress = "function", dry_run = "boolean" }
+local OPTIONS = { user = "text", reassign_to = "text", reason = "line", on_progress = "function", dry_run = "boolean" }
 
 -- From here on the user is changed but not gone.
 local function half_removed(err)

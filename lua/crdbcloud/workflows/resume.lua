@@ -141,7 +141,7 @@ local function pending_hooks(ctx)
 end
 
 M.OPTIONS = {
-  verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, dry_run = "boolean", reason = "text", on_progress = "function",
+  verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, dry_run = "boolean", reason = "line", on_progress = "function",
 }
 
 --- Records that need something, users that may be admins first.

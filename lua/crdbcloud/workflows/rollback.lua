@@ -14,7 +14,7 @@ local steps = require "crdbcloud.workflows.steps"
 local M = {}
 
 local OPTIONS = {
-  user = "text", verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, reason = "text",
+  user = "text", verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, reason = "line",
   on_progress = "function", cancel_sessions = "boolean",
 }
 
