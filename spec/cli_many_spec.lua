@@ -33,6 +33,18 @@ describe("the command", function()
       end
     end)
 
+    it("takes hours of the day, and a reason of one line", function()
+      for argument, said in pairs {
+        ["--window=abc"] = "'abc': it must be hours of the day such as \"22:00-04:00\"\n",
+        ["--reason=a\nb"] = "'a?b': it must be one line of UTF-8 text",
+        ["--reason=caf\233"] = "'caf?': it must be one line of UTF-8 text",
+      } do
+        local r = run("rotate", "run", "--all", argument, "--yes")
+        assert.equal(2, r.code)
+        shows(said, r.err)
+      end
+    end)
+
     it("ends at once at the second signal, and the record says what is open", function()
       s:fault { op = PUT, what = "delay", seconds = 25, count = "all" }
       local started = command.start({ "rotate", "run", "--user", "app_user_001,app_user_002", "--parallel", "2", "--yes" }, env)

@@ -130,7 +130,7 @@ local function access_options(command)
   command:flag "--future":description "Tables to come too; with all tables the default."
   command:option "--access":argname "FILE.json":description "The access as JSON, instead of the options above."
   command:option "--role":argname "R[,R…]":count "*":description "Roles it becomes a member of."
-  command:option "--reason":argname "TEXT":description "Kept in the record."
+  command:option "--reason":argname "TEXT":convert(session.line):description "Kept in the record."
 end
 
 function M.register(parser)
@@ -150,14 +150,14 @@ function M.register(parser)
   remove_command:argument "name"
   remove_command:option "--reassign-to":argname "ROLE":description "Gets what the user owns."
   remove_command:flag "--dry-run":description "Say what is in the way; nothing is sent."
-  remove_command:option "--reason":argname "TEXT":description "Kept in the record."
+  remove_command:option "--reason":argname "TEXT":convert(session.line):description "Kept in the record."
   confirm.options(remove_command)
 
   local command = group:command "create":action(function(args) args.run = create end)
     :description "Creates a user that may do what is named and nothing else. The same again changes nothing; half-done work is finished."
   command:argument "name"
-  command:option "--owner":argname "WHO":description "Who answers for it, such as a mail address."
-  command:option "--description":argname "TEXT"
+  command:option "--owner":argname "WHO":convert(session.line):description "Who answers for it, such as a mail address."
+  command:option "--description":argname "TEXT":convert(session.line)
   command:option "--label":argname "K=V":count "*":description "Kept in the record."
   access_options(command)
   command:option "--sink":argname "KIND:PATH":count "*":convert(lists.sink)

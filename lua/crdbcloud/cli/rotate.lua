@@ -199,7 +199,7 @@ function M.register(parser)
     :description "Changes the passwords and publishes them.")
   run_command:argument "plan":args "?":description "A saved plan; refused (exit 9) when it no longer fits."
   run_command:flag "--emergency":description "Now, whatever the window; sessions are ended; goes on with the store down."
-  run_command:option "--window":argname "HH:MM-HH:MM":description "Start on users only within these hours, local time."
+  run_command:option "--window":argname "HH:MM-HH:MM":convert(session.window):description "Start on users only within these hours, local time."
   run_command:option "--before":argname "COMMAND":description "Run before the first change; words without a shell. If it fails, nothing is changed."
   run_command:option "--after":argname "COMMAND":description "Run once after the last publication, such as 'systemctl reload app'."
   run_command:option "--verify":choices { "auto", "require", "off" }
@@ -210,7 +210,7 @@ function M.register(parser)
   run_command:flag "--cancel-sessions":description "End the sessions that were opened with the old password."
   run_command:flag "--skip-admins":description "Leave users alone that are admins."
   run_command:flag "--dry-run":description "Print the plan; nothing is sent."
-  run_command:option "--reason":argname "TEXT":description "Kept in the record."
+  run_command:option "--reason":argname "TEXT":convert(session.line):description "Kept in the record."
   confirm.options(run_command, true)
 
   require("crdbcloud.cli.rotate_state").register(group)

@@ -54,7 +54,7 @@ function M.register(group)
   local rollback_command = group:command "rollback":action(on(rollback))
     :description "Sends the previous password again, as a new change, where it is still kept."
   rollback_command:argument "name"
-  rollback_command:option "--reason":argname "TEXT":description "Kept in the record."
+  rollback_command:option "--reason":argname "TEXT":convert(session.line):description "Kept in the record."
   confirm.options(rollback_command)
 
   local report_command = group:command "report":action(on(history))

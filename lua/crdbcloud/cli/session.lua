@@ -4,7 +4,9 @@
 local core = require "crdbcloud.core"
 local durations = require "crdbcloud.durations"
 local errors = require "crdbcloud.errors"
+local options = require "crdbcloud.options"
 local output = require "crdbcloud.cli.output"
+local printing = require "crdbcloud.printing"
 
 local M = {}
 
@@ -37,6 +39,21 @@ function M.duration(text)
   if not seconds then return nil, ("'%s' %s"):format(text, expected) end
   return text
 end
+
+-- Passes on as written what the library would take.
+local function checked(rule)
+  return function(text)
+    local ok, problem = pcall(options.value, rule, text, "it", 0)
+    if not ok then return nil, ("'%s': %s"):format(printing.harmless(text), (errors.bare(problem):gsub(", got .*$", ""))) end
+    return text
+  end
+end
+
+--- For argparse: what is kept in a record.
+M.line = checked "line"
+
+--- For argparse: hours of the day.
+M.window = checked(function(value, name, level) return require("crdbcloud.workflows.window").rule(value, name, level) end)
 
 --- For argparse: a day, or a time of it, in UTC.
 function M.date(text)

@@ -137,7 +137,7 @@ function M.register(parser)
   } do
     local command = group:command(name):description(entry[2]):action(on(entry[1]))
     command:argument "name"
-    command:option "--reason":argname "TEXT":description "Kept in the record."
+    command:option "--reason":argname "TEXT":convert(session.line):description "Kept in the record."
     confirm.options(command)
   end
 
