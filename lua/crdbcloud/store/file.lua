@@ -88,7 +88,7 @@ function File:__tostring()
   return "crdbcloud.store " .. self.url
 end
 
---- What a person should know of this store before trusting it.
+--- What a person should know of this store before trusting it; that it is new is said once.
 ---@return string[]
 function File:warnings()
   local list = {}
@@ -98,6 +98,7 @@ function File:warnings()
     list[1] = self.dir .. " is on NFS, whose locks are not trusted: use it from one host only"
   end
   if self.new then
+    self.new = false
     list[#list + 1] = ("%s was made now and is on this host only: when the host is lost, so are the passwords in it"):format(
       self.dir)
   end
