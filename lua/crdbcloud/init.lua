@@ -26,9 +26,10 @@ local PARTS = {
 ---@type crdbcloud
 local M = setmetatable({}, {
   __name = "crdbcloud",
+  parts = PARTS,
   __tostring = function(self) return ("crdbcloud %s; crdbcloud.help() lists what there is"):format(self.version) end,
   __index = function(self, field)
-    local part = PARTS[field]
+    local part = getmetatable(self).parts[field]
     if not part then return nil end
     local value = require("crdbcloud." .. part[1])
     if part[2] then value = value[part[2]] end

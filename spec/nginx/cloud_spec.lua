@@ -17,15 +17,6 @@ local function start(options)
   return web
 end
 
--- What each piece of code raises, as text.
-local function raises(cases)
-  for code, message in pairs(cases) do
-    local text = web:run(("local ok, problem = pcall(function() return %s end) say(ok, problem)"):format(code))
-    assert.matches("^false spec:1: ", text, 1, false)
-    assert.matches(message, text, 1, true)
-  end
-end
-
 describe("an account in nginx", function()
   setup(function()
     s = sandbox.shared()
@@ -76,7 +67,7 @@ describe("an account in nginx", function()
   it("is closed, printed and used with a colon as in a script", function()
     start()
     assert.equal(("crdbcloud.nginx.cloud %s, thread pool crdbcloud, 16 calls at most for 5s"):format(s.url), web:run "say(cloud)")
-    raises {
+    web:raises {
       ["cloud.list_clusters()"] = "cloud:list_clusters(options): call it with a colon, on what crdbcloud.new returned (got nothing as the account)",
       ["cloud.sql_users(id)"] = "cloud:sql_users: call it with a colon",
       ["cloud.find_cluster('x')"] = "cloud:find_cluster(name_or_id): call it with a colon",
@@ -93,7 +84,7 @@ describe("an account in nginx", function()
 
   it("raises for misuse at the caller's line, before a thread is asked", function()
     start()
-    raises {
+    web:raises {
       ["cloud:list_sql_users()"] = "cluster_id is missing",
       ["cloud:list_sql_users(id, { limt = 1 })"] = 'unknown option "limt"; did you mean "limit"?',
       ["cloud:list_sql_users(id, {}, 1)"] = "takes at most 2 arguments",
@@ -119,7 +110,7 @@ describe("an account in nginx", function()
 
   it("raises at the caller's line what only the thread can see", function()
     start()
-    raises {
+    web:raises {
       ["cloud:find_cluster(7)"] = "cloud:find_cluster: name_or_id must be a cluster's name or id, got 7",
       ["cloud:request('FETCH', '/x')"] = "cloud:request: method must be GET, POST, PUT, PATCH or DELETE",
       ["cloud:request('GET', 'x')"] = 'path must begin with "/"',
@@ -132,7 +123,7 @@ describe("an account in nginx", function()
 
   it("refuses what belongs to one Lua state, with the place and the reason", function()
     start()
-    raises {
+    web:raises {
       ["cluster:rotate_passwords { users = print }"] = "cluster:rotate_passwords: users cannot be a function: a function belongs to one Lua state",
       ["cluster:rotate_passwords { users = 'managed', on_progress = print }"] = "on_progress cannot be a function",
       ["cloud:rotate_passwords { clusters = 'all', sql = print }"] = "sql cannot be a function",
@@ -162,13 +153,13 @@ describe("an account in nginx", function()
 
   it("gives what a function in the thread returned or raised", function()
     start { init = "package.path = '" .. temp.run("pwd"):gsub("%s+$", "") .. "/spec/nginx/?.lua;' .. package.path" }
-    raises { ["cluster:in_thread('echo_job', 'raise', 'told so')"] = "echo_job.lua:7: told so" }
+    web:raises { ["cluster:in_thread('echo_job', 'raise', 'told so')"] = "echo_job.lua:7: told so" }
     assert.equal("true busy true", web:run [[
       local ok, err = pcall(cluster.in_thread, cluster, "echo_job", "throw", "busy")
       say(not ok, err.kind, crdbcloud.errors.is(err))
     ]])
     assert.equal("nil conflict", web:run "local a, err = cluster:in_thread('echo_job', 'refuse', 'conflict') say(a, err.kind)")
-    raises {
+    web:raises {
       ["cluster:in_thread('no_such_job', 'run')"] = "module 'no_such_job' not found",
       ["cluster:in_thread('echo_job', 'nothing')"] = "echo_job has no function nothing",
     }

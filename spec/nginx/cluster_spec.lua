@@ -23,14 +23,6 @@ local function start(options)
   web = nginx.start(options)
 end
 
-local function raises(cases)
-  for code, message in pairs(cases) do
-    local text = web:run(("local ok, problem = pcall(function() return %s end) say(ok, problem)"):format(code))
-    assert.matches("^false spec:1: ", text)
-    assert.matches(message, text, 1, true)
-  end
-end
-
 describe("a cluster in nginx", function()
   setup(function()
     s = sandbox.shared()
@@ -155,7 +147,7 @@ describe("a cluster in nginx", function()
       end, { deadline = "2s" }))
       say(conn.user == "connecting", "current", tries, where == "content")
     ]])
-    raises {
+    web:raises {
       ["cluster:connect_with('connecting')"] = "expected a function that takes a credential",
       ["cluster:connect_with('connecting', print, { dealine = 1 })"] = 'unknown option "dealine"; did you mean "deadline"?',
     }
@@ -163,7 +155,7 @@ describe("a cluster in nginx", function()
 
   it("refuses what a thread could not have, when the handle is made", function()
     start()
-    raises {
+    web:raises {
       ["cloud:cluster(id, { store = { get = print } })"] = "store cannot be an object: it belongs to one Lua state, "
         .. "and the calls run in threads that have their own; give its URL",
       ["cloud:cluster(id, { store = 'memory:' })"] = "store cannot be in memory",

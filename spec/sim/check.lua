@@ -39,7 +39,7 @@ local function labels_in(world, rec)
 end
 
 -- Requests to a user that may still be carried out.
-local function pending(world, user, op)
+local function in_flight(world, user, op)
   local list = {}
   for _, request in ipairs(world.service.requests) do
     if request.user == user and request.pending > 0 and (not op or request.op == op) then list[#list + 1] = request end
@@ -106,7 +106,7 @@ local function staged(self, key, old, new)
   self.stages[id] = label
   -- An emergency does not wait for what was sent before it.
   if old and old.staged and old.staged.epoch == epoch or world.emergency then return end
-  for _, request in ipairs(pending(world, new.user, PUT)) do
+  for _, request in ipairs(in_flight(world, new.user, PUT)) do
     if request.label ~= label then
       self:wrong("I8", "epoch %d is staged while %s may still arrive", epoch, request.label)
     end
@@ -132,7 +132,7 @@ function Check:written(key, old, new, process, backing)
   end
   for label in pairs(dropped) do
     if not held[label] and self.sent_labels[label] then
-      for _, request in ipairs(pending(world, rec.user)) do
+      for _, request in ipairs(in_flight(world, rec.user)) do
         if request.label == label and not (request.op == POST and world.service.users[rec.user]) then
           self:wrong("I3", "%s is dropped and may still arrive", label)
         end
@@ -194,7 +194,7 @@ function Check:sent(request)
     self:wrong("creation", "%s is sent to a user that is not ours", request.label)
   end
   if request.op ~= PUT or world.emergency then return end
-  for _, other in ipairs(pending(world, request.user, PUT)) do
+  for _, other in ipairs(in_flight(world, request.user, PUT)) do
     if other.label ~= request.label then
       self:wrong("I4", "%s is sent while %s may still arrive", request.label, other.label)
     end

@@ -249,6 +249,15 @@ function Nginx:reload()
   end, "new workers")
 end
 
+--- What each piece of code raises, as text; at its own line.
+---@param cases table<string, string> code -> part of the message
+function Nginx:raises(cases)
+  for code, message in pairs(cases) do
+    local text = self:run(("local ok, problem = pcall(function() return %s end) say(ok, problem)"):format(code))
+    assert(text:find "^false spec:1: " and text:find(message, 1, true), ("%s: expected %s, got %s"):format(code, message, text))
+  end
+end
+
 local QUIET = { notice = true, info = true, debug = true }
 
 --- Lines of the log at warn and above, without those that match a pattern.

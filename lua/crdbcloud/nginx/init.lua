@@ -30,14 +30,8 @@ local PARTS = {
 ---@type crdbcloud.nginx
 local M = setmetatable({}, {
   __name = "crdbcloud.nginx",
-  __index = function(self, field)
-    local part = PARTS[field]
-    if not part then return nil end
-    local value = require("crdbcloud." .. part[1])
-    if part[2] then value = value[part[2]] end
-    rawset(self, field, value)
-    return value
-  end,
+  parts = PARTS,
+  __index = getmetatable(require "crdbcloud").__index,
 })
 
 return M

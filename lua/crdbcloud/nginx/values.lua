@@ -97,8 +97,8 @@ local function number_of(self, value, index, key)
   if number then return number end
   local class, problem = class_of(self, value, index, key)
   if problem then return nil, problem end
-  number = #self.todo + 1
-  self.todo[number], self.numbers[value], self.from[number] = value, number, { index, key }
+  number = #self.sources + 1
+  self.sources[number], self.numbers[value], self.from[number] = value, number, { index, key }
   self.wire.tables[number] = { c = class }
   return number
 end
@@ -149,14 +149,14 @@ end
 function M.pack(n, values, opts)
   M.load()
   local self = setmetatable({
-    wire = { n = n, tables = { {} }, secrets = {} }, todo = { values }, numbers = {}, from = { { 0 } },
+    wire = { n = n, tables = { {} }, secrets = {} }, sources = { values }, numbers = {}, from = { { 0 } },
     strict = opts and opts.strict, hidden = opts and opts.hidden or {},
   }, Packer)
   local done = 0
-  while done < #self.todo do
+  while done < #self.sources do
     done = done + 1
     local entry = self.wire.tables[done]
-    for key, value in next, self.todo[done] do
+    for key, value in next, self.sources[done] do
       local problem = pack_field(self, entry, done, key, value)
       if problem then return nil, problem end
     end

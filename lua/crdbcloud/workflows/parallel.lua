@@ -62,8 +62,8 @@ local function start_one(self, uv, channels)
 end
 
 -- Starts so many threads, or fewer; what keeps the others back is a warning.
-local function start(ctx, todo, count, uv)
-  local self = setmetatable({ ctx = ctx, todo = todo, workers = {}, silence = SILENCE + ctx.cloud.config.deadline }, Crew)
+local function start(ctx, jobs, count, uv)
+  local self = setmetatable({ ctx = ctx, jobs = jobs, workers = {}, silence = SILENCE + ctx.cloud.config.deadline }, Crew)
   local channels = require "crdbcloud.workflows.channel"
   for i = 1, count do
     local worker, why = start_one(self, uv, channels)
@@ -116,14 +116,14 @@ function HEARD.done(self, worker, message)
     row, err = lost(job, message.raised:match "^[^\n]*")
     self.ctx:warn("internal error in a thread: " .. message.raised)
   end
-  self.todo:finish(job, row, err)
+  self.jobs:finish(job, row, err)
 end
 
 function HEARD.gone(self, worker, message)
   local job, state = worker.job, worker.state
   worker.job, worker.state = nil, "gone"
   if job then
-    self.todo:finish(job, lost(job, message.why or "it ended"))
+    self.jobs:finish(job, lost(job, message.why or "it ended"))
   elseif state == "starting" then
     self.ctx:warn("a thread could not start: " .. tostring(message.why):match "^[^\n]*")
   end
@@ -162,7 +162,7 @@ end
 local function hand_out(self)
   for _, worker in ipairs(self.workers) do
     if worker.state == "idle" then
-      local job, waiting = self.todo:next()
+      local job, waiting = self.jobs:next()
       if not job then return not waiting end
       worker.job, worker.state, worker.heard = job, "busy", core.monotonic() + (job.wait or 0)
       worker.channel:send { what = "user", user = job.user, epoch = job.epoch, wait = job.wait }
@@ -214,20 +214,20 @@ end
 
 --- Works on the users of a batch in up to opts.parallel threads; without them one by one, and says why.
 ---@param ctx table
----@param todo table of crdbcloud.workflows.batch
+---@param jobs table of crdbcloud.workflows.batch
 ---@param opts { parallel: integer }
 ---@return table[] rows
-function M.run(ctx, todo, opts)
-  local function one_by_one() return todo:run(function(job) return rotate_user.row(ctx, job) end) end
+function M.run(ctx, jobs, opts)
+  local function one_by_one() return jobs:run(function(job) return rotate_user.row(ctx, job) end) end
   local uv, why = threads()
   why = why or carry.refuses(ctx)
   if why then
     ctx:warn(("parallel = %d: %s; the users were done one by one"):format(opts.parallel, why))
     return one_by_one()
   end
-  local count = useful(ctx, todo.total, opts.parallel)
+  local count = useful(ctx, jobs.total, opts.parallel)
   if count == 1 then return one_by_one() end
-  local crew = start(ctx, todo, count, uv)
+  local crew = start(ctx, jobs, count, uv)
   ctx.index = nil -- several users are in hand
   local ok, all = pcall(work, crew)
   -- Also when somebody has interrupted us by an error: nothing goes on behind the caller's back.
@@ -238,7 +238,7 @@ function M.run(ctx, todo, opts)
     ctx:warn "the rest was done one by one, as no thread was left"
     return one_by_one()
   end
-  return todo.rows
+  return jobs.rows
 end
 
 return M

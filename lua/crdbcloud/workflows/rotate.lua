@@ -102,11 +102,11 @@ local function published(rows)
 end
 
 local function work(ctx, selected, opts)
-  local todo = batch.new(ctx, selected, opts)
-  if opts.parallel and opts.parallel > 1 and todo.total > 1 then
-    return require("crdbcloud.workflows.parallel").run(ctx, todo, opts)
+  local jobs = batch.new(ctx, selected, opts)
+  if opts.parallel and opts.parallel > 1 and jobs.total > 1 then
+    return require("crdbcloud.workflows.parallel").run(ctx, jobs, opts)
   end
-  return todo:run(function(job) return rotate_user.row(ctx, job) end)
+  return jobs:run(function(job) return rotate_user.row(ctx, job) end)
 end
 
 local function rotate(ctx, opts)
@@ -115,9 +115,9 @@ local function rotate(ctx, opts)
   resume.first(ctx, opts.users)
   local selected, unmanaged = plan_of(ctx, opts)
   if not selected then return nil, unmanaged end
-  local todo = selection.work_of(selected)
-  if opts.before and #todo > 0 then
-    local ok, err = hooks.run(ctx, "before", opts.before, todo)
+  local chosen = selection.work_of(selected)
+  if opts.before and #chosen > 0 then
+    local ok, err = hooks.run(ctx, "before", opts.before, chosen)
     if not ok then return nil, err end
   end
   local rows = work(ctx, selected, opts)
