@@ -25,6 +25,11 @@ local M = {}
 ---@field set_at integer|nil seconds since 1970
 ---@field pool_name string differs after each rotation, so that old connections drain
 ---@field candidates { epoch: integer, password: userdata, source: string, user: string|nil }[]
+-- What of it is written beside the password, in this order, so that equal credentials make equal texts.
+M.WRITTEN = {
+  "user", "pair", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
+}
+
 local Credential = { __name = "crdbcloud.credential" }
 Credential.__index = Credential
 

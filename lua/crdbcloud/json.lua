@@ -32,4 +32,30 @@ function M.encode(value, name)
   return (cjson.encode(plain(value, name)):gsub(ENCODED, "[]"))
 end
 
+--- Members of a JSON object in the order of names, each with its comma; what is nil is left out.
+---@param object table
+---@param names string[]
+---@return string[] texts
+function M.members(object, names)
+  local texts = {}
+  for _, name in ipairs(names) do
+    if object[name] ~= nil then texts[#texts + 1] = ('"%s":%s,'):format(name, cjson.encode(object[name])) end
+  end
+  return texts
+end
+
+--- What a JSON reader made of plain data, as it was: under Lua 5.4 whole numbers may have come as floats and would print
+--- as "3.0"; null, a light userdata, is left out.
+---@param value any
+---@return any a copy
+function M.clean(value)
+  if type(value) == "number" then return math.tointeger and math.tointeger(value) or value end
+  if type(value) ~= "table" then return value end
+  local out = {}
+  for k, v in pairs(value) do
+    if type(v) ~= "userdata" then out[k] = M.clean(v) end
+  end
+  return out
+end
+
 return M

@@ -8,6 +8,8 @@
 -- Times are wall-clock seconds since 1970, durations seconds. A password is
 -- always a `crdbcloud.secret` in a field named `password`.
 
+local json = require "crdbcloud.json"
+
 local M = {}
 
 M.SCHEMA = 1
@@ -250,18 +252,6 @@ function M.candidates(rec)
   return list
 end
 
--- What a JSON reader makes of a record differs: whole numbers may be floats
--- under Lua 5.4 and would print as "3.0"; null is a light userdata.
-local function clean(value)
-  if type(value) == "number" then return math.tointeger and math.tointeger(value) or value end
-  if type(value) ~= "table" then return value end
-  local out = {}
-  for k, v in pairs(value) do
-    if type(v) ~= "userdata" then out[k] = clean(v) end
-  end
-  return out
-end
-
 --- Splits a record into metadata without any password and the passwords.
 ---@param rec table
 ---@return table meta
@@ -294,7 +284,7 @@ function M.join(meta, secrets)
     return nil, "it names no cluster or no user", "foreign"
   end
   if not M.moves[meta.state] then return nil, "its state is unknown: " .. tostring(meta.state), "foreign" end
-  local rec = clean(meta)
+  local rec = json.clean(meta)
   for _, field in ipairs { "flags", "sends", "published" } do
     rec[field] = rec[field] or {}
     if type(rec[field]) ~= "table" then return nil, "its field " .. field .. " is no table", "foreign" end

@@ -9,6 +9,7 @@
 -- None of it is secret. "crdbcloud:KIND" lists the clusters.
 
 local cjson = require("cjson.safe").new()
+local dicts = require "crdbcloud.nginx.dict"
 local errors = require "crdbcloud.errors"
 
 local M = {}
@@ -41,11 +42,6 @@ function M.check_phase(what)
   errors.raise("caller", "%s{...} is called in init_worker_by_lua_block, once in each worker; this is the phase %s", what, phase)
 end
 
-local function missing(name)
-  return ("there is no lua_shared_dict of the name %s; put this into http { }: lua_shared_dict %s 1m;"):format(
-    errors.shown(name), type(name) == "string" and name or "crdbcloud")
-end
-
 --- The board of a cluster; raises for a dictionary that is not there and for what is no handle.
 ---@param name string|nil of the dictionary
 ---@param cluster table|nil
@@ -53,8 +49,8 @@ end
 ---@return crdbcloud.nginx.board
 function M.of(name, cluster, kind)
   if name == nil then errors.raise("caller", "%s: dict is missing: the name of a lua_shared_dict", kind) end
-  local shm = ngx.shared[name]
-  if not shm then errors.raise("caller", "%s: %s", kind, missing(name)) end
+  local shm, problem, hint = dicts.find(tostring(name))
+  if not shm then errors.raise("caller", "%s: %s; %s", kind, problem, hint) end
   if type(cluster) ~= "table" or type(cluster.in_thread) ~= "function" then
     errors.raise("caller", '%s: cluster must be a handle of crdbcloud.nginx (cloud:cluster "NAME"), got %s', kind, errors.shown(cluster))
   end
@@ -72,8 +68,8 @@ end
 ---@return crdbcloud.nginx.board|nil
 ---@return crdbcloud.error|nil
 function M.find(name, cluster, kind)
-  local shm = type(name) == "string" and ngx.shared[name]
-  if not shm then return refused(missing(name)) end
+  local shm, problem, hint = dicts.find(tostring(name))
+  if not shm then return refused(problem, hint) end
   local known = decoded(shm:get("crdbcloud:" .. kind)) or {}
   if cluster == nil and #known > 1 then
     return refused(("several clusters are known here: %s"):format(table.concat(known, ", ")), "say which one")

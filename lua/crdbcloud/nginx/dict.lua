@@ -11,16 +11,13 @@ local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
 local credentials = require "crdbcloud.credentials"
 local errors = require "crdbcloud.errors"
+local json = require "crdbcloud.json"
 
 local M = {}
 
 local MOST = 16 -- candidates of one credential
 local HELD = 1 -- seconds; a writer that died is forgotten after this
 local TRIES = 120 -- of 10 ms each to become the writer
-
-local FIELDS = {
-  "user", "pair", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
-}
 
 local PASSWORDS = { "password" }
 for i = 1, MOST do PASSWORDS[i + 1] = "password_" .. i end
@@ -49,11 +46,8 @@ end
 ---@param credential crdbcloud.credential
 ---@return crdbcloud.secret
 function M.encode(credential)
-  local parts, list = { "{" }, {}
-  for _, field in ipairs(FIELDS) do
-    local value = credential[field]
-    if value ~= nil then parts[#parts + 1] = ('"%s":%s,'):format(field, cjson.encode(value)) end
-  end
+  local parts, list = json.members(credential, credentials.WRITTEN), {}
+  table.insert(parts, 1, "{")
   local function add(name, password)
     parts[#parts + 1] = ('"%s":"'):format(name)
     parts[#parts + 1] = password:encode "json"
@@ -69,10 +63,6 @@ function M.encode(credential)
   return core.secret_join(parts)
 end
 
-local function whole(number)
-  return math.tointeger and math.tointeger(number) or number
-end
-
 --- The credential that M.encode made a text of.
 ---@param text string
 ---@return crdbcloud.credential|nil
@@ -80,15 +70,10 @@ function M.decode(text)
   local rest, found = core.json_take(core.secret(text), PASSWORDS)
   local fields = rest and cjson.decode(rest)
   if type(fields) ~= "table" or not found.password or type(fields.user) ~= "string" then return nil end
-  local made = { password = found.password, candidates = {} }
-  for _, field in ipairs(FIELDS) do
-    if fields[field] ~= cjson.null then made[field] = whole(fields[field]) end
-  end
-  for i, candidate in ipairs(type(fields.candidates) == "table" and fields.candidates or {}) do
-    made.candidates[i] = {
-      epoch = whole(candidate.epoch), source = candidate.source, user = candidate.user, password = found["password_" .. i],
-    }
-  end
+  local made = json.clean(fields)
+  made.password = found.password
+  if type(made.candidates) ~= "table" then made.candidates = {} end
+  for i, candidate in ipairs(made.candidates) do candidate.password = found["password_" .. i] end
   if #made.candidates == 0 then made.candidates[1] = { epoch = made.epoch, source = "current", password = made.password } end
   return setmetatable(made, credentials.CLASS)
 end

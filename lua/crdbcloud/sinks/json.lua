@@ -2,18 +2,15 @@
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
+local credentials = require "crdbcloud.credentials"
 local files = require "crdbcloud.sinks.files"
+local json = require "crdbcloud.json"
 local leftovers = require "crdbcloud.leftovers"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}
 
 local MAX = 64 * 1024 -- bytes of an existing file
-
--- Written in this order, so that equal credentials make equal files.
-local FIELDS = {
-  "user", "pair", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
-}
 
 local Json = {}
 Json.__index = Json
@@ -42,13 +39,7 @@ function M.read(path)
   if type(fields) ~= "table" or not found.password or type(fields.user) ~= "string" then
     return nil, path .. " is no credential written by a json sink", "foreign"
   end
-  for k, v in pairs(fields) do
-    if type(v) == "userdata" then
-      fields[k] = nil
-    elseif type(v) == "number" and math.tointeger then
-      fields[k] = math.tointeger(v) or v
-    end
-  end
+  fields = json.clean(fields)
   fields.password = found.password
   return fields
 end
@@ -80,11 +71,8 @@ end
 function Json:publish(credential)
   local problem = refusal(self, credential)
   if problem then return nil, sinks.failed(self.name, problem) end
-  local parts = { "{" }
-  for _, field in ipairs(FIELDS) do
-    local value = credential[field]
-    if value ~= nil then parts[#parts + 1] = ('"%s":%s,'):format(field, cjson.encode(value)) end
-  end
+  local parts = json.members(credential, credentials.WRITTEN)
+  table.insert(parts, 1, "{")
   parts[#parts + 1] = '"password":"'
   parts[#parts + 1] = credential.password:encode("json")
   parts[#parts + 1] = '"}\n'

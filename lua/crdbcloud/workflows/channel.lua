@@ -2,6 +2,7 @@
 --- Secrets do not travel here (crdbcloud.core.lend), functions and metatables cannot.
 
 local cjson = require("cjson").new()
+local json = require "crdbcloud.json"
 local uv = require "luv"
 
 local M = {}
@@ -40,18 +41,10 @@ function Channel:send(message)
   end
 end
 
--- What a JSON reader makes of whole numbers differs.
-local function restored(value)
-  if type(value) == "number" then return math.tointeger and math.tointeger(value) or value end
-  if type(value) ~= "table" then return value end
-  for k, v in pairs(value) do value[k] = restored(v) end
-  return value
-end
-
 --- The table that a line was made of.
 ---@return table
 function M.decode(line)
-  return restored(cjson.decode(line))
+  return json.clean(cjson.decode(line))
 end
 
 --- The next message, if a whole one is here already.
