@@ -32,15 +32,17 @@ function M.init_worker()
 end
 
 local name -- of the cluster, for people
-local list, list_error, list_at
+local list, list_error, list_at, list_turn
+local TURN = "example/list" -- in the dictionary: counts the changes after which no worker's list holds
 
 --- The cluster's users by the API, or why they cannot be listed; asked for again after a few seconds. A page does not wait
 --- long for it: what the store knows can be shown without.
 ---@return table[]|nil
 ---@return crdbcloud.error|nil
 function M.listed()
-  if not list_at or ngx.now() - list_at > LISTED then
-    list_at = ngx.now()
+  local turn = ngx.shared[M.dict]:get(TURN)
+  if not list_at or turn ~= list_turn or ngx.now() - list_at > LISTED then
+    list_at, list_turn = ngx.now(), turn
     list, list_error = M.cluster:all_sql_users { deadline = "3s" }
   end
   return list, list_error
@@ -56,7 +58,7 @@ function M.shown_name()
   return name or M.cluster_name
 end
 
---- The next list is asked for anew.
-function M.forget_list() list_at = nil end
+--- The next list is asked for anew, in every worker.
+function M.forget_list() ngx.shared[M.dict]:incr(TURN, 1, 0) end
 
 return M
