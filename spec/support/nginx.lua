@@ -147,11 +147,14 @@ function M.start(options)
   return self
 end
 
--- Asks again until it is so, for up to 30 seconds.
+local function lives(pid) return select(2, temp.run("kill -0 " .. pid)) == 0 end
+
+-- Asks again until it is so, for up to 30 seconds; once more when nginx is gone.
 function Nginx:_until(is_so)
   for _ = 1, 600 do
+    local serves = lives(self.pid)
     if is_so() then return true end
-    if select(2, temp.run("kill -0 " .. self.pid)) ~= 0 then return false end
+    if not serves then return false end
     temp.run "sleep 0.05"
   end
   return false
@@ -205,18 +208,25 @@ end
 --- Starts a request; the result's wait() gives status and body, abort() hangs up.
 function Nginx:begin(path, options)
   local dir = temp.dir()
-  temp.run(("%s >%s/out 2>&1 & echo $! >%s/pid"):format(self:curl(path, options), dir, dir))
-  local pid = temp.read(dir .. "/pid"):match "%d+"
-  local function ended() return select(2, temp.run("kill -0 " .. pid)) ~= 0 end
+  temp.run(("(%s >%s/out 2>&1 & echo $! >%s/pid; wait; echo >%s/ended) >/dev/null 2>&1 & until [ -s %s/pid ]; do sleep 0.01; done")
+    :format(self:curl(path, options), dir, dir, dir, dir))
+  -- Nginx may be gone before curl, which has a time limit of its own.
+  local function wait(what)
+    for _ = 1, 1400 do
+      if temp.read(dir .. "/ended") then return end
+      temp.run "sleep 0.05"
+    end
+    error("nginx: waited in vain for: " .. what, 3)
+  end
   return {
     wait = function()
-      self:wait(ended, path)
+      wait(path)
       local body, status = temp.read(dir .. "/out"):match "^(.*)\n(%d%d%d)%s*$"
       return tonumber(status or 0), ((body or temp.read(dir .. "/out")):gsub("\n$", ""))
     end,
     abort = function()
-      temp.run("kill " .. pid)
-      self:wait(ended, "the end of curl")
+      temp.run("kill " .. temp.read(dir .. "/pid"))
+      wait "the end of curl"
     end,
   }
 end
