@@ -85,7 +85,7 @@ describe("the command", function()
 
     for signal, code in pairs { INT = 130, TERM = 143 } do
       it(("finishes the user in hand on SIG%s and exits %d"):format(signal, code), function()
-        s:fault { op = "update_sql_user_password", nth = 1, what = "delay", seconds = 1.5 }
+        s:fault { op = "update_sql_user_password", nth = 1, what = "delay", seconds = 5 }
         local process = command.start({ "rotate", "run", "--user", "app_user_001,app_user_003,app_user_004", "--yes" }, env)
         case.arrived "update_sql_user_password"
         temp.run(("kill -%s %d"):format(signal, process.pid))
@@ -117,7 +117,7 @@ describe("the command", function()
     end)
 
     it("reports the lock of another run with 7", function()
-      s:fault { op = "update_sql_user_password", nth = 1, what = "delay", seconds = 1.5 }
+      s:fault { op = "update_sql_user_password", nth = 1, what = "delay", seconds = 5 }
       local process = command.start({ "user", "passwd", "app_user_001", "--yes" }, env)
       case.arrived "update_sql_user_password"
       local r = run("user", "passwd", "app_user_001", "--yes")

@@ -30,7 +30,7 @@ end
 -- Killed when the server has applied a change and holds its answer back.
 local function unanswered(op)
   return function()
-    sc.sandbox:fault { op = op, user = case.user, what = "delay", seconds = 3 }
+    sc.sandbox:fault { op = op, user = case.user, what = "delay", seconds = 8 }
     return crash.run_until(sc, case:job(), function() return applied(op) end)
   end
 end
@@ -289,7 +289,7 @@ describe("a crash of other work", function()
     case:prepare(1)
     assert.are.equal(0, crash.run(sc, case:job()).code)
     local removal = { calls = { { "remove_app_user", { user = case.user } } } }
-    sc.sandbox:fault { op = "delete_sql_user", user = case.user, what = "delay", seconds = 3 }
+    sc.sandbox:fault { op = "delete_sql_user", user = case.user, what = "delay", seconds = 8 }
     assert.is_true(crash.run_until(sc, removal, function() return applied "delete_sql_user" end).killed)
     assert.is_table(left())
     local again = crash.run(sc, removal)

@@ -64,7 +64,7 @@ describe("an emergency", function()
     assert(sc.cluster:rotate_password(USER))
     -- As a crash leaves it: an answer that never came, of a rotation that was finished since.
     local rec, version = sc:record(USER)
-    local sent = core.time() - 133 -- settles about two seconds from now
+    local sent = core.time() - 127 -- settles about eight seconds from now
     rec.sends = { { n = 1, op = PUT, epoch = rec.epoch, at = sent, deadline = sent + 15 } }
     sc:put(rec, version)
     local settles = record.settled_at(rec)

@@ -172,8 +172,8 @@ describe("a run over several clusters", function()
 
     sc.sandbox:fault { op = "update_sql_user_password", what = "drop_after", count = "all" }
     local hasty = assert(crdbcloud.new {
-      base_url = sc.sandbox.url, ca_file = sc.sandbox.ca_file, api_key_file = sc.sandbox.keys.admin, rate = 0, timeout = 1,
-      deadline = 1, max_attempts = 1,
+      base_url = sc.sandbox.url, ca_file = sc.sandbox.ca_file, api_key_file = sc.sandbox.keys.admin, rate = 0, timeout = 5,
+      deadline = 5, max_attempts = 1,
     })
     local report, err = hasty:rotate_passwords(options { users = { "svc_here", "svc_there" }, clusters = { two } })
     hasty:close()

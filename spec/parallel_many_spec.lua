@@ -63,7 +63,7 @@ describe("many users in threads", function()
   end)
 
   it("survive that their process is killed in the middle: one password per user and epoch, and all log in", function()
-    s:set { rate = 0, latency = 20 }
+    s:set { rate = 0, latency = 50 }
     s:clear()
     local job = temp.dir() .. "/job"
     temp.write(job, cjson.encode {

@@ -191,7 +191,7 @@ describe("the prompt", function()
 
   it("says after Ctrl-C in a rotation how it goes on, and it does", function()
     local t = shell()
-    s:fault { op = "update_sql_user_password", what = "delay", seconds = 1, count = 1 }
+    s:fault { op = "update_sql_user_password", what = "delay", seconds = 5, count = 1 }
     t:type(((JIT and "= " or "") .. 'cluster:rotate_password "app_user_004"'))
     t:wait(function() return case.writes() > 0 end, "the change")
     t:key "C-c"

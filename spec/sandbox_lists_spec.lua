@@ -299,7 +299,8 @@ describe("the rate limit of the sandbox", function()
     local answer = get(users)
     assert.are.equal(429, answer.status)
     assert.are.same({ code = 8, message = "rate limit exceeded", details = {} }, answer.json)
-    assert.are.equal("10", answer.headers["retry-after"])
+    local wait = tonumber(answer.headers["retry-after"]) -- since the first
+    assert.is_true(wait >= 5 and wait <= 10, answer.headers["retry-after"])
   end)
 
   it("lets a second's worth through at once, and after that no more than the rate", function()

@@ -227,9 +227,9 @@ describe("no password and no API key", function()
     end
     -- Held back by the server, so that there is time to look at the process.
     local function watch(op, args)
-      s:fault { op = op, what = "delay", seconds = 1 }
-      local process = command.start(args, env)
       local before = #sc:requests(op)
+      s:fault { op = op, what = "delay", seconds = 4 }
+      local process = command.start(args, env)
       for _ = 1, 500 do
         if #sc:requests(op) > before then break end
         temp.run "sleep 0.01"

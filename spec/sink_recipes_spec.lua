@@ -207,6 +207,7 @@ admin_users = my_app, other
 logfile = %s/run/log
 pidfile = %s/run/pid
 ]]):format(port, dir, dir, dir))
+        os.remove(dir .. "/run/log")
         temp.run(("%s%s pgbouncer -q -d %s/ini"):format(as, table.concat(managers.PLAIN, " "), dir))
         for _ = 1, 100 do
           local log = temp.read(dir .. "/run/log") or ""

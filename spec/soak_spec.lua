@@ -11,7 +11,7 @@ describe("two rotators that are killed and frozen at random", function()
     assert.equal(0, status, out)
     local killed, frozen = out:match "(%d+) killed, (%d+) freezes, 0 ended by themselves"
     local users, epochs = out:match "records: (%d+) users, (%d+) epochs, 0 open"
-    assert.is_true(tonumber(killed) > 2 and tonumber(frozen) > 1, out)
+    assert.is_true(tonumber(killed) > 1 and tonumber(frozen) > 0, out)
     assert.is_true(tonumber(epochs) > tonumber(users), out)
     assert.truthy(out:find("epochs with two passwords: 0; passwords out of order: 0\n0 lost passwords", 1, true), out)
   end)

@@ -84,14 +84,14 @@ describe("two rotating processes on one SQL store", function()
 
   it("A25: end with one password when the first is frozen before it sends", function()
     -- A slow pace: the listing takes the turn, so the change waits for seconds after INTENT.
-    local first = rotator { rate = 0.4 }
+    local first = rotator { rate = 0.2 }
     overtaken(first, 0)
     assert.equal(1, (scene.hashes(scene:requests(PUT, USER))))
     assert.equal(1, scene:assert_settled(USER).epoch)
   end)
 
   it("end with one password when the first is frozen while its request is under way", function()
-    scene.sandbox:fault { op = PUT, user = USER, what = "delay", seconds = 2, count = 1 }
+    scene.sandbox:fault { op = PUT, user = USER, what = "delay", seconds = 6, count = 1 }
     local first = rotator()
     arrived()
     overtaken(first, 1)
@@ -100,7 +100,7 @@ describe("two rotating processes on one SQL store", function()
   end)
 
   it("C24: end with one password when the first is killed, as by a worker's exit, and the lease ends", function()
-    scene.sandbox:fault { op = PUT, user = USER, what = "delay", seconds = 2, count = 1 }
+    scene.sandbox:fault { op = PUT, user = USER, what = "delay", seconds = 6, count = 1 }
     local first = rotator()
     until_state "intent"
     temp.run("kill -9 " .. first.pid)

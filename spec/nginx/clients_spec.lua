@@ -65,14 +65,14 @@ describe("the accounts that a thread keeps open", function()
     s:clear()
     local STATE = "say(cluster:access('webapp').admin, cluster:credential('webapp').epoch)"
     assert.equal("false 1", web:run(STATE))
-    s:psql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sandbox_admin'"
+    s:psql "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'sandbox_admin'"
     assert.equal("false 1", web:run(STATE))
     assert.equal("57P01 false 1", web:run([[
       local err = cluster:in_thread("echo_job", "lose_sql")
       local said = say
       local function say(...) said(err.sqlstate, ...) end
     ]] .. STATE))
-    s:psql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sandbox_admin'"
+    s:psql "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'sandbox_admin'"
     assert.equal("2", web:run "say(assert(cluster:rotate_password { user = 'webapp' }).rows[1].epoch)")
     local sent = 0
     for _, entry in ipairs(s:log()) do sent = sent + (entry.op == "update_sql_user_password" and 1 or 0) end

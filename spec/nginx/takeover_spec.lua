@@ -80,7 +80,7 @@ describe("a scheduled rotation in nginx that is cut", function()
     f:start("every = '1h', jitter = 0", {
       init = ([[
         crdbcloud = require "crdbcloud.nginx"
-        cloud = crdbcloud.new { base_url = %q, ca_file = %q, api_key_file = %q, rate = 0, timeout = "5s" }
+        cloud = crdbcloud.new { base_url = %q, ca_file = %q, api_key_file = %q, rate = 0, timeout = "20s" }
         cluster = cloud:cluster(%q, { store = %q, store_key_file = %q, sql = os.getenv "CRDBCLOUD_SQL" })]]):format(s.url, s.ca_file,
           s.keys.admin, s.cluster_id, place:bare_url(), place.key_file),
     })

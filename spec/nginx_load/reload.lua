@@ -75,6 +75,8 @@ function M.run(options)
     s:set { latency = SLOW }
     local figures = { calls = options.calls, reloads = 0, doubled = 0, missing = 0, lost = 0, refused = 0, workers = 0 }
     local seen, started = {}, core.monotonic()
+    local function look() for _, pid in ipairs(web:workers()) do seen[pid] = true end end
+    look()
     -- A new connection for each call: nginx answers what was accepted, and says nothing of connections that idle.
     local loader = load.start { socket = web.socket, paths = urls, connections = CONNECTIONS, fresh = true, seconds = 300 }
     keep(function() loader:kill() end)
@@ -83,7 +85,7 @@ function M.run(options)
       web:wait(function() return #s:log() >= i * options.calls / (options.reloads + 1) end, "calls under way")
       web:reload()
       figures.reloads = figures.reloads + 1
-      for _, pid in ipairs(web:workers()) do seen[pid] = true end
+      look()
     end
     local found = loader:wait()
     figures.seconds = core.monotonic() - started

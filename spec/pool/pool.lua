@@ -14,6 +14,7 @@ local temp = require "spec.support.temp"
 local M = {}
 
 local ACCESS = { database = "shop", tables = { "orders" }, privileges = { "SELECT" } }
+local PUT = "update_sql_user_password"
 local WAIT = 60 -- seconds for the slowest program's next connection
 local LUA = rawget(_G, "jit") and "luajit" or "lua5.4"
 
@@ -102,9 +103,24 @@ local function checked(run, what)
   assert(run.code == 0, ("%s ended with %d:\n%s"):format(what, run.code, run.out))
 end
 
+local function applied(self)
+  local n = 0
+  for _, entry in ipairs(self.scene:requests(PUT)) do n = n + (entry.applied and 1 or 0) end
+  return n
+end
+
+-- What was sent before the kill is applied a moment later: from then on the control has a dead password.
+local function settle(self, before)
+  for _ = 1, 500 do
+    if applied(self) > before then return end
+    core.sleep(0.01)
+  end
+end
+
 -- One rotation of one user, finished by resume when it was killed.
 local function turn(self, user, how)
   local job = { calls = { { "rotate_password", { user = user } } } }
+  local before = applied(self)
   local run = crash.run(self.scene, job, how ~= "whole" and { mark = "send", only = "send", at = 1, how = how } or nil)
   self.figures.rotations = self.figures.rotations + 1
   if how == "whole" then
@@ -112,6 +128,7 @@ local function turn(self, user, how)
   else
     assert(run.killed, "the rotation was not killed: " .. run.out)
     self.figures.kills = self.figures.kills + 1
+    if how == "after" then settle(self, before) end
     more(self)
     checked(crash.run(self.scene, { calls = { { "resume" } } }), "resume")
   end

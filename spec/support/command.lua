@@ -144,10 +144,11 @@ function M.case()
 
   --- Waits until a request of this operation has arrived.
   function case.arrived(op)
-    for _ = 1, 400 do
+    for _ = 1, 1000 do
       for _, entry in ipairs(case.sandbox:log()) do
         if entry.op == op then return end
       end
+      temp.run "sleep 0.02"
     end
     error("no " .. op .. " arrived", 2)
   end

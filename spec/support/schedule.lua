@@ -34,7 +34,7 @@ function Fixture:start(options, given)
     http = "lua_shared_dict crdbcloud 1m;", workers = 2, locations = LOCATIONS, env = {},
     init = ([[
       crdbcloud = require "crdbcloud.nginx"
-      cloud = crdbcloud.new { base_url = %q, ca_file = %q, api_key_file = %q, rate = 0, timeout = "5s" }
+      cloud = crdbcloud.new { base_url = %q, ca_file = %q, api_key_file = %q, rate = 0, timeout = "20s" }
       cluster = cloud:cluster(%q, { store = %q, sql = os.getenv "CRDBCLOUD_SQL" })]]):format(s.url, s.ca_file, s.keys.admin, s.cluster_id,
         self.scene.store_url),
     init_worker = "crdbcloud.schedule { cluster = cluster, dict = 'crdbcloud', " .. options .. " }",
