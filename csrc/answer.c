@@ -109,11 +109,18 @@ static bool find_detail(const struct crdb_json_member *details, const char **tex
     return false;
 }
 
+/* Appends a text whole or not at all: the beginning of a password would not be recognised. */
+static void write_text(const char *value, size_t value_length, struct crdb_buffer *out) {
+    size_t before = out->length;
+    if (!crdb_json_decode(value, value_length, out))
+        crdb_buffer_cut(out, before);
+}
+
 static void write_message(const struct reading *r, struct crdb_buffer *out) {
     const char *detail;
     size_t length;
     if (r->message.value)
-        crdb_json_decode(r->message.value, r->message.value_length, out);
+        write_text(r->message.value, r->message.value_length, out);
     if (!r->details.value || !find_detail(&r->details, &detail, &length) || length == 0)
         return;
     if (out->length > 0) {
@@ -121,7 +128,7 @@ static void write_message(const struct reading *r, struct crdb_buffer *out) {
             return;
         crdb_buffer_text(out, ": ");
     }
-    crdb_json_decode(detail, length, out);
+    write_text(detail, length, out);
 }
 
 struct crdb_answer crdb_answer_read(const struct crdb_buffer *body, const struct crdb_buffer *name,

@@ -110,12 +110,21 @@ bool crdb_buffer_uri(struct crdb_buffer *b, const void *bytes, size_t len) {
         if (is_unreserved(p[i]))
             continue;
         char escape[3] = {'%', digits[p[i] >> 4], digits[p[i] & 15]};
-        if (!crdb_buffer_append(b, p + plain, i - plain) ||
-            !crdb_buffer_append(b, escape, sizeof escape))
+        bool fits = crdb_buffer_append(b, p + plain, i - plain) &&
+                    crdb_buffer_append(b, escape, sizeof escape);
+        crdb_wipe(escape, sizeof escape);
+        if (!fits)
             return false;
         plain = i + 1;
     }
     return crdb_buffer_append(b, p + plain, len - plain);
+}
+
+void crdb_buffer_cut(struct crdb_buffer *b, size_t length) {
+    if (length >= b->length)
+        return;
+    crdb_wipe(b->data + length, b->length - length);
+    b->length = length;
 }
 
 void crdb_buffer_reset(struct crdb_buffer *b) {

@@ -35,6 +35,9 @@ bool crdb_buffer_json(struct crdb_buffer *b, const void *bytes, size_t len);
 /* Appends bytes percent-encoded; only RFC 3986 unreserved characters stay. */
 bool crdb_buffer_uri(struct crdb_buffer *b, const void *bytes, size_t len);
 
+/* Wipes what lies beyond length bytes and forgets it. */
+void crdb_buffer_cut(struct crdb_buffer *b, size_t length);
+
 /* Empties and wipes, keeping the memory for reuse. */
 void crdb_buffer_reset(struct crdb_buffer *b);
 

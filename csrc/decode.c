@@ -18,7 +18,9 @@ bool crdb_decode_hex(struct crdb_buffer *b, const void *text, size_t len) {
         if (high < 0 || low < 0)
             return false;
         char byte = (char)(high << 4 | low);
-        if (!crdb_buffer_append(b, &byte, 1))
+        bool fits = crdb_buffer_append(b, &byte, 1);
+        crdb_wipe(&byte, sizeof byte);
+        if (!fits)
             return false;
     }
     return crdb_buffer_append(b, "", 0);

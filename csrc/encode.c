@@ -24,12 +24,15 @@ bool crdb_encode_base64(struct crdb_buffer *b, const void *bytes, size_t len) {
 bool crdb_encode_hex(struct crdb_buffer *b, const void *bytes, size_t len) {
     static const char digits[] = "0123456789abcdef";
     const unsigned char *p = bytes;
-    for (size_t i = 0; i < len; i++) {
-        char pair[2] = {digits[p[i] >> 4], digits[p[i] & 15]};
-        if (!crdb_buffer_append(b, pair, sizeof pair))
-            return false;
+    bool fits = true;
+    char pair[2] = {0};
+    for (size_t i = 0; i < len && fits; i++) {
+        pair[0] = digits[p[i] >> 4];
+        pair[1] = digits[p[i] & 15];
+        fits = crdb_buffer_append(b, pair, sizeof pair);
     }
-    return crdb_buffer_append(b, "", 0);
+    crdb_wipe(pair, sizeof pair);
+    return fits && crdb_buffer_append(b, "", 0);
 }
 
 bool crdb_encode_pgpass(struct crdb_buffer *b, const void *bytes, size_t len) {

@@ -24,7 +24,7 @@ static bool refuse(const struct stat *st, const char *path, enum crdb_file_care 
                   (uintmax_t)st->st_uid, (uintmax_t)geteuid());
         return true;
     }
-    mode_t wrong = (mode_t)(care == CRDB_FILE_PRIVATE ? 077 : care == CRDB_FILE_GIVEN ? 044 : 0);
+    mode_t wrong = (mode_t)(care == CRDB_FILE_PRIVATE ? 077 : care == CRDB_FILE_GIVEN ? 066 : 0);
     if (S_ISREG(st->st_mode) && (st->st_mode & wrong)) {
         crdb_fail(f, "mode", "%.800s has mode %04o, so others can get at it: chmod 600 it", path,
                   (unsigned)(st->st_mode & 07777));

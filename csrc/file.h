@@ -16,7 +16,7 @@ enum crdb_file_care {
     CRDB_FILE_ANY,     /* a regular file, not through a symlink */
     CRDB_FILE_PRIVATE, /* also: ours, and no permission for group or others */
     /* Given by a person: symlinks are followed (mounted secrets of containers are symlinks), a
-     * pipe will do (process substitution), and only permissions for others or group are refused. */
+     * pipe will do (process substitution), and group and others may neither read nor write it. */
     CRDB_FILE_GIVEN
 };
 

@@ -60,18 +60,18 @@ static void push_problem(lua_State *L, const char *message) {
 int crdb_pq_lua_parse(lua_State *L) {
     size_t length;
     crdb_check_count(L, 1);
-    const char *text = crdb_check_bytes(L, 1, "url", &length);
-    if (memchr(text, '\0', length)) {
-        lua_pushnil(L);
-        lua_pushliteral(L, "it holds a NUL byte");
-        return 2;
-    }
     struct conninfo *info = crdb_newuserdata(L, sizeof *info);
     memset(info, 0, sizeof *info);
     luaL_getmetatable(L, CONNINFO_TYPE);
     lua_setmetatable(L, -2);
     int holder = lua_gettop(L);
 
+    const char *text = crdb_check_bytes(L, 1, "url", &length); /* borrowed last */
+    if (memchr(text, '\0', length)) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "it holds a NUL byte");
+        return 2;
+    }
     info->options = PQconninfoParse(text, &info->message);
     if (!info->options) {
         lua_pushnil(L);

@@ -121,6 +121,7 @@ static int record_encode(lua_State *L) {
 static int record_meta(lua_State *L) {
     crdb_check_count(L, 1);
     size_t len;
+    crdb_hold_secret(L, 1);
     const char *file = crdb_check_bytes(L, 1, "record", &len);
     struct crdb_record record;
     struct crdb_failure f;
@@ -193,9 +194,7 @@ static int record_decode(lua_State *L) {
     crdb_check_count(L, 2);
     size_t len;
     lua_settop(L, 2);
-    /* What is borrowed of the record is read while Lua makes values: see crdb_check_secret. */
-    struct crdb_secret **held = crdb_push_secret_slot(L), *given = crdb_test_secret(L, 1);
-    *held = given ? crdb_secret_ref(given) : NULL;
+    crdb_hold_secret(L, 1);
     const char *file = crdb_check_bytes(L, 1, "record", &len);
     crdb_check_fields(L, 2, "record_decode", options);
     struct crdb_record record;

@@ -25,6 +25,15 @@ struct crdb_secret *crdb_check_secret(lua_State *L, int idx) {
     return usable(L, *slot);
 }
 
+void crdb_hold_secret(lua_State *L, int idx) {
+    if (!luaL_testudata(L, idx, CRDB_SECRET_TYPE)) {
+        lua_pushnil(L);
+        return;
+    }
+    struct crdb_secret **held = crdb_push_secret_slot(L);
+    *held = crdb_secret_ref(crdb_check_secret(L, idx));
+}
+
 struct crdb_secret *crdb_test_secret(lua_State *L, int idx) {
     struct crdb_secret **slot = luaL_testudata(L, idx, CRDB_SECRET_TYPE);
     return slot ? usable(L, *slot) : NULL;

@@ -23,6 +23,10 @@ struct crdb_secret **crdb_push_secret_slot(lua_State *L);
  * borrow last. Raises if it is no secret, closed, or made before a fork. */
 struct crdb_secret *crdb_check_secret(lua_State *L, int idx);
 
+/* Pushes a reference of the function's own to the secret at idx, nil if it is none: for what
+ * makes values while it still reads what it has borrowed. */
+void crdb_hold_secret(lua_State *L, int idx);
+
 /* The same for a value that may be anything else: NULL when it is no secret. */
 struct crdb_secret *crdb_test_secret(lua_State *L, int idx);
 

@@ -17,7 +17,9 @@
 /* secret:reveal() -> string */
 static int reveal(lua_State *L) {
     crdb_check_count(L, 1);
-    struct crdb_secret *s = crdb_check_secret(L, 1);
+    crdb_check_secret(L, 1);
+    crdb_hold_secret(L, 1); /* LuaJIT may collect before it copies */
+    struct crdb_secret *s = crdb_check_secret(L, -1);
     lua_pushlstring(L, (const char *)crdb_secret_bytes(s), crdb_secret_length(s));
     return 1;
 }

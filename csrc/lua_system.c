@@ -23,20 +23,31 @@ static const double day = 86400;
 
 enum { FDS_MAX = 256 };
 
+static void take_random(lua_State *L, void *bytes, size_t n) {
+    if (!crdb_random_bytes(bytes, n))
+        luaL_error(L, "the system gives no random bytes: %s", crdb_errno_text(errno));
+}
+
 /* core.random_hex(bytes) -> string of twice as many digits; for ids, not for secrets */
 static int random_hex(lua_State *L) {
     unsigned char bytes[64];
-    static const char digits[] = "0123456789abcdef";
-    char text[2 * sizeof bytes];
     crdb_check_count(L, 1);
     size_t n = (size_t)crdb_check_integer(L, 1, "bytes", 1, sizeof bytes);
-    if (!crdb_random_bytes(bytes, n))
-        return luaL_error(L, "the system gives no random bytes: %s", crdb_errno_text(errno));
-    for (size_t i = 0; i < n; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    lua_pushlstring(L, text, 2 * n);
+    struct crdb_buffer *text = crdb_push_scratch(L);
+    take_random(L, bytes, n);
+    if (!crdb_encode_hex(text, bytes, n))
+        return crdb_raise_no_memory(L);
+    lua_pushlstring(L, text->data, text->length);
+    crdb_buffer_free(text);
+    return 1;
+}
+
+/* core.random() -> number within [0, 1); other than math.random's, no two processes have the same */
+static int random_number(lua_State *L) {
+    uint32_t bits;
+    crdb_check_count(L, 0);
+    take_random(L, &bits, sizeof bits);
+    lua_pushnumber(L, bits / 4294967296.0);
     return 1;
 }
 
@@ -262,6 +273,7 @@ static int terminal_width(lua_State *L) {
 
 const luaL_Reg crdb_system_functions[] = {
     {"random_hex", random_hex},
+    {"random", random_number},
     {"fold_name", fold_name},
     {"name_problem", name_problem},
     {"monotonic", monotonic},

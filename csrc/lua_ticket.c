@@ -31,6 +31,7 @@ static int lend(lua_State *L) {
     if (!crdb_encode_hex(text, ticket, sizeof ticket))
         return crdb_raise_no_memory(L);
     lua_pushlstring(L, text->data, text->length);
+    crdb_buffer_free(text);
     return 1;
 }
 
@@ -46,6 +47,7 @@ static int take(lua_State *L) {
         return crdb_raise_no_memory(L);
     if (whole)
         *slot = crdb_take((const unsigned char *)ticket->data);
+    crdb_buffer_free(ticket);
     if (*slot)
         return 1;
     lua_pushnil(L);

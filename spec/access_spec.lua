@@ -1,4 +1,6 @@
 local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
+local privileges = require "crdbcloud.privileges"
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"
 
@@ -60,6 +62,22 @@ describe("access and set_access", function()
     assert.is_true(assert(sc.cluster:access(name)).admin)
     assert(sc.cluster:set_access { user = name, admin = false })
     assert.is_false(assert(sc.cluster:access(name)).admin)
+  end)
+
+  it("say what was changed before something failed, and nothing else", function()
+    create()
+    sc.sandbox:psql(("GRANT admin TO %s"):format(name))
+    local apply = privileges.apply
+    finally(function() privileges.apply = apply end)
+    -- As when the table is dropped in between.
+    privileges.apply = function() return nil, errors.new { kind = "not_found", outcome = "not_sent", message = "it is gone" } end
+    local wanted = { user = name, access = { database = "shop", tables = { "customers" }, privileges = { "SELECT" } }, admin = false }
+    for _, expected in ipairs { { "applied", 3, "incomplete" }, { "not_sent", 1, "failed" } } do
+      local report, err = sc.cluster:set_access(wanted)
+      assert.is_nil(report)
+      assert.are.same(expected, { err.outcome, err.exit, err.report.rows[1].result })
+      assert.is_false(assert(sc.cluster:access(name)).admin)
+    end
   end)
 
   it("refuse what leads to admin before anything is sent", function()

@@ -29,16 +29,18 @@ local function ambiguity(world)
   end
 end
 
--- Runs fn() with an eye on the maker of passwords; what it made while it must not.
+-- Runs fn() with an eye on the maker of passwords; what it made while it must not. One that nobody ever used does not
+-- count: a rotator that was frozen until another took over finds so when it stages it, and throws it away.
 local function watched(fn)
-  local generate, found, made = passwords.generate, {}, 0
+  local generate, suspects, made = passwords.generate, {}, 0
   local world
   local use = rotators.install
   passwords.generate = function(...)
     made = made + 1
     local why = world and ambiguity(world)
-    if why then found[#found + 1] = ("seed %d: a password is made while %s"):format(world.seed, why) end
-    return generate(...)
+    local password, err = generate(...)
+    if why then suspects[#suspects + 1] = { world = world, why = why, text = password:reveal() } end
+    return password, err
   end
   rotators.install = function()
     local restore = use()
@@ -52,6 +54,12 @@ local function watched(fn)
   local ok, err = pcall(fn)
   passwords.generate, rotators.install = generate, use
   if not ok then error(err, 0) end
+  local found = {}
+  for _, one in ipairs(suspects) do
+    if one.world.labels[one.text] then
+      found[#found + 1] = ("seed %d: a password is made while %s"):format(one.world.seed, one.why)
+    end
+  end
   return table.concat(found, "\n"), made
 end
 

@@ -224,6 +224,24 @@ describe("an API call with its retries", function()
       end
     end)
 
+    it("does not take a gateway's 404 for it, nor one of a cluster that is not found", function()
+      for _, answer in ipairs { { what = "html_502", status = 404 }, { what = "error_before", status = 404, code = 5 } } do
+        local name = new_name()
+        assert(cloud:create_sql_user(id, name, password()))
+        s:clear()
+        s:fault { op = "delete_sql_user", what = "drop_before" }
+        answer.op, answer.nth = "delete_sql_user", 2
+        s:fault(answer)
+        if answer.what == "error_before" then s:fault { op = "get_cluster", what = "error_before", status = 404, code = 5, count = "all" } end
+        local value, err = cloud:delete_sql_user(id, name)
+        assert.is_nil(value)
+        assert.same({ "unknown", 5 }, { err.outcome, err.exit })
+        assert.is_true(exists(name))
+        s:clear()
+        assert(cloud:delete_sql_user(id, name))
+      end
+    end)
+
     it("takes it for a failure otherwise", function()
       local value, err = cloud:delete_sql_user(id, "nobody")
       assert.is_nil(value)

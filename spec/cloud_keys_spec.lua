@@ -55,6 +55,24 @@ describe("the API key", function()
     end
   end)
 
+  it("is wiped when the account is closed, unless it is the caller's own secret", function()
+    local given = crdbcloud.secret "CCDB1_given_secret4"
+    for _, key in ipairs { given, "CCDB1_given_secret4", function() return "CCDB1_given_secret4" end, function() return given end } do
+      local cloud = assert(crdbcloud.new { api_key = key })
+      local held = cloud._secret
+      cloud:close()
+      assert.equal(rawequal(held, given), (pcall(held.reveal, held)))
+    end
+    assert.equal("CCDB1_given_secret4", given:reveal())
+    local cloud = assert(crdbcloud.new { api_key_file = path })
+    local old = cloud._secret
+    assert(core.write_file(path, "CCDB1_file_secret9\n"))
+    assert.is_true(cloud:_reconnect())
+    assert.is_false((pcall(old.reveal, old)))
+    assert.truthy(tostring(cloud):find("CCDB1_file", 1, true))
+    cloud:close()
+  end)
+
   it("is never shown beyond its id", function()
     for _, environment in ipairs { { COCKROACH_API_KEY = "CCDB1_env_secret1" }, { COCKROACH_API_KEY = "some secret1 with spaces" } } do
       assert.is_nil(open(environment):find("secret1", 1, true))

@@ -118,6 +118,49 @@ describe("an emergency while the store is down", function()
       sc.store_url, state .. "/sql", body)))
   end
 
+  it("gives nobody the password of a user whose creation was cut, and resume finishes that", function()
+    sc = scene.open()
+    local state, name = temp.dir(), "spec_" .. core.random_hex(6)
+    -- As a crash right after the POST leaves it: an admin, with a password that nobody gets.
+    local bootstrap = require("crdbcloud.passwords").generate()
+    assert(sc:handle().cloud:create_sql_user(sc.id, name, bootstrap))
+    assert(assert(sc.cluster:open_store "spec"):put(record.key(sc.id, name), record.new {
+      cluster_id = sc.id, cluster_name = "sandbox-one", user = name, state = "posted", creating = true, origin = "create_app_user",
+      access = { { database = "shop", schema = "public", tables = { "orders" }, privileges = { "SELECT" } } }, roles = {},
+      bootstrap = { password = bootstrap },
+    }))
+    assert.is_true(assert(sc.cluster:access(name)).admin)
+    temp.run(("chmod 755 %s/store"):format(sc.dir))
+    local output, status = run(("print(assert(cluster:rotate_passwords{ emergency = { '%s' } }))"):format(name), state)
+    assert.are.equal(0, status, output)
+    temp.run(("chmod 700 %s/store"):format(sc.dir))
+    output, status = run("print(assert(cluster:resume()))", state)
+    assert.are.equal(0, status, output)
+    assert.truthy(output:find("security: " .. name .. " was being created", 1, true), output)
+    local rec = sc:assert_settled(name)
+    local puts = sc:requests(PUT, name)
+    assert.are.equal(2, #puts)
+    assert.are_not.equal(puts[1].password_hash, puts[2].password_hash)
+    assert.are.equal(sc.sandbox:hash(rec.current.password), puts[2].password_hash)
+    local access = assert(sc.cluster:access(name))
+    assert.is_false(access.admin)
+    assert.truthy(tostring(access):find("SELECT on table shop.public.orders", 1, true), tostring(access))
+    assert(sc.cluster:remove_app_user(name))
+    sc:close()
+    temp.clean()
+  end)
+
+  it("says that a spool that cannot be read is not merged", function()
+    sc = scene.open()
+    local state = temp.dir()
+    temp.run(("mkdir -p %s/crdbcloud/spool; chmod 755 %s/crdbcloud/spool"):format(state, state))
+    local output, status = run(("print(assert(cluster:rotate_password '%s'))"):format(USER), state)
+    assert.are.equal(0, status, output)
+    assert.truthy(output:find("may have kept in the spool is not in the store", 1, true), output)
+    sc:close()
+    temp.clean()
+  end)
+
   it("keeps the password in the spool before it is sent, and resume merges it", function()
     sc = scene.open()
     assert(sc.cluster:rotate_password(USER))
@@ -176,6 +219,37 @@ describe("merging a spooled record", function()
     assert.are.equal(8, out.sends[1].epoch)
     assert.is_true(out.current.password:equals "main")
     assert.is_true(record.may_be_live(out))
+  end)
+
+  for _, state in ipairs { "posting", "posted", "demoted", "granted", "staged", "intent" } do
+    it("lets a creation that was cut in " .. state .. " go on from where the user may be an admin", function()
+      local main = rec {
+        creating = true, state = state, bootstrap = pw "throwaway", staged = (state == "staged" or state == "intent") and pw "staged" or nil,
+      }
+      for _, spooled in ipairs { { current = pw "spooled" }, { state = "intent", staged = pw "spooled" } } do
+        spooled.epoch = 1000
+        local out = spool.merged(main, rec(spooled), 100)
+        assert.are.equal("demoted", out.state)
+        assert.is_true(out.demote)
+        assert.is_nil(out.staged)
+        assert.are.same({}, record.candidates(out))
+        local kept = {}
+        for _, candidate in ipairs(out.candidates) do
+          assert.is_true(candidate.withheld)
+          kept[candidate.password:reveal()] = candidate.epoch
+        end
+        assert.are.equal(1001, kept.spooled)
+        assert.are.equal(main.staged and 7, kept.staged)
+      end
+    end)
+  end
+
+  it("drops a creation that had sent nothing: the user is somebody's", function()
+    local out = spool.merged(rec { creating = true, state = "planned", bootstrap = pw "throwaway" },
+      rec { epoch = 1, current = pw "spooled" }, 100)
+    assert.are.equal("idle", out.state)
+    assert.is_nil(out.creating)
+    assert.is_true(out.current.password:equals "spooled")
   end)
 
   it("takes the spooled record as it is where the store has none", function()

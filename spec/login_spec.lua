@@ -41,6 +41,25 @@ describe("disable_user and enable_user", function()
     end
   end)
 
+  it("say that one user of a pair is done when the other cannot be", function()
+    local name = "spec_" .. require("crdbcloud.core").random_hex(6)
+    local access = { database = "shop", tables = { "orders" }, preset = "readonly" }
+    assert(sc.cluster:create_app_user { name = name, access = access, pair = true })
+    assert(sc.cluster:rotate_password(name)) -- the partner is made for it
+    -- As if somebody had dropped it in between.
+    local partner = sc:record(name).pair.partner
+    sc.sandbox:psql(("ALTER ROLE %s RENAME TO %s_away"):format(partner, partner))
+    local report, err = sc.cluster:disable_user(name)
+    sc.sandbox:psql(("ALTER ROLE %s_away RENAME TO %s"):format(partner, partner))
+    assert.is_nil(report)
+    assert.are.same({ "applied", 3, "incomplete" }, { err.outcome, err.exit, err.report.rows[1].result })
+    assert.are.equal("no_login", sc:login(name, sc:record(name).current.password))
+    assert(sc.cluster:disable_user(name))
+    assert.is_true(sc:record(name).disabled)
+    assert(sc.cluster:enable_user(name))
+    assert(sc.cluster:remove_app_user(name))
+  end)
+
   it("raise without a user", function()
     local ok, err = pcall(sc.cluster.disable_user, sc.cluster, {})
     assert.is_false(ok)

@@ -1,5 +1,6 @@
 local core = require "crdbcloud.core"
 local privileges = require "crdbcloud.privileges"
+local run = require "crdbcloud.privileges.run"
 local sqls = require "crdbcloud.sql"
 local postgres = require "spec.support.postgres".shared()
 
@@ -231,6 +232,15 @@ describe("crdbcloud.privileges", function()
       assert.is_nil(ok)
       assert.same({ "42501", "rejected" }, { err.sqlstate, err.outcome })
       assert.truthy(err.message:find('(statement: GRANT "staff" TO "app")', 1, true), err.message)
+    end)
+
+    it("says that a part is done when a later statement fails", function()
+      for order, expected in pairs { { "rejected", 1 }, { "applied", 3 } } do
+        local statements = { "GRANT staff TO app", uses = {}, databases = {} }
+        table.insert(statements, order, "GRANT nobody_here TO app")
+        local err = select(2, run.all(sql, run.deadline(30), statements))
+        assert.same(expected, { err.outcome, err.exit })
+      end
     end)
 
     it("refuses roles that lead to what an application user must not have", function()

@@ -83,6 +83,19 @@ describe("an answer that quotes the password", function()
     assert.equal([[refused \ \x \u12 \ud800 \"]] .. " here", echoed([[\ \x \u12 \ud800 \"]], password).message)
   end)
 
+  it("is not given in part where it breaks the JSON around it", function()
+    for password, quote in pairs { [ [[Zq7Kx\Wm9Tr-and-more]] ] = [[Zq7Kx\Wm9Tr-and-more]], ["Zq7Kx\\u12-and-more"] = "Zq7Kx\\u12-and-more" } do
+      for _, form in ipairs { '{"code":3,"message":"bad value: %s"}', '{"code":3,"message":"bad","details":[{"detail":"value: %s"}]}' } do
+        local server = raw.start({}, raw.answer(400, (form:gsub("%%s", function() return quote end))))
+        local client = assert(core.client { base_url = server.url, api_key = KEY, timeout = 5 })
+        local result = client:update_sql_user_password("c", "app", core.secret(password))
+        server:stop()
+        assert.is_nil((result.message or ""):find("Zq7", 1, true), result.message)
+        assert.is_nil((result.body or ""):find("Zq7", 1, true), result.body)
+      end
+    end
+  end)
+
   it("is cleaned in each place", function()
     local password = "correct-horse-battery"
     local result = echoed(password .. password .. " and " .. password, password)

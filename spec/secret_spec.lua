@@ -179,9 +179,9 @@ describe("a secret from a file", function()
     end
   end)
 
-  it("is refused when others may read it, and the message says what to do", function()
+  it("is refused when others may read or write it, and the message says what to do", function()
     put("s3cr3t\n")
-    for mode, ok in pairs { ["600"] = true, ["400"] = true, ["640"] = false, ["604"] = false, ["644"] = false } do
+    for mode, ok in pairs { ["600"] = true, ["400"] = true, ["640"] = false, ["604"] = false, ["644"] = false, ["620"] = false, ["602"] = false } do
       temp.run(("chmod %s %s"):format(mode, path))
       local secret, message, code = core.secret_from_file(path)
       assert.equal(ok, secret ~= nil)

@@ -161,6 +161,26 @@ for _, kind in ipairs { "file", "memory", "postgresql" } do
   end)
 end
 
+describe("a file: store whose directory of a cluster cannot be listed", function()
+  local list_dir = core.list_dir
+  after_each(function() core.list_dir = list_dir end)
+
+  it("says so, but for what is no directory of ours", function()
+    local dir = temp.dir()
+    local s = assert(store.open("file:" .. dir))
+    assert(s:put(KEY, example()))
+    for code, known in pairs { ENOTDIR = true, ENOENT = true, EACCES = false, EMFILE = false, EIO = false } do
+      function core.list_dir(path) -- as the system may answer at any time
+        if path ~= dir then return nil, "cannot be listed", code end
+        return list_dir(path)
+      end
+      local keys, err = s:list ""
+      assert.equal(known, keys ~= nil, code)
+      if not known then assert.same({ "store", code }, { err.kind, err.reason }) end
+    end
+  end)
+end)
+
 describe("a file: store", function()
   local s, dir, path
   before_each(function()

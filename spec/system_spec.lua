@@ -121,6 +121,22 @@ describe("arguments", function()
   end)
 end)
 
+describe("random numbers", function()
+  it("are within 0 and 1, and differ", function()
+    local seen, low, high = {}, 0, 0
+    for _ = 1, 1000 do
+      local n = core.random()
+      assert.is_true(n >= 0 and n < 1)
+      seen[n] = true
+      low, high = low + (n < 0.5 and 1 or 0), high + (n >= 0.5 and 1 or 0)
+    end
+    assert.is_true(low > 350 and high > 350, ("%d below, %d above"):format(low, high))
+    local count = 0
+    for _ in pairs(seen) do count = count + 1 end
+    assert.is_true(count > 990)
+  end)
+end)
+
 describe("the clocks", function()
   it("give seconds, never go back, and agree", function()
     local last = core.monotonic()

@@ -267,20 +267,23 @@ end
 
 -- Reads the key again; true if there is another one now, false if it is the same, nil and an error if there is none.
 function Cloud:_reconnect()
+  local old, old_is_own = self._secret, self._key.own
   local key, err = self._key.read()
   if not key then return nil, err end
-  if key:equals(self._secret) then return false end
+  if key:equals(old) then return false end
   local client, client_err = open_client(self.config, urls.text(self._proxy), key, self._key.from)
   if not client then return nil, client_err end
   self._client:close()
   self._client, self._secret, self._identity = client, key, identity(client)
+  if old_is_own then old:close() end
   return true
 end
 
---- Closes connections and wipes the key. Closing twice is allowed.
+--- Closes connections and wipes the key; a secret that it was given stays the caller's. Closing twice is allowed.
 function Cloud:close()
   check_self(self, "cloud:close()", true)
   if self._client then self._client:close() end
+  if self._secret and self._key.own then self._secret:close() end
   self._client, self._secret = nil, nil
 end
 

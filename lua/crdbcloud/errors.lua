@@ -93,6 +93,18 @@ function M.new(fields)
   return setmetatable(e, Error)
 end
 
+--- The error of something that failed after it had changed a part: applied, exit 3; where it is not known how much, exit 5.
+---@param err crdbcloud.error
+---@return crdbcloud.error
+function M.partly(err)
+  if err.outcome == "unknown" then
+    err.exit = 5
+  else
+    err.outcome, err.exit = "applied", 3
+  end
+  return err
+end
+
 --- True for an error made by M.new.
 function M.is(v)
   return type(v) == "table" and getmetatable(v) == Error

@@ -126,6 +126,7 @@ describe("an account in nginx", function()
     web:raises {
       ["cluster:rotate_passwords { users = print }"] = "cluster:rotate_passwords: users cannot be a function: a function belongs to one Lua state",
       ["cluster:rotate_passwords { users = 'managed', on_progress = print }"] = "on_progress cannot be a function",
+      ["cloud:cluster('prod', { sql = { host = 'h', on_notice = print } }):resume()"] = "cluster:resume: sql.on_notice cannot be a function",
       ["cloud:rotate_passwords { clusters = 'all', sql = print }"] = "sql cannot be a function",
       ["cluster:rotate_passwords { users = { 'a', { coroutine.create(function() end) } } }"] = "users[2][1] cannot be a thread",
       ["cluster:rotate_passwords { users = io.stdout }"] = "users cannot be a userdata",

@@ -161,6 +161,19 @@ describe("credentials that a shared dictionary keeps", function()
     assert.same(before, credential "app_user_003")
   end)
 
+  it("are kept when no record can be read, also where the cluster is named by its name", function()
+    start(nil, "sandbox-one")
+    local before = wait_for("app_user_001", there)
+    temp.run(("for f in %s/store/*/*.rec; do echo torn >$f; done"):format(scene.dir))
+    local status
+    web:wait(function()
+      status = ask "/status"
+      return status.error ~= nil
+    end, "the error")
+    assert.equal("store", status.error.kind)
+    assert.same(before, credential "app_user_001")
+  end)
+
   it("are those of the named users alone", function()
     start ", users = { 'App_User_001', 'nobody_here' }"
     wait_for("app_user_001", there)

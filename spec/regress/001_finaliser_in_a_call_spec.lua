@@ -10,6 +10,7 @@ local KEY = "CCDB1_0123456789abcdefghijkl_" .. ("k"):rep(40)
 after_each(raw.stop_all)
 teardown(temp.clean)
 
+local unpack_of = table.unpack or rawget(_G, "unpack")
 local newproxy = rawget(_G, "newproxy") -- LuaJIT's way; in Lua 5.4 tables have finalisers
 
 -- Calls fn many times while the collector works at every chance and each of its rounds runs hook.
@@ -81,6 +82,28 @@ describe("a finaliser that runs in the middle of a call", function()
       else
         assert.matches("secret is closed", result, 1, true)
       end
+    end)
+  end)
+
+  it("may close a secret that is being looked at", function()
+    local pq = require "crdbcloud.pq"
+    local url, document = "host=" .. ("h"):rep(3000), '{"a":{"b":"' .. ("x"):rep(3000) .. '"}}'
+    local record = core.record_encode(("m"):rep(3000), {}):reveal()
+    local mark = core.fingerprint(url)
+    local looks = {
+      { url, function(secret) return secret:reveal() end, function(found) return found == url end },
+      { url, core.fingerprint, function(found) return found == mark end },
+      { url, pq.parse, function(found) return found.host == ("h"):rep(3000) end },
+      { document, function(secret) return core.json_member(secret, "a") end, function(found) return #found > 3000 end },
+      { record, core.record_meta, function(found) return found == ("m"):rep(3000) end },
+    }
+    local secret, turn = nil, 0
+    with_hook_everywhere(function() secret:close() end, function(call)
+      local text, look, is_right = unpack_of(looks[turn % #looks + 1])
+      turn = turn + 1
+      secret = core.secret(text)
+      local ok, found = call(look, secret)
+      assert.is_true(ok and is_right(found) or not ok and found:find("secret is closed", 1, true) ~= nil, tostring(found))
     end)
   end)
 

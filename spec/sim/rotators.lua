@@ -2,8 +2,8 @@
 -- world around it (clock, account, login, SQL, sinks), nothing of the protocol.
 
 local context = require "crdbcloud.workflows.context"
+local core = require "crdbcloud.core"
 local create_app_user = require "crdbcloud.workflows.create_app_user"
-local entry = require "crdbcloud.workflows.entry"
 local privileges = require "crdbcloud.privileges"
 local resume = require "crdbcloud.workflows.resume"
 local rollback = require "crdbcloud.workflows.rollback"
@@ -47,7 +47,7 @@ end
 ---@return fun() restore
 function M.install()
   local saved = {
-    new = context.new, jitter = entry.jitter, privileges = {}, directory = spool.directory, open = spool.open,
+    new = context.new, random = core.random, privileges = {}, directory = spool.directory, open = spool.open,
   }
   local current -- the world that runs now
   context.new = function(cluster, operation, opts)
@@ -71,14 +71,14 @@ function M.install()
     local process = current.scheduler.running
     return current:spool_of(process):open(process)
   end
-  entry.jitter = function() return current and current.random:number() or 0.5 end
+  core.random = function() return current and current.random:number() or 0.5 end
   for name, fn in pairs(world_of.privileges) do
     saved.privileges[name] = privileges[name]
     privileges[name] = fn
   end
   M.use = function(world) current = world end
   return function()
-    context.new, entry.jitter = saved.new, saved.jitter
+    context.new, core.random = saved.new, saved.random
     spool.directory, spool.open = saved.directory, saved.open
     for name, fn in pairs(saved.privileges) do privileges[name] = fn end
   end

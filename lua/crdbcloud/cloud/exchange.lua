@@ -32,10 +32,6 @@ local function event_of(call, fields)
   return fields
 end
 
-local function jitter()
-  return tonumber(core().random_hex(4), 16) / 2 ^ 32
-end
-
 -- The key's file or function may have been updated since it was read. True when
 -- there is another key now.
 local function read_key_again(cloud, call)
@@ -98,13 +94,6 @@ local function exchange_with_key(cloud, call, state)
   return result
 end
 
--- A refusal that, after an unanswered send of this same call, says that the send
--- was carried out: what we wanted gone is gone; the password is the one we sent.
-local function settles_unknown(call, result)
-  if call.effect == "delete" and result.status == 404 then return true end
-  return call.operation == "update_sql_user_password" and result.reason == "must_differ"
-end
-
 local function failure(cloud, call, result, state, context)
   call.server, call.key_from = cloud.config.base_url, cloud._key.from
   context.attempts, context.unknown_before = state.attempt, state.unknown
@@ -137,6 +126,16 @@ local function missing(cloud, call, state)
   elseif result.status == 404 then
     return "cluster"
   end
+end
+
+-- A refusal that, after an unanswered send of this same call, says that the send
+-- was carried out: what we wanted gone is gone; the password is the one we sent.
+-- A 404 may speak of the cluster, or of a path that a gateway does not know.
+local function settles_unknown(cloud, call, result, state)
+  if call.effect == "delete" then
+    return result.reason == "not_found" and (not call.cluster_id or missing(cloud, call, state) == "user")
+  end
+  return call.operation == "update_sql_user_password" and result.reason == "must_differ"
 end
 
 -- Signals that core.interrupts has counted so far.
@@ -172,11 +171,11 @@ function M.run(cloud, call, limits)
   while true do
     local result = exchange_with_key(cloud, call, state)
     if result.outcome == "applied" then return accept(call, result, state) end
-    if state.unknown and settles_unknown(call, result) then return answers.printed { name = call.name } end
+    if state.unknown and settles_unknown(cloud, call, result, state) then return answers.printed { name = call.name } end
     local decision = retry.decide {
       effect = call.effect, outcome = result.outcome, reason = result.reason, kind = result.kind, status = result.status,
       attempt = math.max(1, state.attempt), max_attempts = cloud.config.max_attempts,
-      retry_after = result.retry_after, remaining = state.deadline - clock(), jitter = jitter(),
+      retry_after = result.retry_after, remaining = state.deadline - clock(), jitter = core().random(),
     }
     if not decision.retry then
       local context = {}

@@ -9,6 +9,7 @@ local M = {}
 ---@field read fun(): crdbcloud.secret|nil, crdbcloud.error|nil
 ---@field again boolean reading again may give another key: a file or a function
 ---@field from string for messages
+---@field own boolean what was read is ours to close: not a secret of the caller's
 
 local function unusable(from, message, cause, hint)
   return nil, errors.new {
@@ -24,7 +25,7 @@ end
 
 local function file_source(path, from)
   return {
-    from = from, again = true,
+    from = from, again = true, own = true,
     read = function()
       local secret, err = secrets.from_file(path)
       if not secret then return unusable(from, err.message, err, err.hint) end
@@ -34,8 +35,9 @@ local function file_source(path, from)
 end
 
 local function function_source(fn, from)
-  return {
-    from = from, again = true,
+  local source
+  source = {
+    from = from, again = true, own = false,
     read = function()
       local ok, value, problem = pcall(fn)
       if not ok then return unusable(from, tostring(value)) end
@@ -43,19 +45,21 @@ local function function_source(fn, from)
       if type(value) ~= "string" and not secrets.is(value) then
         return unusable(from, "it must return a string or a secret, got " .. errors.shown(value))
       end
+      source.own = not secrets.is(value)
       return usable(secrets.of(value, from), from)
     end,
   }
+  return source
 end
 
 local function fixed_source(value, from)
   local secret = secrets.of(value, from)
-  return { from = from, again = false, read = function() return usable(secret, from) end }
+  return { from = from, again = false, own = not secrets.is(value), read = function() return usable(secret, from) end }
 end
 
 local function env_source(name)
   return {
-    from = name, again = false,
+    from = name, again = false, own = true,
     read = function()
       local secret, err = secrets.from_env(name)
       if not secret then return unusable(name, err.message, err) end

@@ -7,7 +7,7 @@ local crdbcloud = require "crdbcloud"
 local M = {}
 
 M.MOST = 8 -- accounts, and clusters of each, that one thread keeps
-M.IDLE = 90 -- seconds after which one that was not used is closed
+M.IDLE = 90 -- seconds after which the next call in the thread closes one that was not used
 
 local accounts = {} -- identity -> { object, used, clusters = { identity -> { object, used } } }
 
@@ -126,7 +126,7 @@ function M.open(options, cluster)
   return entry.object
 end
 
---- Closes what was not used for a while.
+--- Closes what was not used for a while; each call in the thread ends with it.
 function M.sweep()
   local before = core.monotonic() - M.IDLE
   for identity, account in pairs(accounts) do

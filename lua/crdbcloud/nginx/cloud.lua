@@ -143,8 +143,9 @@ function Cloud:_call(request, n, args)
   } }, { strict = true, hidden = request.hidden or HIDDEN })
   if not wire then
     local position, field = problem.path:match "^%[1%]%.args%[(%d+)%]%.?(.*)$"
-    errors.raise(nil, "%s: %s cannot be %s: %s", request.signature, field ~= "" and field or "argument " .. position, problem.what,
-      problem.why)
+    -- Else it is among the options of the cluster.
+    field = position and (field ~= "" and field or "argument " .. position) or problem.path:gsub("^%[1%]%.cluster%.options%.", "")
+    errors.raise(nil, "%s: %s cannot be %s: %s", request.signature, field, problem.what, problem.why)
   end
   return call.run(self._pool, { operation = request.operation, max_wait = self.config.max_wait, wire = wire })
 end

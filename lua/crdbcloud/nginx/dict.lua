@@ -84,12 +84,13 @@ local function refused(why)
 end
 
 -- Waits as its surroundings allow: a thread sleeps, the event loop does not. A dictionary goes by the time that nginx
--- last looked at, which may be long ago while a worker has nothing else to do.
+-- last looked at, which may be long ago while a worker has nothing else to do. Gives what stands under the key while it
+-- is ours: a writer that was stopped for longer than HELD has lost it.
 local function hold(shm, key)
-  local ngx = rawget(_G, "ngx")
+  local ngx, mark = rawget(_G, "ngx"), core.random_hex(8)
   for _ = 1, TRIES do
-    local ok, why = shm:safe_add(key, true, HELD)
-    if ok then return true end
+    local ok, why = shm:safe_add(key, mark, HELD)
+    if ok then return mark end
     if why ~= "exists" then return refused(why) end
     if ngx and ngx.sleep then break end
     core.sleep(0.01)
@@ -114,7 +115,7 @@ local function enlist(shm, user, cluster_id)
   end
 end
 
-local function write(shm, key, user, credential)
+local function write(shm, key, user, credential, is_held)
   local before = shm:get(key)
   local old = before and M.decode(before)
   -- A user that was removed and made again counts from 1, but later.
@@ -126,6 +127,7 @@ local function write(shm, key, user, credential)
   -- What is not listed is not found, so that comes first.
   local ok, why, code = enlist(shm, user, credential.cluster_id)
   if not ok then return nil, why, code end
+  if not is_held() then return nil, "another thread writes it", "held" end
   ok, why = shm:safe_set(key, text)
   if not ok then return refused(why) end
   return true
@@ -142,10 +144,12 @@ function M.put(shm, credential)
   local key = key_of(user, credential.cluster_id)
   local lock = key .. "/lock"
   local ok, done, why, code
-  done, why, code = hold(shm, lock)
-  if not done then return nil, why, code end
-  ok, done, why, code = pcall(write, shm, key, user, credential)
-  shm:delete(lock)
+  local mark
+  mark, why, code = hold(shm, lock)
+  if not mark then return nil, why, code end
+  local function is_held() return shm:get(lock) == mark end
+  ok, done, why, code = pcall(write, shm, key, user, credential, is_held)
+  if is_held() then shm:delete(lock) end
   if not ok then error(done, 0) end
   return done, why, code
 end

@@ -8,19 +8,27 @@ local SHOWN = 20 -- problems of single users, in the status
 -- The keys of the cluster's records. A cluster that is named by name is found by its records: reading works with the
 -- API down.
 local function keys_of(store, cluster)
-  local record = require "crdbcloud.record"
+  local errors, record = require "crdbcloud.errors", require "crdbcloud.record"
   local name = cluster.name_or_id
   if name:match(record.CLUSTER_ID) then return store:list(name .. "/") end
   local all, err = store:list ""
   if not all then return nil, err end
-  local keys, known = {}, {}
+  local keys, known, unread = {}, {}, {}
   for _, key in ipairs(all) do
     local id = key:match "^([^/]+)/"
     if known[id] == nil then
-      local rec = store:get(key)
-      if rec then known[id] = rec.cluster_name == name end
+      local rec, problem = store:get(key)
+      if rec then
+        known[id] = rec.cluster_name == name
+      elseif errors.is(problem) then
+        unread[id] = problem
+      end
     end
     if known[id] then keys[#keys + 1] = key end
+  end
+  -- Records that cannot be read are not records that are gone.
+  for id, problem in pairs(unread) do
+    if known[id] == nil then return nil, problem end
   end
   return keys
 end

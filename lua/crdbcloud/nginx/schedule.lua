@@ -6,6 +6,7 @@
 -- store, taken in the thread (schedule_job.lua).
 
 local board = require "crdbcloud.nginx.board"
+local core = require "crdbcloud.core"
 local due = require "crdbcloud.nginx.due"
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.options"
@@ -79,11 +80,6 @@ local function read(given)
   return own, theirs
 end
 
--- From 0 to 1. LuaJIT's own numbers are the same in each process and on each host.
-local function random()
-  return tonumber(require("crdbcloud.core").random_hex(4), 16) / 2 ^ 32
-end
-
 local function log(level, ...)
   ngx.log(level, "crdbcloud schedule: ", ...)
 end
@@ -148,10 +144,10 @@ function Schedule:run(action)
   status.asked = due.left(asked, last, now)
   if scheduled then
     status.failures = due.failures(status.failures or 0, last)
-    status.next_due = due.next(now, last, status.failures, self.every, self.jitter, random())
+    status.next_due = due.next(now, last, status.failures, self.every, self.jitter, core.random())
   elseif #status.asked > 0 then
     -- What was asked for in vain is tried again soon; it never puts off what is due by the clock.
-    status.next_due = math.min(status.next_due, due.next(now, last, 1, self.every, self.jitter, random()))
+    status.next_due = math.min(status.next_due, due.next(now, last, 1, self.every, self.jitter, core.random()))
   end
   status.last = last
   if last.ok then status.last_success = last.ended end
@@ -194,7 +190,7 @@ function M.schedule(given)
   if ours[name] then errors.raise("caller", "schedule: %s is scheduled already in this worker", self.board.cluster) end
   ours[name] = self
   self.token = ("%d/%s"):format(ngx.worker.pid(), require("crdbcloud.core").random_hex(8))
-  self.board:enter { cluster = self.board.cluster, every = self.every, next_due = due.first(ngx.now(), self.jitter, random()), failures = 0 }
+  self.board:enter { cluster = self.board.cluster, every = self.every, next_due = due.first(ngx.now(), self.jitter, core.random()), failures = 0 }
   local function look(premature)
     if premature or self.running or ngx.worker.exiting() then return end
     self:look()

@@ -136,7 +136,7 @@ local function change(sql, deadline, list, given, state)
   if #state.extra > 0 then
     local statements, left = plan.revoke(state.extra, { user = given.user, dialect = state.found.dialect })
     local ok, err = run.all(sql, deadline, statements)
-    if not ok then return nil, err end
+    if not ok then return nil, #state.missing > 0 and errors.partly(err) or err end
     if #left > 0 then
       return nil, failed("sql", "privileges.apply", "no statement is known that takes away: " .. grants.summary(left, 5),
         "revoke it by hand", "applied")
@@ -156,7 +156,7 @@ function M.apply(sql, deadline, list, given)
   local state, err
   for round = 1, ROUNDS do
     state, err = compare(sql, deadline, list, given)
-    if not state then return nil, err end
+    if not state then return nil, round > 1 and errors.partly(err) or err end
     if round == 1 then
       err = M.refused_roles(state.found.graph, given.roles)
       if err then return nil, err end
@@ -166,7 +166,7 @@ function M.apply(sql, deadline, list, given)
     local ok
     ok, err = change(sql, deadline, list, given, state)
     sql:use_home()
-    if not ok then return nil, err end
+    if not ok then return nil, round > 1 and errors.partly(err) or err end
   end
   local words = {}
   if #state.missing > 0 then words[1] = "the server still lacks " .. grants.summary(state.missing, 5) end
@@ -218,7 +218,7 @@ function M.demote(sql, deadline, user)
   end
   for _, text in ipairs(own_statements(quoted, wanted.own, graph.traits[user].system)) do statements[#statements + 1] = text end
   for _, name in ipairs(wanted.own) do revoked[#revoked + 1] = name end
-  for _, text in ipairs(statements) do
+  for i, text in ipairs(statements) do
     local ok
     ok, err = run.query(sql, deadline, text)
     if not ok then
@@ -226,11 +226,11 @@ function M.demote(sql, deadline, user)
       if err.sqlstate == "42501" then
         err.hint = ("the SQL user must hold admin WITH ADMIN OPTION: GRANT admin TO %s WITH ADMIN OPTION"):format(quote.identifier(own))
       end
-      return nil, err
+      return nil, i > 1 and errors.partly(err) or err
     end
   end
   graph, err = catalog.graph(sql, deadline, dialect)
-  if not graph then return nil, err end
+  if not graph then return nil, #statements > 0 and errors.partly(err) or err end
   local left = roles.describe(graph, user)
   if left.admin or left.createrole or left.createlogin then
     return nil, failed("sql", "privileges.demote", ("%s is still %s"):format(quoted,

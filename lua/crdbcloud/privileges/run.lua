@@ -14,10 +14,6 @@ function M.deadline(seconds)
   return core.monotonic() + seconds
 end
 
-local function jitter()
-  return 0.5 + math.random() / 2
-end
-
 --- Runs one statement; values follow as in sql:query.
 ---@param sql crdbcloud.sql
 ---@param deadline number of core.monotonic()
@@ -41,7 +37,7 @@ function M.query(sql, deadline, text, ...)
       if err and attempts > 1 then err.attempts = attempts end
       return rows, err
     end
-    core.sleep(delay * jitter())
+    core.sleep(delay * (0.5 + core.random() / 2))
     delay = math.min(delay * 2, LONGEST_DELAY)
   end
 end
@@ -53,6 +49,7 @@ end
 ---@return true|nil
 ---@return crdbcloud.error|nil
 function M.all(sql, deadline, statements)
+  local changed = false
   for i, text in ipairs(statements) do
     local ok, err
     if statements.uses[i] then
@@ -64,8 +61,9 @@ function M.all(sql, deadline, statements)
     end
     if not ok then
       err.message = ("%s (statement: %s)"):format(err.message, text)
-      return nil, err
+      return nil, changed and errors.partly(err) or err
     end
+    changed = changed or not statements.uses[i]
   end
   return true
 end

@@ -210,7 +210,14 @@ function File:list(prefix)
     local cluster = name_part(directory)
     local head = prefix:match("^[^/]*/") or prefix
     if (cluster .. "/"):sub(1, #head) == head then
-      for _, file in ipairs(core.list_dir(self.dir .. "/" .. directory) or {}) do
+      local path = self.dir .. "/" .. directory
+      local files
+      files, why, code = core.list_dir(path)
+      -- What is no directory, is gone since, or belongs to the file system holds no records.
+      if not files and code ~= "ENOTDIR" and code ~= "ENOENT" and directory ~= "lost+found" then
+        return nil, store.failed("listing " .. path, why, { reason = code })
+      end
+      for _, file in ipairs(files or {}) do
         local user = file:match("^([^.].*)%.rec$")
         local key = user and cluster .. "/" .. name_part(user)
         if key and key:sub(1, #prefix) == prefix then keys[#keys + 1] = key end

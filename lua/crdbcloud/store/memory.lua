@@ -48,6 +48,7 @@ function Memory:remove(key, version)
 end
 
 function Memory:lock(key, note)
+  note = note or ""
   local holder = self.locks[key]
   if holder then
     return nil, errors.new { kind = "busy", message = ("%s is held by run %s"):format(key, holder) }

@@ -48,7 +48,7 @@ function cloud:request(method, path, options) end
 ---@return string for people
 function cloud:account() end
 
---- Closes connections and wipes the key. Closing twice is allowed.
+--- Closes connections and wipes the key; a secret that it was given stays the caller's. Closing twice is allowed.
 function cloud:close() end
 
 ---@class crdbcloud.cloud.rotate_passwords.options

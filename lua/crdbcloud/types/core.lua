@@ -79,6 +79,9 @@ function core.password_traits(password, words) end
 ---@return string hex twice as long; for ids, not for secrets
 function core.random_hex(bytes) end
 
+---@return number random within [0, 1); no two processes have the same, other than with math.random
+function core.random() end
+
 --- Lower case and NFC, as CockroachDB folds names.
 ---@param name string
 ---@return string|nil folded

@@ -66,8 +66,10 @@ local OPTIONS = {
   end,
 }
 
-local function applied(err)
-  err.outcome, err.exit = err.outcome or "unknown", err.exit == 5 and 5 or 3
+-- A read that failed changed nothing.
+local function failed(err, changed)
+  if changed or err.outcome == "applied" then return nil, errors.partly(err) end
+  err.outcome = err.outcome or "not_sent"
   return nil, err
 end
 
@@ -77,20 +79,22 @@ local function set_held(ctx, entry, wanted)
   local sql, err = ctx:sql()
   if not sql then return nil, err end
   local ok
+  local changed = false
   if wanted.admin == false then
     ok, err = privileges.demote(sql, entry.user)
-    if not ok then return applied(err) end
+    if not ok then return failed(err) end
+    changed = #ok.revoked > 0
   end
   ok, err = privileges.apply(sql, wanted.access, {
     user = rec and rec.pair and rec.pair.role or entry.user, roles = wanted.roles, exact = wanted.exact,
   })
-  if not ok then return applied(err) end
+  if not ok then return failed(err, changed) end
   ctx:progress { step = "grant", user = entry.user, text = "access granted and compared" }
   if entry.rec then
     local changes = { access = wanted.access, roles = wanted.roles }
     if not wanted.exact then changes = wanted.merge(entry.rec) end
     ok, err = entry:save(record.amend(entry.rec, changes))
-    if not ok then return applied(err) end
+    if not ok then return failed(err, true) end
   end
   return { note = wanted.exact and "has exactly this access" or "has this access" }
 end

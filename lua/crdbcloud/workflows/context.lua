@@ -257,7 +257,7 @@ function Context:wait_again(user, err, attempt, deadline)
   local decision = retry.decide {
     effect = "put", outcome = err.outcome, reason = err.reason, status = err.status, attempt = attempt,
     max_attempts = self.cloud.config.max_attempts, retry_after = err.retry_after,
-    remaining = deadline - self:monotonic(), jitter = entry_of.jitter(),
+    remaining = deadline - self:monotonic(), jitter = core.random(),
   }
   if not decision.retry or self.interrupted() then return false end
   self:progress {

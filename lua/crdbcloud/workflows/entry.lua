@@ -1,7 +1,6 @@
 --- One held record: changed by compare-and-swap, and the one way in which a
 --- password leaves for the cluster.
 
-local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
 local store = require "crdbcloud.store"
@@ -141,11 +140,6 @@ end
 
 function Entry:release()
   self.lock.close()
-end
-
---- Random part of a wait, within [0, 1).
-function M.jitter()
-  return tonumber(core.random_hex(2), 16) / 65536
 end
 
 return M

@@ -26,7 +26,7 @@ local function set_one(sql, user, allowed)
   local ended
   ended, err = privileges.cancel_sessions(sql, user)
   if ended then return ended end
-  err.outcome, err.exit = "applied", 3
+  errors.partly(err)
   err.hint = "it may not log in any more; run: " .. privileges.cancel_statement(user, (sql:dialect()))
   return nil, err
 end
@@ -40,10 +40,15 @@ local function set(ctx, entry, allowed)
   users, err = pairs_of.users(ctx, entry)
   if not users then return nil, err end
   local ended = 0
-  for _, user in ipairs(users) do
+  for i, user in ipairs(users) do
     local n
     n, err = set_one(sql, user, allowed)
-    if not n then return nil, err end
+    if not n then
+      if i > 1 then
+        errors.partly(err).hint = err.hint or ("%s is done, %s is not: call %s again"):format(users[1], user, ctx.operation)
+      end
+      return nil, err
+    end
     ended = ended + n
   end
   if entry.rec then

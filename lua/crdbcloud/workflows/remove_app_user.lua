@@ -18,7 +18,7 @@ local OPTIONS = { user = "text", reassign_to = "text", reason = "line", on_progr
 
 -- From here on the user is changed but not gone.
 local function half_removed(err)
-  err.outcome, err.exit = err.outcome == "unknown" and "unknown" or "applied", err.outcome == "unknown" and 5 or 3
+  errors.partly(err)
   err.hint = err.hint or "call remove_app_user again; it goes on where it stopped"
   return nil, err
 end

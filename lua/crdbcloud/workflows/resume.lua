@@ -88,7 +88,12 @@ end
 ---@param users any as in the call: a list of names, or all
 function M.first(ctx, users)
   local own = left_to_run(users)
-  for _, item in ipairs(M.open_items(ctx, records(ctx.store, ctx.id) or {})) do
+  local list, problem = records(ctx.store, ctx.id)
+  if not list then
+    ctx:warn("what a crash may have left open is not known: " .. problem.message)
+    return
+  end
+  for _, item in ipairs(M.open_items(ctx, list)) do
     local rec = item.rec
     if rec and record.is_open(rec) and not own(rec) then
       local risky = maybe_admin(rec)
@@ -124,7 +129,9 @@ end
 -- Commands that a crash left undone, each once.
 local function pending_hooks(ctx)
   local groups, order = {}, {}
-  for _, item in ipairs(records(ctx.store, ctx.id) or {}) do
+  local list, err = records(ctx.store, ctx.id)
+  if not list then return err end
+  for _, item in ipairs(list) do
     local hook = item.rec and item.rec.state == "idle" and item.rec.hook
     if hook then
       local id = table.concat(hook.command, "\0")

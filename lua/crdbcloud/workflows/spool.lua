@@ -37,16 +37,30 @@ local function keep(list, holder)
   if holder then list[#list + 1] = { epoch = holder.epoch, password = holder.password } end
 end
 
+-- A creation that was cut goes on from where the user may still be an admin: the spooled password was perhaps an
+-- admin's, so it is kept as evidence and given to nobody.
+local function created_again(out, spooled, candidates)
+  for _, holder in ipairs { spooled.current or false, spooled.staged or false } do
+    if holder then candidates[#candidates + 1] = { epoch = out.epoch, password = holder.password } end
+  end
+  for _, c in ipairs(candidates) do c.withheld = true end
+  out.candidates = candidates
+  out.state, out.staged, out.demote = "demoted", nil, true
+  return out
+end
+
 --- Pure: what the store's record becomes when a spooled one is merged into it. The
 --- spooled password is the newest epoch; what the store holds stays as previous or as
 --- candidates. Other hosts may have sent theirs since, so it is sent once more when
---- nothing of them can still arrive.
+--- nothing of them can still arrive. A user that was being created is demoted and
+--- gets a password of its own.
 ---@param main table|nil the store's record
 ---@param spooled table
 ---@param now integer
 ---@return table
 function M.merged(main, spooled, now)
-  if not main then
+  -- A creation that has sent nothing made nothing: the user is somebody's that the emergency took over.
+  if not main or main.state == "planned" then
     local out = record.copy(spooled)
     out.spooled = true
     return out
@@ -70,6 +84,7 @@ function M.merged(main, spooled, now)
     sends[#sends + 1] = one
   end
   out.epoch, out.sends, out.spooled, out.asked = epoch, sends, true, spooled.asked
+  if record.is_creating(main) then return created_again(out, spooled, candidates) end
   if spooled.staged then
     -- Applied is what it was then.
     out.state, out.staged = spooled.state == "staged" and "staged" or "intent", renumbered(spooled.staged)
@@ -95,23 +110,32 @@ function M.merged(main, spooled, now)
   return out
 end
 
--- Merges one user's record. The spool's copy goes only once the store has it.
+-- Gives "merged", or "demoted" where a creation goes on with it. The spool's copy goes only once the store has it.
+local function move(ctx, spool, key, user)
+  local spooled, version = spool:get(key)
+  if not spooled then
+    if version then return nil, version end
+    return "merged" -- another run was faster
+  end
+  local rec, err = ctx:with(user, function(entry)
+    local ok, why = entry:save(M.merged(entry.rec, spooled, ctx:now()))
+    return ok and entry.rec, why
+  end)
+  if not rec then return nil, err end
+  local ok
+  ok, err = spool:remove(key, version)
+  if not ok then return nil, err end
+  return rec.demote and "demoted" or "merged"
+end
+
 local function merge_one(ctx, spool, user)
   local key = record.key(ctx.id, user)
   local lock, err = spool:lock(key, ctx.run_id)
   if not lock then return nil, err end
-  local spooled, version = spool:get(key)
-  local ok = true
-  if spooled then
-    ok, err = ctx:with(user, function(entry)
-      return entry:save(M.merged(entry.rec, spooled, ctx:now()))
-    end)
-    if ok then ok, err = spool:remove(key, version) end
-  elseif version then
-    ok, err = nil, version
-  end
+  local called, result, problem = pcall(move, ctx, spool, key, user)
   lock.close()
-  return ok, err
+  if not called then error(result, 0) end
+  return result, problem
 end
 
 --- Merges what an emergency left in the spool for this cluster.
@@ -120,17 +144,22 @@ end
 function M.merge(ctx)
   local directory = M.directory()
   if ctx.spooling or not directory or not require("crdbcloud.core").stat(directory) then return 0 end
-  local spool = M.open()
-  local keys = spool and spool:list(ctx.id .. "/")
+  local spool, err = M.open()
+  local keys
+  if spool then keys, err = spool:list(ctx.id .. "/") end
+  if not keys then ctx:warn("what an emergency may have kept in the spool is not in the store: " .. err.message) end
   local n = 0
   for _, key in ipairs(keys or {}) do
     local user = key:match("/([^/]+)$")
-    local ok, err = merge_one(ctx, spool, user)
-    if ok then
+    local result, problem = merge_one(ctx, spool, user)
+    if result then
       n = n + 1
       ctx:warn(("%s: what an emergency kept in the spool is in the store now"):format(user))
     else
-      ctx:warn(("%s: the spool could not be merged: %s"):format(user, err.message))
+      ctx:warn(("%s: the spool could not be merged: %s"):format(user, problem.message))
+    end
+    if result == "demoted" then
+      ctx:warn(("security: %s was being created; it may have been an admin with the password of the emergency"):format(user))
     end
   end
   if spool then spool:close() end
