@@ -1,5 +1,6 @@
 local core = require "crdbcloud.core"
 local privileges = require "crdbcloud.privileges"
+local record = require "crdbcloud.record"
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"
 
@@ -41,6 +42,27 @@ describe("create_app_user", function()
   after_each(function()
     sc:close()
     temp.clean()
+  end)
+
+  it("notes what else is asked for later, and gives the credential to a sink that is new", function()
+    for _, pair in ipairs { false, true } do
+      name = fresh()
+      assert(sc.cluster:create_app_user(wanted { pair = pair }))
+      sc.sandbox:clear()
+      local file = ("%s/later-%s.json"):format(sc.dir, name)
+      local more = wanted { pair = pair, owner = "other@example.com", description = "new", labels = { tier = "two" }, sinks = { "json:" .. file } }
+      local row = assert(sc.cluster:create_app_user(more)).rows[1]
+      assert.are.equal("owner, description, labels, sinks changed, access as before", row.note)
+      assert.are.same({ "json:" .. file }, row.sinks)
+      local rec = sc:record(name)
+      assert.are.same({ "other@example.com", "new", "two" }, { rec.owner, rec.description, rec.labels.tier })
+      assert.truthy(temp.read(file):find('"epoch":' .. record.public_epoch(rec), 1, true))
+      assert.are.equal("accepted", sc:login(name, require("cjson").decode(temp.read(file)).password))
+      assert.are.equal("unchanged", assert(sc.cluster:create_app_user(more)).rows[1].note)
+      assert.are.equal(0, #sc:requests(PUT))
+      assert.is_false(record.is_open(rec))
+      assert(sc.cluster:remove_app_user(name))
+    end
   end)
 
   it("makes a user that is no admin, can do what was granted and nothing else", function()

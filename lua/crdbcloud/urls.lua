@@ -12,7 +12,8 @@ function M.has_password(text)
     local userinfo = authority:match "^(.*)@"
     if userinfo and userinfo:find(":.") then return true end
   end
-  local lower = text:lower()
+  -- libpq decodes the names of parameters too.
+  local lower = text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end):lower()
   return lower:find("%f[%w]password%s*=%s*[^%s&]") ~= nil or lower:find("%f[%w]sslpassword%s*=%s*[^%s&]") ~= nil
 end
 

@@ -101,10 +101,9 @@ local function grant(run, args)
     access, err = access_of(args)
     if not access then return nil, err end
   end
-  return call(run, "set_access", {
-    user = args.name, access = access, roles = lists.split(args.role), exact = args.exact,
-    admin = args.no_admin and false or nil, reason = args.reason,
-  })
+  local options = { user = args.name, access = access, roles = lists.split(args.role), exact = args.exact, reason = args.reason }
+  if args.no_admin then options.admin = false end
+  return call(run, "set_access", options)
 end
 
 local function remove(run, args)

@@ -71,6 +71,12 @@ local function check_store(found, run)
   local warnings = store.warnings and store:warnings() or {}
   store:close()
   if not keys then return found:failed("store", err) end
+  -- What can be read may be read-only, or full.
+  local trial = store.dir and store.dir .. "/.crdbcloud-doctor"
+  local ok, why = true, nil
+  if trial then ok, why = core.write_file(trial, "x") end
+  if not ok then return found:add("store", "failed", ("%s cannot be written: %s"):format(store.url, why)) end
+  if trial then core.remove_file(trial) end
   if #warnings > 0 then return found:add("store", "warning", table.concat(warnings, "; ")) end
   return found:add("store", "ok", ("%s, %d records"):format(store.url, #keys))
 end

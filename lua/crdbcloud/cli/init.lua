@@ -9,7 +9,8 @@ local session = require "crdbcloud.cli.session"
 
 local M = {}
 
-local INTERNAL = 70
+local INTERNAL, INTERRUPTED = 70, 130
+local WRITTEN_NOWHERE = 6 -- changed, but nobody was told
 
 -- One file per group of commands; each adds its commands to the parser.
 local GROUPS = {
@@ -37,7 +38,7 @@ local function build_parser()
     :description "Cluster, by name or id; `rotate plan|run|resume|status` and `shell` take it more than once."
   parser:option "-o --output":argname "FORMAT":choices(output.FORMATS):default "table"
     :description "table, json, jsonl or csv."
-  parser:option "--server":argname "URL":description "API server."
+  parser:option "--server":argname "URL":convert(session.server):description "API server."
   parser:option "--api-key-file":argname "FILE":description "File that holds the API key, mode 0600."
   parser:option "--ca-file":argname "FILE":description "Certificate authority of API and SQL."
   parser:option "--store":argname "URL":description "Where credentials are kept, such as file:/var/lib/crdbcloud."
@@ -76,6 +77,8 @@ local function usage(text)
   return 2
 end
 
+local session_of -- the run that is on
+
 local function main(argv)
   local reason = refuse.reason(argv)
   if reason then return usage(reason) end
@@ -87,6 +90,7 @@ local function main(argv)
     return usage "--cluster was given twice; only rotate plan, run, resume, status and shell work on several clusters"
   end
   local run = session.new(args, parser)
+  session_of = run
   local code, err = args.run(run, args)
   run:close()
   if code == nil then return failed(run, err) end
@@ -106,13 +110,19 @@ function M.run(argv)
   local ok, result = xpcall(main, locate, argv)
   if ok then
     if io.stdout:flush() then return result end
-    io.stderr:write("crdbcloud: cannot write the result\n")
-    return result == 0 and 1 or result
+    local changed = session_of and session_of.guarded and result == 0
+    io.stderr:write("crdbcloud: ", changed and "done, but the result cannot be written\n" or "cannot write the result\n")
+    return changed and WRITTEN_NOWHERE or result == 0 and 1 or result
   end
   -- An iterator raises the error object that a call would have returned.
   if errors.is(result) then
     say_error(nil, result)
     return result.exit
+  end
+  -- What the interpreter raises on Ctrl-C, which only commands that change something hold back (session.guard).
+  if result:find("interrupted!\n", 1, true) then
+    io.stderr:write "crdbcloud: interrupted\n"
+    return INTERRUPTED
   end
   io.stderr:write("crdbcloud: internal error, so the state is unknown: run `crdbcloud rotate resume`\n", result, "\n")
   return INTERNAL

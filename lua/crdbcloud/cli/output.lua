@@ -24,7 +24,7 @@ end
 -- A list by its items, a set by its names.
 local function list(value)
   local items = {}
-  for i, item in ipairs(value) do items[i] = tostring(item) end
+  for i, item in ipairs(value) do items[i] = type(item) == "table" and json.encode(item) or tostring(item) end
   if #items == 0 then
     for name in pairs(value) do items[#items + 1] = tostring(name) end
     table.sort(items)

@@ -15,7 +15,9 @@ local OPTIONS = {
 OPTIONS["--passwd"], OPTIONS["--pass"], OPTIONS["--pw"] = OPTIONS["--password"], OPTIONS["--password"], OPTIONS["--password"]
 OPTIONS["--apikey"], OPTIONS["--key"], OPTIONS["--token"] = OPTIONS["--api-key"], OPTIONS["--api-key"], OPTIONS["--api-key"]
 
-local function of_word(word, following)
+local URL_OPTIONS = { ["--sql"] = true, ["--store"] = true, ["--server"] = true }
+
+local function of_word(word, following, before)
   if word == "" then return "an argument is empty" end
   local name, value = word:match "^(%-%-[%w-]+)=(.*)$"
   name = name or word
@@ -23,7 +25,10 @@ local function of_word(word, following)
     return ("%s: a secret is never taken from an argument, which every user of this machine can read; use %s"):format(
       name, OPTIONS[name])
   end
-  if name == "--sql" or name == "--store" or name == "--server" then
+  if word:find "^%a[%w+.-]*://" and urls.has_password(word) and not URL_OPTIONS[before] then
+    return "an argument is a URL with a password in it, which every user of this machine can read"
+  end
+  if URL_OPTIONS[name] then
     value = value or following
     if value and urls.has_password(value) then
       return name .. ": a URL with a password in it is not taken from an argument, which every user of this machine can read; "
@@ -41,7 +46,7 @@ end
 ---@return string|nil
 function M.reason(argv)
   for i, word in ipairs(argv) do
-    local reason = of_word(word, argv[i + 1])
+    local reason = of_word(word, argv[i + 1], argv[i - 1])
     if reason then return reason end
   end
   return nil

@@ -62,6 +62,14 @@ function M.date(text)
   return seconds
 end
 
+--- For argparse: the URL of an API server.
+function M.server(text)
+  local ok, client, problem = pcall(core.client, { base_url = text, api_key = "CCDB1_none_none" })
+  if not ok or not client then return nil, "--server: " .. errors.bare(ok and problem or client):gsub("^base_url: ", "") end
+  client:close()
+  return text
+end
+
 --- For argparse: a count from 1.
 function M.count(text)
   local n = text:match "^%d+$" and tonumber(text)
@@ -98,6 +106,10 @@ function Session:cluster()
   if not self.opened_cluster then
     local args = self.args
     local name = args.cluster_name or os.getenv "CRDBCLOUD_CLUSTER"
+    local store = args.store or os.getenv "CRDBCLOUD_STORE"
+    if store and store:match "^memory:" then
+      return M.usage("a store in memory ends with the command, and every password in it", "give file:DIR or the URL of a database")
+    end
     if not name or name == "" then return M.usage("no cluster was named", "give --cluster NAME or set CRDBCLOUD_CLUSTER") end
     local cloud, err = self:cloud()
     if not cloud then return nil, err end

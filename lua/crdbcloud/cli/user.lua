@@ -41,6 +41,7 @@ local function create(run, args)
   local ok
   ok, err = confirm.yes(run, ("Create %s as an admin of cluster %s?"):format(folded, run.cluster_name))
   if not ok then return nil, err end
+  run:guard()
   local user
   user, err = cluster:create_sql_user(folded, secret)
   if not user then return nil, err end
@@ -72,6 +73,7 @@ local function delete(run, args)
   local ok
   ok, err = confirm.yes(run, ("Delete the user %s of cluster %s?"):format(args.name, run.cluster_name))
   if not ok then return nil, err end
+  run:guard()
   local user
   user, err = cluster:delete_sql_user(args.name)
   if not user then return nil, err end

@@ -44,15 +44,15 @@ function M.new(cluster, operation, opts)
   if ctx.verify == nil then ctx.verify = "auto" end
   ctx.emergency = opts.emergency ~= nil
   ctx.after = opts.after
-  local err
-  ctx.store, err = cluster:open_store(operation)
-  if not ctx.store and (not ctx.emergency or err.kind ~= "store") then return nil, err end
+  local err, store_err
+  ctx.store, store_err = cluster:open_store(operation)
+  if not ctx.store and (not ctx.emergency or store_err.kind ~= "store") then return nil, store_err end
   local info
   info, err = cluster:resolve()
   if not info then return nil, err end
   ctx.id, ctx.name = info.id, info.name or info.id
   local ok
-  ok, err = ctx:check_store(err)
+  ok, err = ctx:check_store(store_err)
   if not ok then return nil, err end
   for _, text in ipairs(ctx.store.warnings and ctx.store:warnings() or {}) do ctx:warn(text) end
   return ctx
@@ -68,9 +68,12 @@ end
 --- An emergency does not wait for a store that is down: it goes on with the spool.
 function Context:check_store(err)
   if not self.emergency then return true end
-  local keys = self.store
+  local keys, lock = self.store, nil
   if keys then keys, err = self.store:list(self.id .. "/") end
-  if keys then return true end
+  -- A store that is full, or read-only, can be read.
+  if keys then lock, err = self.store:lock(self.id .. "/@emergency", self.run_id) end
+  if lock then lock.close() end
+  if lock or keys and err.kind == "busy" then return true end
   local spool, spool_err = require("crdbcloud.workflows.spool").open()
   if not spool then return nil, spool_err end
   self.store, self.spooling = spool, true
@@ -141,6 +144,13 @@ function Context.interrupted()
 end
 
 M.interrupted = Context.interrupted
+
+--- The error of what is not begun any more, since a signal came; nil when none did.
+---@return crdbcloud.error|nil
+function Context:stopped()
+  if not self.interrupted() then return nil end
+  return errors.new { kind = "cancelled", outcome = "not_sent", operation = self.operation, message = "interrupted before anything was sent" }
+end
 
 --- The SQL connection of this run; an error when none was named or it fails.
 ---@return table|nil sql
@@ -349,7 +359,8 @@ local MAX_OVERTAKEN = 3 -- times that another run may change a user's record und
 ---@return table row of a report
 ---@return crdbcloud.error|nil
 function Context:user_row(user, work, wanted)
-  local shown, effect, fields, err = { sinks = {} }, nil, nil, nil
+  local shown, effect, fields, err = { sinks = {} }, nil, nil, self:stopped()
+  if err then return outcome.row(user, nil, err, shown), err end
   for _ = 1, MAX_OVERTAKEN do
     fields, err = self:with(user, function(entry)
       local done, why = work(self, entry, wanted)

@@ -14,6 +14,7 @@ local passwords = require "crdbcloud.passwords"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.workflows.rules"
+local sinks = require "crdbcloud.sinks"
 
 local M = {}
 
@@ -138,6 +139,49 @@ local function take_over(ctx, entry, wanted, opts)
   return verdict and { verified = verdict, note = "adopted" }, err
 end
 
+-- What is asked for besides access and is not in the record: metadata is noted, a sink gets the credential.
+local function amend(ctx, entry, opts)
+  local rec = entry.rec
+  local changes, changed = {}, {}
+  for _, name in ipairs { "owner", "description", "labels", "max_age" } do
+    if opts[name] ~= nil and json.encode(opts[name]) ~= json.encode(rec[name] or "") then
+      changes[name], changed[#changed + 1] = opts[name], name
+    end
+  end
+  local list, known_sinks = record.copy(rec.sinks or {}), {}
+  for _, spec in ipairs(list) do known_sinks[sinks.id(spec)] = true end
+  local before = #list
+  for _, spec in ipairs(opts.sinks or {}) do
+    if not known_sinks[sinks.id(spec)] then list[#list + 1] = spec end
+  end
+  if #list > before then
+    changes.sinks, changed[#changed + 1] = list, "sinks"
+    if rec.pair then
+      changes.pair = record.copy(rec.pair)
+      changes.pair.switching = { phase = "publishing", to = rec.pair.active }
+    else
+      changes.flags = { unpublished = true }
+    end
+  end
+  local verified = rec.current.verified == true and "accepted" or nil
+  if #changed == 0 then return { result = "done", note = "unchanged", verified = verified } end
+  local new = record.amend(rec, changes)
+  local ok, err
+  if changes.sinks then
+    ok, err = check_sinks(ctx, new, rec.current.password)
+    if not ok then return nil, err end
+  end
+  ok, err = entry:save(new)
+  if not ok then return nil, err end
+  if changes.sinks and rec.pair then
+    ok, err = require("crdbcloud.workflows.pair").resume(ctx, entry)
+  elseif changes.sinks then
+    ok, err = require("crdbcloud.workflows.steps").finish(ctx, entry)
+  end
+  if not ok then return nil, err end
+  return { result = "done", note = table.concat(changed, ", ") .. " changed, access as before", verified = verified }
+end
+
 -- A user that has a record already: unchanged, to be finished, or other than asked for.
 local function known(ctx, entry, wanted, opts)
   local rec = entry.rec
@@ -184,7 +228,7 @@ local function known(ctx, entry, wanted, opts)
       hint = "remove its record, then create it again",
     }
   end
-  return { result = "done", note = "unchanged", verified = rec.current.verified == true and "accepted" or nil }
+  return amend(ctx, entry, opts)
 end
 
 -- The first rotation of a pair makes a user of this name.

@@ -76,6 +76,8 @@ end
 
 -- planned or posting -> posted
 local function post(ctx, entry)
+  local stopped = entry.rec.state == "planned" and ctx:stopped()
+  if stopped then return give_up(entry, stopped) end
   local deadline = ctx:monotonic() + ctx.cloud.config.deadline
   local attempt = 0
   while true do

@@ -54,6 +54,8 @@ function M.rotate(ctx, entry, wanted)
   if err then return nil, err end
   ok, err = ctx:check_sinks(entry.rec, wanted.password)
   if not ok then return nil, err end
+  err = ctx:stopped()
+  if err then return nil, err end
   ok, err = steps.stage(ctx, entry, wanted.password)
   if not ok then return nil, err end
   local verdict
