@@ -65,6 +65,34 @@ describe("create_app_user", function()
     end
   end)
 
+  it("is refused a sink that another user writes, before anything is made", function()
+    local file = sc.dir .. "/shared.env"
+    local sink = { { "dotenv", path = file, key = "{USER}_PASSWORD" } }
+    local one, other = name .. "-1", name .. ".1"
+    assert(sc.cluster:create_app_user(wanted { name = one, sinks = sink }))
+    local report, err = sc.cluster:create_app_user(wanted { name = other, sinks = sink })
+    assert.is_nil(report)
+    assert.are.same({ "invalid_argument", "not_sent" }, { err.kind, err.outcome })
+    assert.truthy(err.message:find("would be written for", 1, true), err.message)
+    assert.are.equal(0, #sc:requests(POST, other))
+    assert.is_nil((sc:record(other)))
+    -- What an earlier version let through is left out, and does not keep the others from their rotation.
+    assert(sc.cluster:create_app_user(wanted { name = other }))
+    local store = assert(sc.cluster:open_store "spec")
+    local rec, version = store:get(record.key(sc.id, other))
+    rec.sinks = sc:record(one).sinks
+    assert(store:put(record.key(sc.id, other), rec, version))
+    assert(sc.cluster:create_app_user(wanted()))
+    report, err = sc.cluster:rotate_passwords { users = "managed", max_failures = false }
+    assert.is_nil(report)
+    local results = {}
+    for _, row in ipairs(err.report.rows) do results[row.user] = row.result end
+    assert.are.same({ [name] = "done", [one] = "failed", [other] = "failed" }, results)
+    report = assert(sc.cluster:rotate_passwords { emergency = { one, other }, cancel_sessions = false })
+    assert.truthy(table.concat(report.warnings, "\n"):find("would be written for", 1, true))
+    for _, user in ipairs { name, one, other } do assert(sc.cluster:remove_app_user(user)) end
+  end)
+
   it("makes a user that is no admin, can do what was granted and nothing else", function()
     local report = assert(sc.cluster:create_app_user(wanted()))
     assert.are.equal("done", report.rows[1].result)

@@ -305,6 +305,14 @@ describe("import_credential", function()
     assert.is_nil((sc:record "app_user_003"))
   end)
 
+  it("refuses a moment to come, such as one in milliseconds", function()
+    local report, err = sc.cluster:import_credential { user = "app_user_003", password = "known-Password-1", set_at = 1700000000000 }
+    assert.is_nil(report)
+    assert.are.same({ "invalid_argument", "not_sent" }, { err.kind, err.outcome })
+    assert.matches("set_at lies in the future", err.message)
+    assert.is_nil((sc:record "app_user_003"))
+  end)
+
   it("does not replace a record", function()
     assert(sc.cluster:rotate_password "app_user_003")
     local report, err = sc.cluster:import_credential { user = "app_user_003", password = sc:record("app_user_003").current.password }

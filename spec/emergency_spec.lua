@@ -90,6 +90,41 @@ describe("an emergency", function()
     assert.is_nil(sc:assert_settled(USER).resend_at)
   end)
 
+  it("changes the password again while sessions of the change before cannot be ended", function()
+    local nosql = sc:handle { cluster = { sql = false } }
+    local seen = {}
+    for epoch = 1, 3 do
+      local report, err = nosql:rotate_passwords { emergency = { USER } }
+      assert.is_nil(report)
+      assert.are.same({ 3, "applied" }, { err.exit, err.outcome })
+      local rec = sc:record(USER)
+      assert.are.equal(epoch, rec.epoch)
+      assert.is_true(rec.sessions_due)
+      assert.are.equal("accepted", sc:login(USER, rec.current.password))
+      seen[#seen + 1] = sc.sandbox:hash(rec.current.password)
+    end
+    assert.are_not.equal(seen[1], seen[2])
+    assert.are_not.equal(seen[2], seen[3])
+    assert(sc.cluster:resume())
+    sc:assert_settled(USER)
+  end)
+
+  it("changes it again while a sink of the change before is down, and resume publishes the newest", function()
+    local sinks = { { "command", command = { "sh", "-c", "test -e " .. sc.dir .. "/up" } } }
+    assert.is_nil((sc.cluster:rotate_password { user = USER, sinks = sinks }))
+    for epoch = 2, 3 do
+      local report, err = sc.cluster:rotate_passwords { emergency = { USER }, sinks = sinks }
+      assert.is_nil(report)
+      assert.are.same({ 6, "applied" }, { err.exit, err.outcome })
+      local rec = sc:record(USER)
+      assert.are.equal(epoch, rec.epoch)
+      assert.are.equal("accepted", sc:login(USER, rec.current.password))
+    end
+    temp.run("touch " .. sc.dir .. "/up")
+    assert(sc.cluster:resume())
+    sc:assert_settled(USER)
+  end)
+
   for _, case in ipairs {
     { { emergency = 7 }, 'rotate_passwords: emergency takes names or "all", got 7' },
     { { emergency = "all", users = "all" }, "rotate_passwords: users, emergency and plan exclude one another" },
@@ -155,11 +190,11 @@ describe("an emergency while the store is down", function()
     assert(sc.cluster:rotate_password(USER))
     local state = temp.dir()
     -- In the place of a file that it must write.
-    temp.run(("mkdir %s/store/%s/@emergency.lock"):format(sc.dir, sc.id))
+    temp.run(("mkdir %s/store/%s/%%40emergency.lock"):format(sc.dir, sc.id))
     local output, status = run(("print(assert(cluster:rotate_passwords{ emergency = { '%s' } }))"):format(USER), state)
     assert.are.equal(0, status, output)
     assert.truthy(output:find("the store is down (locking ", 1, true), output)
-    temp.run(("rmdir %s/store/%s/@emergency.lock"):format(sc.dir, sc.id))
+    temp.run(("rmdir %s/store/%s/%%40emergency.lock"):format(sc.dir, sc.id))
     output, status = run("print(assert(cluster:resume()))", state)
     assert.are.equal(0, status, output)
     sc:assert_settled(USER)

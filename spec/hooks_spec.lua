@@ -55,6 +55,21 @@ exit $(cat %s/status 2>/dev/null || echo 0)
     assert.are.equal(2, lines())
   end)
 
+  it("that failed do not make a young password due", function()
+    temp.write(dir .. "/status", "3")
+    assert.is_nil((sc.cluster:rotate_passwords { users = { USER }, after = { dir .. "/hook" } }))
+    os.remove(dir .. "/status")
+    local epoch = sc:record(USER).epoch
+    local plan = assert(sc.cluster:plan_rotation { users = { USER }, max_age = "90d" })
+    assert.are.equal("finish", plan.rows[1].result)
+    assert(sc.cluster:rotate_passwords { users = { USER }, max_age = "90d", after = { dir .. "/hook" } })
+    assert.are.equal(epoch, sc:record(USER).epoch)
+    assert.is_nil(sc:record(USER).hook)
+    assert.are.equal(2, lines())
+    assert(sc.cluster:rotate_passwords { users = { USER } })
+    assert.are.equal(epoch + 1, sc:record(USER).epoch)
+  end)
+
   it("before the run stop it: nothing is staged", function()
     temp.write(dir .. "/status", "1")
     local report, err = sc.cluster:rotate_passwords { users = { USER }, before = { dir .. "/hook" } }

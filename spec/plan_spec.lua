@@ -64,7 +64,8 @@ describe("a saved plan", function()
   end)
 
   it("does what the same call without it would do", function()
-    local plan = assert(sc.cluster:plan_rotation { users = "all", exclude = { "legacy_report" } })
+    local plan = assert(sc.cluster:plan_rotation { users = "all", exclude = { "legacy_report", "legacy_reprot" } })
+    assert.matches("exclude: the cluster has no user legacy_reprot", table.concat(plan.warnings, "\n"))
     local planned = {}
     for _, row in ipairs(plan.rows) do
       planned[row.user] = ({ rotate = "done", skip = "skipped", finish = "done" })[row.result]

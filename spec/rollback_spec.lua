@@ -58,6 +58,14 @@ describe("rollback_password", function()
     assert.truthy(err.message:find("no previous password is kept", 1, true))
   end)
 
+  it("after one that was kept for no time is refused, though no run has retired it yet", function()
+    assert(sc.cluster:rotate_password { user = USER, keep_previous = 0 })
+    core.sleep(1.1) -- times of records are whole seconds
+    local report, err = sc.cluster:rollback_password(USER)
+    assert.is_nil(report)
+    assert.matches("no previous password is kept", err.message)
+  end)
+
   it("raises without a user", function()
     local ok, err = pcall(sc.cluster.rollback_password, sc.cluster, {})
     assert.is_false(ok)

@@ -183,6 +183,8 @@ end
 --- Finds two users that would write the same target, or one that would write it twice.
 ---@param sinks_of table<string, table[]> user -> sinks
 ---@return crdbcloud.error|nil
+---@return string|nil one
+---@return string|nil other the same for one user's own
 function M.clash(sinks_of)
   local owner = {}
   for _, user in ipairs(sorted(sinks_of)) do
@@ -194,12 +196,12 @@ function M.clash(sinks_of)
           outcome = "not_sent",
           message = ("%s would be written for %s and for %s"):format(sink.name, other.user, user),
           hint = "put {user} into its path or name",
-        }
+        }, other.user, user
       elseif other and other.name ~= sink.name then
         return errors.new {
           kind = "invalid_argument", outcome = "not_sent",
           message = ("%s: %s and %s would write over each other"):format(user, other.name, sink.name),
-        }
+        }, user, user
       end
       owner[sink.target] = { user = user, name = sink.name }
     end

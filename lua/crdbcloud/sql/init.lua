@@ -111,7 +111,13 @@ end
 function M.open(spec, overrides)
   local sibling
   if type(spec) == "function" then
-    local make = spec
+    -- An error of the caller's function is one of its connection: what was sent before stays known.
+    local theirs = spec
+    local function make(...)
+      local ok, given, why = pcall(theirs, ...)
+      if ok then return given, why end
+      return nil, errors.is(given) and given or tostring(given)
+    end
     sibling = function(name)
       local given, err = make(name)
       if given == nil then return nil, err end
@@ -173,7 +179,7 @@ end
 
 --- Runs one statement; `$1`, `$2`, … stand for the values that follow. A secret goes from its own memory to the server.
 ---@param text string exactly one statement
----@param ... any string, secret, number, boolean, nil for NULL; last perhaps sql.options{...}
+---@param ... any string, secret, number, boolean, nil for NULL; last perhaps {timeout = ..., secret_columns = {...}}
 ---@return table|nil rows an array of {column = string, or nil for NULL}; rows.n, rows.tag ("SELECT 2"), rows.columns
 ---@return crdbcloud.error|nil err with sqlstate, when the server gave one, and the outcome of a statement that writes
 function Sql:query(text, ...)
@@ -184,6 +190,7 @@ function Sql:query(text, ...)
   local count, last = select("#", ...), nil
   if count > 0 then last = select(count, ...) end
   local given = {}
+  if type(last) == "table" and getmetatable(last) == nil and type(next(last)) == "string" then last = M.options(last) end
   if getmetatable(last) == Options then given, count = last, count - 1 end
   local values = { n = count }
   for i = 1, count do values[i] = as_text((select(i, ...)), i) end

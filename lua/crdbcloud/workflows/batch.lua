@@ -33,7 +33,7 @@ function M.new(ctx, plan, opts)
         kind = "not_found", outcome = "not_sent", message = planned.user .. ": " .. planned.reason,
       }, { epoch = planned.epoch, sinks = planned.sinks })
     else
-      self.queue[#self.queue + 1] = { index = i, user = planned.user, epoch = planned.epoch, last = planned.last }
+      self.queue[#self.queue + 1] = { index = i, user = planned.user, epoch = planned.epoch, last = planned.last, finish_only = planned.finish_only }
     end
   end
   self.total = #self.queue

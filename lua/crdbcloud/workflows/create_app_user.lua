@@ -118,6 +118,8 @@ local function check_sinks(ctx, rec, password)
     local list, err = require("crdbcloud.workflows.pair_turn").sinks(ctx, rec)
     if not list then return nil, err end
   end
+  local free, clash = require("crdbcloud.workflows.selection").check_sinks(ctx, rec)
+  if not free then return nil, clash end
   return ctx:check_sinks(rec, password)
 end
 

@@ -56,6 +56,12 @@ function M.import_credential(cluster, opts)
   if not opts.password then errors.raise("caller", "import_credential: password is missing") end
   local user, err = names.check(opts.user)
   if not user then return nil, err end
+  if opts.set_at and opts.set_at > core.time() + 300 then
+    return nil, errors.new {
+      kind = "invalid_argument", outcome = "not_sent", operation = "import_credential",
+      message = "set_at lies in the future; it is seconds since 1970, or a date",
+    }
+  end
   if type(opts.password) == "string" then opts.password = core.secret(opts.password) end
   local ctx
   ctx, err = context.new(cluster, "import_credential", opts)

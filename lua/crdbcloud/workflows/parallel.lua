@@ -165,7 +165,7 @@ local function hand_out(self)
       local job, waiting = self.jobs:next()
       if not job then return not waiting end
       worker.job, worker.state, worker.heard = job, "busy", core.monotonic() + (job.wait or 0)
-      worker.channel:send { what = "user", user = job.user, epoch = job.epoch, wait = job.wait }
+      worker.channel:send { what = "user", user = job.user, epoch = job.epoch, wait = job.wait, finish_only = job.finish_only }
     end
   end
   return false

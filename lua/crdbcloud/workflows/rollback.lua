@@ -30,7 +30,7 @@ function M.allowed(rec, now)
     return false, "a rotation is half done; `crdbcloud rotate resume` finishes it first"
   end
   local held = rec.state == "applied" and rec.current or rec.previous
-  if not held then return false, "no previous password is kept" end
+  if not held or held == rec.previous and (held.keep_until or now) < now then return false, "no previous password is kept" end
   local settled = record.settled_at(rec)
   if settled and settled > now then
     return false, ("an earlier change was not answered and may still arrive; try again in %d s"):format(math.ceil(settled - now))

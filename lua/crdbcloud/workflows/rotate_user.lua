@@ -24,10 +24,21 @@ local function fields_of(entry, verdict, note)
   }
 end
 
+-- An emergency does not wait for a sink that is down, or for sessions that cannot be ended, of a change that is made:
+-- it makes the next, which is owed the same.
+local function leave_behind(ctx, entry, staged, err)
+  local state = entry.rec.state
+  if not ctx.emergency or staged or err.outcome ~= "applied" or state ~= "promoted" and state ~= "idle" then return nil, err end
+  ctx:warn(("%s: the change before was left unfinished: %s"):format(entry.user, err.message))
+  if state == "idle" then return true end
+  return entry:save(record.move(entry.rec, "idle", {}))
+end
+
 --- Rotates the user of a held entry.
 ---@param ctx table
 ---@param entry crdbcloud.entry
----@param wanted { password: userdata|nil, epoch: integer|nil } epoch: as planned; another run may have been here since
+---@param wanted { password: userdata|nil, epoch: integer|nil, finish_only: boolean|nil } epoch: as planned; another run may
+---  have been here since; finish_only: what is half done is finished, and its password is young enough to stay
 ---@return table|nil fields of the report's row
 ---@return crdbcloud.error|nil
 function M.rotate(ctx, entry, wanted)
@@ -43,8 +54,12 @@ function M.rotate(ctx, entry, wanted)
   if record.is_open(rec) then
     local staged = rec.staged ~= nil
     local verdict, err = steps.finish(ctx, entry)
-    if not verdict then return nil, err end
-    if staged and not wanted.password then return fields_of(entry, verdict, "finished a half-done rotation") end
+    if not verdict then
+      local ok
+      ok, err = leave_behind(ctx, entry, staged, err)
+      if not ok then return nil, err end
+    end
+    if (staged or wanted.finish_only) and not wanted.password then return fields_of(entry, verdict, "finished a half-done rotation") end
   elseif wanted.epoch ~= nil and wanted.epoch ~= rec.epoch then
     return { result = "skipped", note = "rotated by another run in the meantime" }
   end
@@ -66,11 +81,11 @@ end
 
 --- The rotation of one job of a batch.
 ---@param ctx table
----@param job { user: string, epoch: integer|nil }
+---@param job { user: string, epoch: integer|nil, finish_only: boolean|nil }
 ---@return table row
 ---@return crdbcloud.error|nil
 function M.row(ctx, job)
-  return ctx:user_row(job.user, M.rotate, { epoch = job.epoch })
+  return ctx:user_row(job.user, M.rotate, { epoch = job.epoch, finish_only = job.finish_only })
 end
 
 --- Sends the current password once more where an emergency did not wait, and its

@@ -194,9 +194,50 @@ local function plan_row(ctx, user, o, opts, audit)
   local row = {
     user = user, action = action, reason = reason, managed = rec ~= nil, epoch = rec and record.public_epoch(rec),
     set_at = known, sinks = ctx:sink_names(user, rec),
+    finish_only = action == "resume" and known ~= nil and o.max_age ~= nil and o.now - known < o.max_age or nil,
     err = action == "blocked" and why or nil, opened = ctx:sinks_of(user, rec), age_from = known and "record" or o.audited_at and "audit log" or nil,
   }
   return row
+end
+
+-- Two users that would write the same: of named ones neither is begun; of all others these two are left out, and an
+-- emergency changes their passwords all the same.
+local function part(ctx, rows, opened, opts)
+  while true do
+    local clash, one, other = sinks.clash(opened)
+    if not clash then return nil end
+    if opts.emergency then
+      ctx:warn(clash.message)
+      return nil
+    end
+    if type(opts.users) == "table" or one == other then return clash end
+    for _, row in ipairs(rows) do
+      if row.user == one or row.user == other then
+        row.action, row.reason, row.err = "blocked", clash.message, clash
+        opened[row.user] = nil
+      end
+    end
+  end
+end
+
+--- Refuses sinks that another user of the store writes already.
+---@param ctx table
+---@param rec table the record that has the sinks
+---@return true|nil
+---@return crdbcloud.error|nil
+function M.check_sinks(ctx, rec)
+  local own = ctx:sinks_of(rec.user, rec)
+  if #own == 0 then return true end
+  local keys, err = ctx.store:list(ctx.id .. "/")
+  if not keys then return nil, err end
+  for _, key in ipairs(keys) do
+    local other = ctx.store:get(key)
+    if other and other.user ~= rec.user then
+      err = sinks.clash { [rec.user] = own, [other.user] = ctx:sinks_of(other.user, other) }
+      if err then return nil, err end
+    end
+  end
+  return true
 end
 
 --- The plan of a rotation: one row per user that was looked at, in the order of
@@ -234,8 +275,11 @@ function M.plan(ctx, opts, audit)
     target[#target + 1] = row
   end
   for _, row in ipairs(last) do rows[#rows + 1] = row end
-  local clash = sinks.clash(opened)
+  local clash = part(ctx, rows, opened, opts)
   if clash then return nil, clash end
+  for user in pairs(excluded) do
+    if not on_cluster[user] then ctx:warn(("exclude: the cluster has no user %s"):format(user)) end
+  end
   return rows, unmanaged
 end
 
