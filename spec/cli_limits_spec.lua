@@ -117,6 +117,16 @@ describe("the command", function()
     end
   end)
 
+  it("makes no store by looking for one under a name that is mistyped", function()
+    local wrong = "file:" .. home .. "/stroe"
+    for _, case_of in ipairs { { 1, "store", "verify" }, { 1, "credential", "show", "app_user_001" }, { 0, "rotate", "status" }, { 0, "doctor" } } do
+      local code = table.remove(case_of, 1)
+      local r = run("--store", wrong, unpack_of(case_of))
+      assert.equal(code, r.code, table.concat(case_of, " ") .. ": " .. r.out .. r.err)
+      assert.equal("", (temp.run(("ls -d %s/stroe 2>/dev/null"):format(home))))
+    end
+  end)
+
   it("says in doctor when the store cannot be written", function()
     ok("user", "passwd", "app_user_001", "--yes")
     temp.run(("mkdir %s/store/.crdbcloud-doctor"):format(home)) -- in the place of the file that it would write

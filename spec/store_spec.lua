@@ -41,8 +41,13 @@ describe("opening a store", function()
     end)
   end
 
-  it("makes the directory with mode 0700", function()
-    local _, dir = file_store()
+  it("makes the directory with mode 0700 when something is to be kept, not when it is looked into", function()
+    local s, dir = file_store()
+    assert.are.same({}, s:list "")
+    assert.is_nil((s:get(KEY)))
+    assert.is_nil((core.stat(dir)))
+    assert.matches("is new and on this host only", s:warnings()[1])
+    assert(s:put(KEY, example()))
     assert.are.equal(448, core.stat(dir).mode % 512)
   end)
 
@@ -275,7 +280,8 @@ describe("a file: store", function()
   end)
 
   it("tidies a whole cluster, but not where somebody works", function()
-    temp.run("mkdir -m 700 -p " .. dir .. "/" .. CLUSTER)
+    assert(s:make())
+    temp.run("mkdir -m 700 " .. dir .. "/" .. CLUSTER)
     local torn, busy = dir .. "/" .. CLUSTER .. "/.never_written.rec.tmp.0123", dir .. "/" .. CLUSTER .. "/.app.rec.tmp.0123"
     temp.write(torn, "half")
     local lock = assert(s:lock(KEY, "run"))

@@ -72,7 +72,7 @@ local function check_store(found, run)
   store:close()
   if not keys then return found:failed("store", err) end
   -- What can be read may be read-only, or full.
-  local trial = store.dir and store.dir .. "/.crdbcloud-doctor"
+  local trial = store.dir and not store.missing and store.dir .. "/.crdbcloud-doctor"
   local ok, why = true, nil
   if trial then ok, why = core.write_file(trial, "x") end
   if not ok then return found:add("store", "failed", ("%s cannot be written: %s"):format(store.url, why)) end

@@ -47,6 +47,7 @@ end
 local function verify(run)
   local kept, err = open(run, "store verify")
   if not kept then return nil, err end
+  if kept.missing then return nil, store.failed("store " .. kept.url, "there is no directory " .. kept.dir, { outcome = "not_sent" }) end
   local keys
   keys, err = kept:list ""
   local rows, refused = {}, 0

@@ -50,6 +50,10 @@ function M.run(cluster, args)
   local credentials, dicts = require "crdbcloud.credentials", require "crdbcloud.nginx.dict"
   local store, err = cluster:open_store "keep_credentials"
   if not store then return nil, err end
+  -- It may be on a disk that is not mounted.
+  if store.missing and next(args.known) then
+    return nil, require("crdbcloud.store").failed("store " .. store.url, "there is no directory " .. store.dir)
+  end
   local keys
   keys, err = keys_of(store, cluster)
   if not keys then return nil, err end

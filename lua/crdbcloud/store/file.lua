@@ -47,8 +47,8 @@ end
 
 -- Ours alone: a directory that others could write to could be swapped under us.
 local function check_directory(path)
-  local st, why = core.stat(path)
-  if not st then return nil, why end
+  local st, why, code = core.stat(path)
+  if not st then return nil, why, code end
   if st.type ~= "directory" then return nil, ("%s is a %s, not a directory"):format(path, st.type) end
   if st.uid ~= core.euid() then return nil, ("%s belongs to user id %d, not to us"):format(path, st.uid) end
   if st.mode % 64 ~= 0 then
@@ -57,13 +57,24 @@ local function check_directory(path)
   return st
 end
 
+-- What a directory lies on, or will.
+local function file_system(path)
+  local st = core.stat(path)
+  while not st and path ~= "" do
+    path = path:match "^(.*)/[^/]*$" or ""
+    st = core.stat(path ~= "" and path or ".")
+  end
+  return st and st.fs
+end
+
 local function make_directory(path)
   local ok, why = core.make_dir(path)
   if not ok then return nil, why end
   return check_directory(path)
 end
 
---- Opens the store, making its directory where it is missing.
+--- Opens the store. A directory that is missing is made by the first lock or record, not by looking into it: its name
+--- may be mistyped.
 ---@param url string file:DIR
 ---@param codec? crdbcloud.store.codec
 ---@return crdbcloud.store.file|nil
@@ -78,10 +89,22 @@ function M.open(url, codec)
       hint = "for example file:/var/lib/crdbcloud",
     }
   end
-  local existed = core.stat(dir) ~= nil
-  local st, why = make_directory(dir)
-  if not st then return nil, store.failed("store " .. url, why, { outcome = "not_sent" }) end
-  return setmetatable({ url = url, dir = dir, fs = st.fs, codec = codec or codecs.new(), new = not existed, held = {} }, File)
+  local st, why, code = check_directory(dir)
+  if not st and code ~= "ENOENT" then return nil, store.failed("store " .. url, why, { outcome = "not_sent" }) end
+  return setmetatable({
+    url = url, dir = dir, fs = file_system(dir), codec = codec or codecs.new(), missing = not st, new = not st, held = {},
+  }, File)
+end
+
+--- Makes the directory, if it is missing.
+---@return true|nil
+---@return crdbcloud.error|nil
+function File:make()
+  if not self.missing then return true end
+  local st, why = make_directory(self.dir)
+  if not st then return nil, store.failed("store " .. self.url, why, { outcome = "not_sent" }) end
+  self.missing = false
+  return true
 end
 
 function File:__tostring()
@@ -99,8 +122,7 @@ function File:warnings()
   end
   if self.new then
     self.new = false
-    list[#list + 1] = ("%s was made now and is on this host only: when the host is lost, so are the passwords in it"):format(
-      self.dir)
+    list[#list + 1] = ("%s is new and on this host only: when the host is lost, so are the passwords in it"):format(self.dir)
   end
   return list
 end
@@ -127,6 +149,8 @@ end
 -- The lock of a key, with a note for those who find it held.
 local function take(self, key, note)
   local cluster = split_key(key)
+  local made, err = self:make()
+  if not made then return nil, err end
   local st, why = make_directory(self.dir .. "/" .. file_part(cluster))
   if not st then return nil, store.failed("store " .. self.url, why, { outcome = "not_sent" }) end
   local handle, code, holder
@@ -205,6 +229,7 @@ end
 function File:list(prefix)
   local keys = {}
   local clusters, why, code = core.list_dir(self.dir)
+  if self.missing and code == "ENOENT" then return printing.lines(keys) end
   if not clusters then return nil, store.failed("store " .. self.url, why, { reason = code }) end
   for _, directory in ipairs(clusters) do
     local cluster = name_part(directory)
