@@ -115,6 +115,7 @@ static void find_member(void *context, const struct crdb_json_member *member) {
 static int json_member(lua_State *L) {
     crdb_check_count(L, 2);
     size_t len;
+    crdb_check_bytes(L, 1, "document", NULL);
     crdb_hold_secret(L, 1);
     const char *text = crdb_check_bytes(L, 1, "document", &len);
     struct wanted_member wanted = {.key = crdb_check_string(L, 2, "key", NULL)};

@@ -14,6 +14,7 @@ static int fingerprint(lua_State *L) {
     unsigned char bytes[CRDB_FINGERPRINT_BYTES];
     size_t len;
     crdb_check_count(L, 1);
+    crdb_check_bytes(L, 1, "fingerprint", NULL);
     struct crdb_buffer *text = crdb_push_scratch(L);
     const char *from = crdb_check_bytes(L, 1, "fingerprint", &len); /* borrowed last */
     if (!crdb_fingerprint(from, len, bytes) || !crdb_encode_hex(text, bytes, sizeof bytes))

@@ -60,6 +60,7 @@ static void push_problem(lua_State *L, const char *message) {
 int crdb_pq_lua_parse(lua_State *L) {
     size_t length;
     crdb_check_count(L, 1);
+    crdb_check_bytes(L, 1, "url", NULL);
     struct conninfo *info = crdb_newuserdata(L, sizeof *info);
     memset(info, 0, sizeof *info);
     luaL_getmetatable(L, CONNINFO_TYPE);

@@ -121,6 +121,7 @@ static int record_encode(lua_State *L) {
 static int record_meta(lua_State *L) {
     crdb_check_count(L, 1);
     size_t len;
+    crdb_check_bytes(L, 1, "record", NULL);
     crdb_hold_secret(L, 1);
     const char *file = crdb_check_bytes(L, 1, "record", &len);
     struct crdb_record record;

@@ -18,7 +18,7 @@ local PUT = "update_sql_user_password"
 local WAIT = 60 -- seconds for the slowest program's next connection
 local LUA = rawget(_G, "jit") and "luajit" or "lua5.4"
 
--- How the process of a turn ends: on its own, killed when the request is out, killed when half of it is.
+-- How the process of a turn ends: on its own, killed when the change is made, killed when half of the request is out.
 local ENDS = { "whole", "after", "half" }
 
 local Pool = {}
@@ -109,26 +109,24 @@ local function applied(self)
   return n
 end
 
--- What was sent before the kill is applied a moment later: from then on the control has a dead password.
-local function settle(self, before)
-  for _ = 1, 500 do
-    if applied(self) > before then return end
-    core.sleep(0.01)
-  end
-end
-
 -- One rotation of one user, finished by resume when it was killed.
 local function turn(self, user, how)
   local job = { calls = { { "rotate_password", { user = user } } } }
   local before = applied(self)
-  local run = crash.run(self.scene, job, how ~= "whole" and { mark = "send", only = "send", at = 1, how = how } or nil)
+  local run
+  if how == "after" then
+    -- From the change to the kill its answer is held back: the control has a dead password.
+    self.scene.sandbox:fault { op = PUT, what = "delay", seconds = 20 }
+    run = crash.run_until(self.scene, job, function() return applied(self) > before end)
+  else
+    run = crash.run(self.scene, job, how == "half" and { mark = "send", only = "send", at = 1, how = how } or nil)
+  end
   self.figures.rotations = self.figures.rotations + 1
   if how == "whole" then
     checked(run, "the rotation")
   else
     assert(run.killed, "the rotation was not killed: " .. run.out)
     self.figures.kills = self.figures.kills + 1
-    if how == "after" then settle(self, before) end
     more(self)
     checked(crash.run(self.scene, { calls = { { "resume" } } }), "resume")
   end
