@@ -57,6 +57,17 @@ describe("access and set_access", function()
     assert.are.equal("unchanged", report.rows[1].note)
   end)
 
+  it("say what would be sent, and send nothing", function()
+    create()
+    local before = tostring(assert(sc.cluster:access(name)))
+    local wanted = { user = name, access = { database = "shop", tables = { "customers" }, privileges = { "SELECT" } }, exact = true, dry_run = true }
+    local report = assert(sc.cluster:set_access(wanted))
+    assert.is_true(report.dry_run)
+    assert.are.equal("grant", report.rows[1].result)
+    assert.truthy(table.concat(report.rows[1].statements, "\n"):find('GRANT SELECT ON TABLE', 1, true))
+    assert.are.equal(before, tostring(assert(sc.cluster:access(name))))
+  end)
+
   it("take admin away", function()
     sc.sandbox:psql(("CREATE ROLE %s LOGIN; GRANT admin TO %s"):format(name, name))
     assert.is_true(assert(sc.cluster:access(name)).admin)

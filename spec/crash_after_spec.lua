@@ -180,4 +180,21 @@ describe("an error raised in what the caller gave", function()
     end
     assert.is_table(core.stat(sc.dir .. "/store"))
   end)
+
+  it("a store needs its four functions and no more; without them it is refused before anything is sent", function()
+    local inner = assert(require("crdbcloud.store").open(sc.store_url))
+    local mine = {}
+    for _, name in ipairs { "get", "put", "list", "remove" } do mine[name] = function(_, ...) return inner[name](inner, ...) end end
+    local cluster = sc:handle { cluster = { store = mine } }
+    local report = assert(cluster:rotate_passwords { users = { USER } })
+    assert.are.equal("done", report.rows[1].result)
+    sc:assert_settled(USER)
+    assert(cluster:rotate_password(USER))
+    sc.sandbox:clear()
+    mine.list = nil
+    local ok, message = pcall(function() return sc:handle({ cluster = { store = mine } }):rotate_password(USER) end)
+    assert.is_false(ok)
+    assert.matches("store: an object needs the functions get, put, list, remove; list is missing", message)
+    assert.are.equal(0, #sc.sandbox:log())
+  end)
 end)

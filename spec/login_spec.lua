@@ -60,6 +60,23 @@ describe("disable_user and enable_user", function()
     assert(sc.cluster:remove_app_user(name))
   end)
 
+  it("say what would be done, and do nothing", function()
+    local password = sc:record(USER).current.password
+    for method, result in pairs { disable_user = "disable", enable_user = "enable" } do
+      local report = assert(sc.cluster[method](sc.cluster, { user = USER, dry_run = true }))
+      assert.are.same({ true, result }, { report.dry_run, report.rows[1].result })
+    end
+    assert.are.equal("accepted", sc:login(USER, password))
+    assert.is_nil(sc:record(USER).disabled)
+  end)
+
+  it("hand on what the server said", function()
+    local report, err = sc.cluster:disable_user "nobody_here"
+    assert.is_nil(report)
+    assert.are.equal("42704", err.sqlstate)
+    assert.are.equal("42704", err.report.rows[1].sqlstate)
+  end)
+
   it("raise without a user", function()
     local ok, err = pcall(sc.cluster.disable_user, sc.cluster, {})
     assert.is_false(ok)

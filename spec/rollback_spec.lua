@@ -66,6 +66,14 @@ describe("rollback_password", function()
     assert.matches("no previous password is kept", err.message)
   end)
 
+  it("says what would be live again, and sends nothing", function()
+    local report = assert(sc.cluster:rollback_password { user = USER, dry_run = true })
+    assert.are.same({ true, "roll back", "the password of epoch 1 would be live again" },
+      { report.dry_run, report.rows[1].result, report.rows[1].note })
+    assert.are.equal(0, #sc:requests(PUT, USER))
+    assert.is_nil((sc.cluster:rollback_password { user = "app_user_002", dry_run = true }))
+  end)
+
   it("raises without a user", function()
     local ok, err = pcall(sc.cluster.rollback_password, sc.cluster, {})
     assert.is_false(ok)

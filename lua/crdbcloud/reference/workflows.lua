@@ -74,7 +74,7 @@ print(assert(cluster:create_app_user {
       },
       {
         name = "rollback_password", table_call = true, short = "user", summary = "Makes the previous password live again, as long as it is kept.",
-        options = shared.join({ shared.user }, shared.without(shared.rotation, "dry_run")), returns = REPORT,
+        options = shared.join({ shared.user }, shared.rotation), returns = REPORT,
         errors = "conflict: none is kept, or a rotation is half done. " .. ERRORS,
         example = 'print(assert(cluster:rollback_password "payment_service"))',
       },
@@ -122,18 +122,18 @@ print(assert(cluster:create_app_user {
       {
         name = "set_access", table_call = true, summary = "Adds access and roles; with exact makes it just these.",
         options = { shared.user, shared.access, shared.roles, { "exact", "boolean", "take away everything else", "false" },
-          { "admin", "false", "take admin away" }, shared.reason, shared.on_progress },
+          { "admin", "false", "take admin away" }, shared.dry_run, shared.reason, shared.on_progress },
         returns = REPORT, errors = "invalid_argument: it leads to admin. " .. ERRORS,
         example = 'assert(cluster:set_access { user = "reporting", access = { database = "shop", preset = "readonly" }, exact = true })',
       },
       {
         name = "disable_user", table_call = true, short = "user", summary = "Takes the login away and ends the user's sessions.",
-        options = { shared.user, shared.reason, shared.on_progress }, returns = REPORT, errors = ERRORS,
+        options = { shared.user, shared.dry_run, shared.reason, shared.on_progress }, returns = REPORT, errors = ERRORS,
         example = 'assert(cluster:disable_user "reporting")',
       },
       {
         name = "enable_user", table_call = true, short = "user", summary = "Gives the login back.",
-        options = { shared.user, shared.reason, shared.on_progress }, returns = REPORT, errors = ERRORS,
+        options = { shared.user, shared.dry_run, shared.reason, shared.on_progress }, returns = REPORT, errors = ERRORS,
         example = 'assert(cluster:enable_user "reporting")',
       },
       {

@@ -1,6 +1,7 @@
 --- A store that the caller gave as an object: an error raised in it is the error of that call, not the end of a
 --- workflow that has sent something. Closing it stays with the caller.
 
+local errors = require "crdbcloud.errors"
 local store = require "crdbcloud.store"
 
 local M = {}
@@ -23,11 +24,30 @@ local function guarded_lock(lock)
   })
 end
 
---- Wraps a store; everything but its functions is seen as it is.
+local NEEDED = { "get", "put", "list", "remove" }
+
+-- For an object without locks: within this process one run works on a key at a time; between processes its versions do.
+local function own_locks()
+  local held = {}
+  return function(_, key, note)
+    if held[key] then
+      return nil, errors.new { kind = "busy", message = ("%s is being worked on by run %s"):format(key, held[key]) }
+    end
+    held[key] = note or "unknown"
+    return { close = function() held[key] = nil end }
+  end
+end
+
+--- Wraps a store; everything but its functions is seen as it is. It needs get, put, list and remove.
 ---@param object table
 ---@return table
 function M.new(object)
-  return setmetatable({ close = function() end }, {
+  for _, name in ipairs(NEEDED) do
+    if type(object[name]) ~= "function" then
+      errors.raise("caller", "store: an object needs the functions %s; %s is missing", table.concat(NEEDED, ", "), name)
+    end
+  end
+  return setmetatable({ close = function() end, lock = not object.lock and own_locks() or nil }, {
     __name = "crdbcloud.store",
     __tostring = function() return tostring(object) end,
     __index = function(_, name)

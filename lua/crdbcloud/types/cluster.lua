@@ -111,6 +111,7 @@ function cluster:rotate_password(options) end
 ---@field keep_previous? crdbcloud.duration how long the old password is kept for a rollback; default "24h"
 ---@field cancel_sessions? boolean end the user's sessions after the change; default false
 ---@field sinks? string|table in place of all other sinks of the user; help "sinks"
+---@field dry_run? boolean say what would be done; nothing is sent; default false
 ---@field reason? string kept in the record
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
@@ -187,6 +188,7 @@ function cluster:access(user) end
 ---@field roles? string|string[] roles that it becomes a member of
 ---@field exact? boolean take away everything else; default false
 ---@field admin? false take admin away
+---@field dry_run? boolean say what would be done; nothing is sent; default false
 ---@field reason? string kept in the record
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
@@ -199,6 +201,7 @@ function cluster:set_access(options) end
 
 ---@class crdbcloud.cluster.disable_user.options
 ---@field user string required; name of the user
+---@field dry_run? boolean say what would be done; nothing is sent; default false
 ---@field reason? string kept in the record
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
@@ -211,6 +214,7 @@ function cluster:disable_user(options) end
 
 ---@class crdbcloud.cluster.enable_user.options
 ---@field user string required; name of the user
+---@field dry_run? boolean say what would be done; nothing is sent; default false
 ---@field reason? string kept in the record
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 

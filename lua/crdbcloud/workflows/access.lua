@@ -59,7 +59,7 @@ function M.access(cluster, user)
 end
 
 local OPTIONS = {
-  user = "text", access = "table", roles = rules.names, exact = "boolean", reason = "line", on_progress = "function",
+  user = "text", access = "table", roles = rules.names, exact = "boolean", dry_run = "boolean", reason = "line", on_progress = "function",
   admin = function(value, name, level)
     if value == false then return value end
     errors.raise(level, "%s can only be false: no application user is made an admin here, got %s", name, errors.shown(value))
@@ -73,11 +73,24 @@ local function failed(err, changed)
   return nil, err
 end
 
+-- What would be sent for what is wanted, whatever of it the user has already.
+local function planned(sql, user, wanted)
+  local statements, err = privileges.plan(wanted.access, {
+    user = user, dialect = (sql:dialect()), roles = wanted.roles, revoke_admin = wanted.admin == false,
+  })
+  if not statements then return nil, err end
+  return {
+    result = "grant", statements = statements,
+    note = wanted.exact and "what else was granted to it directly would be taken away" or "added to what it has",
+  }
+end
+
 local function set_held(ctx, entry, wanted)
   local rec = entry.rec
   if rec and rec.pair_of then return nil, pair_rules.is_partner(rec, "set_access") end
   local sql, err = ctx:sql()
   if not sql then return nil, err end
+  if wanted.dry_run then return planned(sql, rec and rec.pair and rec.pair.role or entry.user, wanted) end
   local ok
   local changed = false
   if wanted.admin == false then
@@ -122,7 +135,7 @@ end
 --- Changes what a user may do: adds access and roles, or with `exact` makes it just
 --- these. What leads to admin is refused; `admin = false` takes admin away first.
 ---@param cluster table
----@param opts table user (required), access, roles, exact, admin = false, reason, on_progress
+---@param opts table user (required), access, roles, exact, admin = false, dry_run, reason, on_progress
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.set_access(cluster, opts)
@@ -133,7 +146,7 @@ function M.set_access(cluster, opts)
   end
   local user, err = names.check(opts.user)
   if not user then return nil, err end
-  local wanted = { exact = opts.exact, admin = opts.admin, roles = {} }
+  local wanted = { exact = opts.exact, admin = opts.admin, dry_run = opts.dry_run, roles = {} }
   for i, role in ipairs(opts.roles or {}) do
     wanted.roles[i], err = names.check(role)
     if not wanted.roles[i] then return nil, err end
@@ -157,7 +170,7 @@ function M.set_access(cluster, opts)
   if err then return nil, err end
   local row = ctx:user_row(user, set_held, wanted)
   row.access, row.roles = wanted.access, wanted.roles
-  return outcome.finish(ctx, { row })
+  return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result == "grant")
 end
 
 return M

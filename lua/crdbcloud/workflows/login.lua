@@ -12,7 +12,7 @@ local record = require "crdbcloud.record"
 
 local M = {}
 
-local OPTIONS = { user = "text", reason = "line", on_progress = "function" }
+local OPTIONS = { user = "text", dry_run = "boolean", reason = "line", on_progress = "function" }
 
 local function refuse(message)
   return errors.new { kind = "invalid_argument", outcome = "not_sent", message = message }
@@ -32,13 +32,17 @@ local function set_one(sql, user, allowed)
 end
 
 -- Sets the attribute and notes it in the record, if there is one.
-local function set(ctx, entry, allowed)
+local function set(ctx, entry, wanted)
+  local allowed = wanted.allowed
   if entry.rec and entry.rec.pair_of then return nil, pairs_of.is_partner(entry.rec, ctx.operation) end
   local sql, err = ctx:sql()
   if not sql then return nil, err end
   local users
   users, err = pairs_of.users(ctx, entry)
   if not users then return nil, err end
+  if wanted.dry_run then
+    return { result = allowed and "enable" or "disable", note = ("%s %s log in"):format(table.concat(users, ", "), allowed and "may" or "may not") }
+  end
   local ended = 0
   for i, user in ipairs(users) do
     local n
@@ -73,12 +77,13 @@ local function run(cluster, operation, opts, allowed)
   local ctx
   ctx, err = context.new(cluster, operation, opts)
   if not ctx then return nil, err end
-  return outcome.finish(ctx, { (ctx:user_row(user, set, allowed)) })
+  local row = ctx:user_row(user, set, { allowed = allowed, dry_run = opts.dry_run })
+  return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result ~= "failed")
 end
 
 --- Takes the login away and ends the user's sessions.
 ---@param cluster table
----@param opts string|table user, reason, on_progress
+---@param opts string|table user, dry_run, reason, on_progress
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.disable_user(cluster, opts)
@@ -87,7 +92,7 @@ end
 
 --- Gives the login back.
 ---@param cluster table
----@param opts string|table user, reason, on_progress
+---@param opts string|table user, dry_run, reason, on_progress
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.enable_user(cluster, opts)

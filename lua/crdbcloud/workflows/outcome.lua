@@ -31,6 +31,7 @@ function M.row(user, fields, err, shown)
     row.result = result_of(err)
     row.error, row.kind, row.outcome, row.hint = err.message, err.kind, err.outcome, err.hint
     row.exit, row.reason, row.retry_after = err.exit, err.reason, err.retry_after
+    row.sqlstate = err.sqlstate or errors.is(err.cause) and err.cause.sqlstate or nil
   end
   return row
 end
@@ -68,7 +69,7 @@ local function error_of(ctx, rows, code, full)
   local summary = code == 3 and not changed and "nothing done yet" or SUMMARY[code] or "failed"
   return errors.new {
     kind = kind, operation = ctx.operation, report = full, exit = code,
-    reason = one and first.reason or nil, retry_after = one and first.retry_after or nil,
+    reason = one and first.reason or nil, retry_after = one and first.retry_after or nil, sqlstate = one and first.sqlstate or nil,
     -- Of several users that fared differently no one outcome is true.
     outcome = code == 5 and "unknown" or code == 6 and "applied" or code < 128 and (one or code ~= 3) and first.outcome or nil,
     message = one and first.error

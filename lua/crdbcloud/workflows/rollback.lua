@@ -15,7 +15,7 @@ local M = {}
 
 local OPTIONS = {
   user = "text", verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, reason = "line",
-  on_progress = "function", cancel_sessions = "boolean",
+  on_progress = "function", cancel_sessions = "boolean", dry_run = "boolean",
 }
 
 --- Pure: may the previous password of a record be sent again now?
@@ -45,9 +45,12 @@ local function set_aside(rec)
   return list
 end
 
-local function roll_back(ctx, entry)
+local function roll_back(ctx, entry, wanted)
   local rec = entry.rec
-  if rec and rec.pair then return pair.roll_back(ctx, entry) end
+  if rec and rec.pair then
+    if wanted.dry_run then return { result = "roll back", note = "the other user of the pair would be active again" } end
+    return pair.roll_back(ctx, entry)
+  end
   if rec and rec.pair_of then return nil, pair.is_partner(rec, "rollback_password") end
   local ok, why = M.allowed(rec, ctx.clock.time())
   if not ok then
@@ -57,6 +60,9 @@ local function roll_back(ctx, entry)
     }
   end
   local old = rec.previous
+  if wanted.dry_run then
+    return { result = "roll back", note = ("the password of epoch %d would be live again"):format((rec.state == "applied" and rec.current or old).epoch) }
+  end
   local err
   if rec.state == "applied" then
     old = rec.current
@@ -80,7 +86,7 @@ end
 
 --- Makes the previous password live again, by sending it as a new epoch.
 ---@param cluster table
----@param opts table|string user (required), verify, keep_previous, sinks, cancel_sessions, reason, on_progress
+---@param opts table|string user (required), verify, keep_previous, sinks, cancel_sessions, dry_run, reason, on_progress
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.rollback_password(cluster, opts)
@@ -93,7 +99,8 @@ function M.rollback_password(cluster, opts)
   ctx, err = context.new(cluster, "rollback_password", opts)
   if not ctx then return nil, err end
   ctx.index, ctx.total = 1, 1
-  return outcome.finish(ctx, { (ctx:user_row(user, roll_back)) })
+  local row = ctx:user_row(user, roll_back, { dry_run = opts.dry_run })
+  return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result == "roll back")
 end
 
 return M
