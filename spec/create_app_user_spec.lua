@@ -65,6 +65,14 @@ describe("create_app_user", function()
     end
   end)
 
+  it("is refused creators that are not there, before anything is made", function()
+    local report, err = sc.cluster:create_app_user(wanted { access = { database = "shop", preset = "readonly", creators = { "nope" } } })
+    assert.is_nil(report)
+    assert.are.same({ "not_found", "not_sent", 'creators: role "nope" does not exist' }, { err.kind, err.outcome, err.message })
+    assert.are.equal(0, #sc:requests(POST))
+    assert.is_nil((sc:record(name)))
+  end)
+
   it("is refused a sink that another user writes, before anything is made", function()
     local file = sc.dir .. "/shared.env"
     local sink = { { "dotenv", path = file, key = "{USER}_PASSWORD" } }

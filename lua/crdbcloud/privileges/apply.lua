@@ -253,6 +253,14 @@ local function look_for(sql, deadline, dialect, list)
   return missing_objects(list, objects)
 end
 
+local function named_creators(list)
+  local creators = {}
+  for _, entry in ipairs(list) do
+    for _, creator in ipairs(entry.creators or {}) do creators[#creators + 1] = creator end
+  end
+  return creators
+end
+
 --- nil when the access and the roles can be given: what they name is there, and neither leads to admin or the right to
 --- make users.
 ---@param list table[] normalized access
@@ -265,12 +273,18 @@ function M.refused(sql, deadline, list, wanted_roles)
     local _, unknown = access.privileges(entry, dialect)
     if unknown then return unknown end
   end
-  if #wanted_roles > 0 then
+  local creators = named_creators(list)
+  if #wanted_roles + #creators > 0 then
     local graph
     graph, err = catalog.graph(sql, deadline, dialect)
     if not graph then return err end
     err = M.refused_roles(graph, wanted_roles)
     if err then return err end
+    for _, creator in ipairs(creators) do
+      if not graph.traits[creator] then
+        return failed("not_found", "privileges", ("creators: role %s does not exist"):format(quote.identifier(creator)))
+      end
+    end
   end
   return look_for(sql, deadline, dialect, list)
 end

@@ -126,7 +126,7 @@ end))]],
     title = "Stores", object = "crdbcloud.store", class = "crdbcloud.stores",
     text = "A store keeps credentials and the state of changes: file:DIR for one host, postgresql://USER@HOST/DATABASE or exec:COMMAND "
       .. "for several, memory: for trying. No crash loses what is in it.",
-    internal = { "not_named", "failed", "conflict", "lease_lost", "guard" },
+    internal = { "not_named", "failed", "busy", "conflict", "lease_lost", "guard" },
     entries = {
       {
         name = "open", args = { { "url", "string|crdbcloud.secret", "such as file:/var/lib/crdbcloud" } }, summary = "Opens a store.",

@@ -7,7 +7,6 @@
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
-local errors = require "crdbcloud.errors"
 local store = require "crdbcloud.store"
 
 local M = {}
@@ -41,14 +40,6 @@ local function decoded(value, seconds)
   return { run = type(lease.run) == "string" and lease.run or "unknown", seconds = math.max(0, math.min(length, LONGEST)) }
 end
 
-local function busy(key, run, left)
-  return errors.new {
-    kind = "busy", outcome = "not_sent", retry_after = left,
-    message = ("%s is being worked on by run %s"):format(key, run),
-    hint = "wait for that run, or look at it with `crdbcloud rotate status`",
-  }
-end
-
 -- Looks until the lease is free or given up. Returns the version to replace (nil: none is there).
 local function wait_for_turn(self, key)
   local pause, first = FIRST_LOOK, nil
@@ -68,9 +59,9 @@ local function wait_for_turn(self, key)
     local left = seen.at + lease.seconds - now
     if left <= 0 then return true, version end
     -- Somebody has written it while we looked: he is alive.
-    if first and first ~= version then return false, busy(key, lease.run, left) end
+    if first and first ~= version then return false, store.busy(key, lease.run, { retry_after = left }) end
     first = version
-    if not core.sleep(math.min(pause, left)) then return false, busy(key, lease.run, left) end
+    if not core.sleep(math.min(pause, left)) then return false, store.busy(key, lease.run, { retry_after = left }) end
     pause = math.min(pause * 2, LAST_LOOK)
   end
 end
@@ -81,14 +72,14 @@ end
 ---@return table|nil lock
 ---@return crdbcloud.error|nil err kind "busy" when another run holds it
 function Leases:take(key, note)
-  if self.held[key] then return nil, busy(key, self.held[key]) end
+  if self.held[key] then return nil, store.busy(key, self.held[key]) end
   local free, version = wait_for_turn(self, key)
   if not free then return nil, version end
   local lease = { run = note, holder = core.random_hex(16), n = 1, seconds = self.seconds }
   local ends = core.boottime() + lease.seconds
   local err
   version, err = self.call:put(M.PREFIX .. key, encoded(lease), version)
-  if not version then return nil, err.reason == "version" and busy(key, "unknown") or err end
+  if not version then return nil, err.reason == "version" and store.busy(key) or err end
   self.held[key] = note
   local lock, lost = {}, nil
 

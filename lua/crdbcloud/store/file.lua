@@ -157,11 +157,7 @@ local function take(self, key, note)
   handle, why, code, holder = core.lock(self:path(key, ".lock"), note)
   if handle then return handle end
   if code ~= "busy" then return nil, store.failed("locking " .. key, why, { outcome = "not_sent" }) end
-  return nil, errors.new {
-    kind = "busy",
-    message = ("%s is being worked on by run %s"):format(key, holder ~= "" and holder or "unknown"),
-    hint = "wait for that run, or look at it with `crdbcloud rotate status`",
-  }
+  return nil, store.busy(key, holder)
 end
 
 -- Whether the caller's lock still keeps others out: its file may have been removed.

@@ -30,9 +30,7 @@ local NEEDED = { "get", "put", "list", "remove" }
 local function own_locks()
   local held = {}
   return function(_, key, note)
-    if held[key] then
-      return nil, errors.new { kind = "busy", message = ("%s is being worked on by run %s"):format(key, held[key]) }
-    end
+    if held[key] then return nil, store.busy(key, held[key]) end
     held[key] = note or "unknown"
     return { close = function() held[key] = nil end }
   end

@@ -136,6 +136,20 @@ function M.failed(what, cause, fields)
   return errors.new(e)
 end
 
+--- The error of a key that another run holds.
+---@param key string
+---@param run string|nil
+---@param fields? table retry_after, hint
+---@return crdbcloud.error
+function M.busy(key, run, fields)
+  local e = {
+    kind = "busy", outcome = "not_sent", hint = "wait for that run, or look at it with `crdbcloud rotate status`",
+    message = ("%s is being worked on by run %s"):format(key, run and run ~= "" and run or "unknown"),
+  }
+  for name, value in pairs(fields or {}) do e[name] = value end
+  return errors.new(e)
+end
+
 --- The error of a lost compare-and-swap.
 ---@return crdbcloud.error
 function M.conflict(key)

@@ -1,6 +1,5 @@
 --- `memory:` a store that lives in this Lua state; for tests only, since a crash loses it.
 
-local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
 local store = require "crdbcloud.store"
 local printing = require "crdbcloud.printing"
@@ -51,7 +50,7 @@ function Memory:lock(key, note)
   note = note or ""
   local holder = self.locks[key]
   if holder then
-    return nil, errors.new { kind = "busy", message = ("%s is held by run %s"):format(key, holder) }
+    return nil, store.busy(key, holder)
   end
   self.locks[key] = note
   return {

@@ -164,11 +164,9 @@ function Sql:list(prefix)
 end
 
 local function busy(key, row)
-  return errors.new {
-    kind = "busy",
-    message = ("%s is being worked on by run %s"):format(key, row.holder ~= "" and row.holder or "unknown"),
+  return store.busy(key, row.holder, {
     hint = ("wait for that run; if it died, its lease ends in %d s"):format(math.max(1, math.ceil(tonumber(row.left) + 1))),
-  }
+  })
 end
 
 -- Takes the lease; whoever asks again after a lost answer finds its own token.

@@ -261,11 +261,7 @@ local function create_held(ctx, entry, wanted)
   exists, err = ctx:user_exists(entry.user)
   if exists == nil then return nil, err end
   if exists and not opts.adopt then
-    return nil, errors.new {
-      kind = "already_exists", outcome = "not_sent", operation = "create_app_user",
-      message = ("a user %s exists and is not ours; nothing of it was changed"):format(entry.user),
-      hint = "choose another name, or adopt = true to take it over (it gets a new password and loses admin)",
-    }
+    return nil, creation.theirs(entry.user, "not_sent")
   end
   pair, err = new_pair(ctx, wanted, 0)
   if err then return nil, err end

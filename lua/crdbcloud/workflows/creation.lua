@@ -18,9 +18,13 @@ local SQL_TIME = 60 -- seconds that the statements of one step may take, as in c
 local LOGIN_TRIES = 4
 local MAX_DEMOTIONS = 3 -- in one run; more means that somebody grants admin again
 
-local function theirs(user)
+--- The error of a user that somebody else made.
+---@param user string
+---@param outcome crdbcloud.outcome
+---@return crdbcloud.error
+function M.theirs(user, outcome)
   return errors.new {
-    kind = "already_exists", outcome = "rejected", operation = "create_app_user",
+    kind = "already_exists", outcome = outcome, operation = "create_app_user",
     message = ("a user %s exists and is not ours; nothing of it was changed"):format(user),
     hint = "choose another name, or adopt = true to take it over (it gets a new password and loses admin)",
   }
@@ -59,7 +63,7 @@ local function claim(ctx, entry, err)
     local ok, store_err = entry:forget()
     if not ok then return nil, store_err end
   end
-  return nil, theirs(entry.user)
+  return nil, M.theirs(entry.user, "rejected")
 end
 
 -- Ends a POST that was refused or never left: nothing was made, nothing is kept.
