@@ -191,10 +191,16 @@ describe("an error raised in what the caller gave", function()
     sc:assert_settled(USER)
     assert(cluster:rotate_password(USER))
     sc.sandbox:clear()
-    mine.list = nil
-    local ok, message = pcall(function() return sc:handle({ cluster = { store = mine } }):rotate_password(USER) end)
-    assert.is_false(ok)
-    assert.matches("store: an object needs the functions get, put, list, remove; list is missing", message)
-    assert.are.equal(0, #sc.sandbox:log())
+    for name, needed in pairs { put = "get, put, list, remove", list = "get, list" } do
+      local whole = mine[name]
+      mine[name] = nil
+      local handle = sc:handle { cluster = { store = mine } }
+      if name == "put" then assert.is_table(handle:credential(USER)) end
+      local ok, message = pcall(function() return handle:rotate_password(USER) end)
+      assert.is_false(ok)
+      assert.truthy(message:find(("store: an object needs the functions %s; %s is missing"):format(needed, name), 1, true), message)
+      mine[name] = whole
+    end
+    assert.are.equal(0, #sc:requests(PUT))
   end)
 end)

@@ -50,7 +50,12 @@ describe("create_app_user", function()
       assert(sc.cluster:create_app_user(wanted { pair = pair }))
       sc.sandbox:clear()
       local file = ("%s/later-%s.json"):format(sc.dir, name)
-      local more = wanted { pair = pair, owner = "other@example.com", description = "new", labels = { tier = "two" }, sinks = { "json:" .. file } }
+      local labels = { tier = "two", a = "1", b = "2", c = "3", d = "4", e = "5" }
+      local more = wanted { pair = pair, owner = "other@example.com", description = "new", labels = labels, sinks = { "json:" .. file } }
+      more.dry_run = true
+      local planned = assert(sc.cluster:create_app_user(more)).rows[1]
+      assert.are.same({ "change", "owner, description, labels, sinks" }, { planned.result, planned.note })
+      more.dry_run = nil
       local row = assert(sc.cluster:create_app_user(more)).rows[1]
       assert.are.equal("owner, description, labels, sinks changed, access as before", row.note)
       assert.are.same({ "json:" .. file }, row.sinks)

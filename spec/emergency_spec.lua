@@ -109,6 +109,23 @@ describe("an emergency", function()
     sc:assert_settled(USER)
   end)
 
+  it("that leaves young passwords alone does not say done of one that a sink does not have", function()
+    local sinks = { { "command", command = { "/bin/false" } } }
+    assert.is_nil((sc.cluster:rotate_password { user = USER, sinks = sinks }))
+    local report, err = sc.cluster:rotate_passwords { emergency = { USER }, max_age = "90d", sinks = sinks }
+    assert.is_nil(report)
+    assert.are.same({ 6, "applied" }, { err.exit, err.outcome })
+  end)
+
+  it("that is only planned writes nothing", function()
+    local dir = sc.dir .. "/not-there"
+    local cluster = sc:handle { cluster = { store = "file:" .. dir } }
+    assert(cluster:plan_rotation { emergency = { USER } })
+    assert(cluster:rotate_passwords { emergency = { USER }, dry_run = true })
+    assert(cluster:disable_user { user = USER, dry_run = true })
+    assert.is_nil((core.stat(dir)))
+  end)
+
   it("changes it again while a sink of the change before is down, and resume publishes the newest", function()
     local sinks = { { "command", command = { "sh", "-c", "test -e " .. sc.dir .. "/up" } } }
     assert.is_nil((sc.cluster:rotate_password { user = USER, sinks = sinks }))
@@ -278,7 +295,10 @@ describe("merging a spooled record", function()
       local main = rec {
         creating = true, state = state, bootstrap = pw "throwaway", staged = (state == "staged" or state == "intent") and pw "staged" or nil,
       }
-      for _, spooled in ipairs { { current = pw "spooled" }, { state = "intent", staged = pw "spooled" } } do
+      for _, spooled in ipairs {
+        { current = pw "spooled" }, { state = "intent", staged = { epoch = 1000, password = core.secret "spooled" },
+          sends = { { n = 1, op = PUT, epoch = 1000, at = 5, deadline = 10 } } },
+      } do
         spooled.epoch = 1000
         local out = spool.merged(main, rec(spooled), 100)
         assert.are.equal("demoted", out.state)
@@ -295,6 +315,13 @@ describe("merging a spooled record", function()
       end
     end)
   end
+
+  it("leaves a creation as it is when the emergency sent nothing", function()
+    local main = rec { creating = true, state = "posting", bootstrap = pw "throwaway", sends = { { n = 1, op = "create_sql_user", epoch = 0, at = 5 } } }
+    for _, sends in ipairs { {}, { { n = 1, op = PUT, epoch = 7, at = 5, outcome = "rejected" } } } do
+      assert.are.same(main, spool.merged(main, rec { state = #sends > 0 and "intent" or "staged", staged = pw "spooled", sends = sends }, 100))
+    end
+  end)
 
   it("drops a creation that had sent nothing: the user is somebody's", function()
     local out = spool.merged(rec { creating = true, state = "planned", bootstrap = pw "throwaway" },

@@ -282,6 +282,16 @@ describe("crdbcloud.sql", function()
       sql, err = sqls.open(function() error "no tunnel" end)
       assert.is_nil(sql)
       assert.matches("the function for sql gave no connection: .*no tunnel", err.message)
+      local first = assert(sqls.open(function(name)
+        if name then error "no second tunnel" end
+        return postgres:params { dbname = "postgres" }
+      end))
+      local there
+      there, err = first:database "template1"
+      assert.is_nil(there)
+      assert.same({ "sql", "not_sent" }, { err.kind, err.outcome })
+      assert.matches("no second tunnel", err.message)
+      first:close()
       sql, err = sqls.open(function() return nil, "offline" end)
       assert.is_nil(sql)
       assert.equal("the function for sql gave no connection: offline", err.message)

@@ -148,18 +148,20 @@ describe("credentials that a shared dictionary keeps", function()
     assert.is_true(there(credential "app_user_001"))
   end)
 
-  it("keep what they had of a record that is torn, and name it", function()
-    start()
-    local before = wait_for("app_user_003", there)
-    temp.run(("echo torn >$(echo %s/store/*/app_user_003.rec)"):format(scene.dir))
-    local status
-    web:wait(function()
-      status = ask "/status"
-      return status.problems ~= nil
-    end, "the problem")
-    assert.equal("app_user_003", status.problems[1].user)
-    assert.same(before, credential "app_user_003")
-  end)
+  for user, name in pairs { app_user_003 = false, app_user_001 = "sandbox-one" } do
+    it("keep what they had of a record that is torn, and name it: " .. user, function()
+      start(nil, name or nil)
+      local before = wait_for(user, there)
+      temp.run(("echo torn >$(echo %s/store/*/%s.rec)"):format(scene.dir, user))
+      local status
+      web:wait(function()
+        status = ask "/status"
+        return status.problems ~= nil
+      end, "the problem")
+      assert.equal(user, status.problems[1].user)
+      assert.same(before, credential(user))
+    end)
+  end
 
   it("are kept when no record can be read, also where the cluster is named by its name", function()
     start(nil, "sandbox-one")

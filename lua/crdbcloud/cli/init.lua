@@ -110,7 +110,7 @@ function M.run(argv)
   local ok, result = xpcall(main, locate, argv)
   if ok then
     if io.stdout:flush() then return result end
-    local changed = session_of and session_of.guarded and result == 0
+    local changed = session_of and session_of.guarded and not session_of.args.dry_run and result == 0
     io.stderr:write("crdbcloud: ", changed and "done, but the result cannot be written\n" or "cannot write the result\n")
     return changed and WRITTEN_NOWHERE or result == 0 and 1 or result
   end

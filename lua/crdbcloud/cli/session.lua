@@ -106,10 +106,6 @@ function Session:cluster()
   if not self.opened_cluster then
     local args = self.args
     local name = args.cluster_name or os.getenv "CRDBCLOUD_CLUSTER"
-    local store = args.store or os.getenv "CRDBCLOUD_STORE"
-    if store and store:match "^memory:" then
-      return M.usage("a store in memory ends with the command, and every password in it", "give file:DIR or the URL of a database")
-    end
     if not name or name == "" then return M.usage("no cluster was named", "give --cluster NAME or set CRDBCLOUD_CLUSTER") end
     local cloud, err = self:cloud()
     if not cloud then return nil, err end
@@ -168,6 +164,10 @@ crdbcloud: stopped at once; `crdbcloud rotate status` shows what is open, `crdbc
 --- For commands that change something: the first signal only counts from here on, so
 --- that the users in hand are finished before we leave; the second ends us at once.
 function Session:guard()
+  local store = self.args.store or os.getenv "CRDBCLOUD_STORE"
+  if store and store:match "^memory:" and not self.args.dry_run then
+    error(select(2, M.usage("a store in memory ends with the command, and every password in it", "give file:DIR or the URL of a database")), 0)
+  end
   core.interrupts(true, LAST_WORDS)
   self.guarded = true
 end

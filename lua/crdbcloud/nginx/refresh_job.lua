@@ -8,28 +8,27 @@ local SHOWN = 20 -- problems of single users, in the status
 -- The keys of the cluster's records. A cluster that is named by name is found by its records: reading works with the
 -- API down.
 local function keys_of(store, cluster)
-  local errors, record = require "crdbcloud.errors", require "crdbcloud.record"
+  local record = require "crdbcloud.record"
   local name = cluster.name_or_id
   if name:match(record.CLUSTER_ID) then return store:list(name .. "/") end
   local all, err = store:list ""
   if not all then return nil, err end
-  local keys, known, unread = {}, {}, {}
+  -- Whose records these are, any of them tells that can be read.
+  local ours, problem = {}, nil
   for _, key in ipairs(all) do
     local id = key:match "^([^/]+)/"
-    if known[id] == nil then
-      local rec, problem = store:get(key)
-      if rec then
-        known[id] = rec.cluster_name == name
-      elseif errors.is(problem) then
-        unread[id] = problem
-      end
+    if ours[id] == nil then
+      local rec, why = store:get(key)
+      if rec then ours[id] = rec.cluster_name == name end
+      problem = problem or not rec and why or nil
     end
-    if known[id] then keys[#keys + 1] = key end
+  end
+  local keys = {}
+  for _, key in ipairs(all) do
+    if ours[key:match "^([^/]+)/"] then keys[#keys + 1] = key end
   end
   -- Records that cannot be read are not records that are gone.
-  for id, problem in pairs(unread) do
-    if known[id] == nil then return nil, problem end
-  end
+  if #keys == 0 and problem then return nil, problem end
   return keys
 end
 
@@ -50,13 +49,13 @@ function M.run(cluster, args)
   local credentials, dicts = require "crdbcloud.credentials", require "crdbcloud.nginx.dict"
   local store, err = cluster:open_store "keep_credentials"
   if not store then return nil, err end
+  local keys
+  keys, err = keys_of(store, cluster)
+  if not keys then return nil, err end
   -- It may be on a disk that is not mounted.
   if store.missing and next(args.known) then
     return nil, require("crdbcloud.store").failed("store " .. store.url, "there is no directory " .. store.dir)
   end
-  local keys
-  keys, err = keys_of(store, cluster)
-  if not keys then return nil, err end
   local shm, is_wanted = ngx.shared[args.dict], wanted(args.users)
   local known, count, problems, there = {}, 0, {}, {}
   local function problem(user, text)

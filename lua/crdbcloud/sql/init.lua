@@ -115,8 +115,12 @@ function M.open(spec, overrides)
     local theirs = spec
     local function make(...)
       local ok, given, why = pcall(theirs, ...)
-      if ok then return given, why end
-      return nil, errors.is(given) and given or tostring(given)
+      if ok and given ~= nil then return given end
+      if not ok then why = given end
+      return nil, errors.is(why) and why or errors.new {
+        kind = "sql", operation = "sql.open", outcome = "not_sent",
+        message = "the function for sql gave no connection" .. (why and ": " .. tostring(why) or ""),
+      }
     end
     sibling = function(name)
       local given, err = make(name)
@@ -124,12 +128,7 @@ function M.open(spec, overrides)
       return M.open(given, overrides)
     end
     local given, err = make()
-    if given == nil then
-      return nil, errors.is(err) and err or errors.new {
-        kind = "sql", operation = "sql.open", outcome = "not_sent",
-        message = "the function for sql gave no connection" .. (err and ": " .. tostring(err) or ""),
-      }
-    end
+    if given == nil then return nil, err end
     spec = given
   end
   local sql, err

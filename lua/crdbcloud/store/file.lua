@@ -227,6 +227,7 @@ function File:list(prefix)
   local clusters, why, code = core.list_dir(self.dir)
   if self.missing and code == "ENOENT" then return printing.lines(keys) end
   if not clusters then return nil, store.failed("store " .. self.url, why, { reason = code }) end
+  self.missing = false -- another run may have made it
   for _, directory in ipairs(clusters) do
     local cluster = name_part(directory)
     local head = prefix:match("^[^/]*/") or prefix

@@ -24,38 +24,45 @@ local function guarded_lock(lock)
   })
 end
 
-local NEEDED = { "get", "put", "list", "remove" }
+local READING, WRITING = { "get", "list" }, { "get", "put", "list", "remove" }
+
+local function need(object, names)
+  for _, name in ipairs(names) do
+    if type(object[name]) ~= "function" then
+      errors.raise("caller", "store: an object needs the functions %s; %s is missing", table.concat(names, ", "), name)
+    end
+  end
+end
 
 -- For an object without locks: within this process one run works on a key at a time; between processes its versions do.
 local function own_locks()
   local held = {}
-  return function(_, key, note)
+  return function(key, note)
     if held[key] then return nil, store.busy(key, held[key]) end
     held[key] = note or "unknown"
     return { close = function() held[key] = nil end }
   end
 end
 
---- Wraps a store; everything but its functions is seen as it is. It needs get, put, list and remove.
+--- Wraps a store; everything but its functions is seen as it is. It needs get and list, to write put and remove too.
 ---@param object table
 ---@return table
 function M.new(object)
-  for _, name in ipairs(NEEDED) do
-    if type(object[name]) ~= "function" then
-      errors.raise("caller", "store: an object needs the functions %s; %s is missing", table.concat(NEEDED, ", "), name)
-    end
+  need(object, READING)
+  local own_lock = own_locks()
+  local function lock(_, ...)
+    need(object, WRITING)
+    if not object.lock then return own_lock(...) end
+    local handle, err = called("lock", object.lock, object, ...)
+    return type(handle) == "table" and guarded_lock(handle) or handle, err
   end
-  return setmetatable({ close = function() end, lock = not object.lock and own_locks() or nil }, {
+  return setmetatable({ close = function() end, lock = lock }, {
     __name = "crdbcloud.store",
     __tostring = function() return tostring(object) end,
     __index = function(_, name)
       local value = object[name]
       if type(value) ~= "function" then return value end
-      return function(_, ...)
-        local a, b, c, d = called(name, value, object, ...)
-        if name == "lock" and type(a) == "table" then a = guarded_lock(a) end
-        return a, b, c, d
-      end
+      return function(_, ...) return called(name, value, object, ...) end
     end,
   })
 end

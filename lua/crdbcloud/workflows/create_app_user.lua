@@ -82,12 +82,40 @@ local function check(opts)
   return { user = user, access = access, roles = roles, password = password, pair = opts.pair == true }
 end
 
+-- What is asked for besides access and is not in the record, and its names.
+local function changes_of(rec, opts)
+  local changes, changed = {}, {}
+  for _, name in ipairs { "owner", "description", "labels", "max_age" } do
+    if opts[name] ~= nil and canonical(opts[name]) ~= canonical(rec[name] or "") then
+      changes[name], changed[#changed + 1] = opts[name], name
+    end
+  end
+  local list, known_sinks = record.copy(rec.sinks or {}), {}
+  for _, spec in ipairs(list) do known_sinks[sinks.id(spec)] = true end
+  local before = #list
+  for _, spec in ipairs(opts.sinks or {}) do
+    if not known_sinks[sinks.id(spec)] then list[#list + 1] = spec end
+  end
+  if #list > before then
+    changes.sinks, changed[#changed + 1] = list, "sinks"
+    if rec.pair then
+      changes.pair = record.copy(rec.pair)
+      changes.pair.epoch, changes.pair.switching = rec.pair.epoch + 1, { phase = "publishing", to = rec.pair.active }
+    else
+      changes.flags = { unpublished = true }
+    end
+  end
+  return changes, changed
+end
+
 local function dry_row(ctx, wanted, sql, exists, rec, opts)
   local row = {
     user = wanted.user, epoch = rec and rec.epoch or nil, sinks = ctx:sink_names(wanted.user, rec or { sinks = opts.sinks }),
   }
   if rec then
-    row.result = record.is_creating(rec) and "finish" or "unchanged"
+    local changed = record.is_creating(rec) and {} or select(2, changes_of(rec, opts))
+    row.result = record.is_creating(rec) and "finish" or #changed > 0 and "change" or "unchanged"
+    row.note = #changed > 0 and table.concat(changed, ", ") or nil
   elseif exists and not opts.adopt then
     row.result, row.note = "blocked", "a user of that name exists"
   else
@@ -141,30 +169,10 @@ local function take_over(ctx, entry, wanted, opts)
   return verdict and { verified = verdict, note = "adopted" }, err
 end
 
--- What is asked for besides access and is not in the record: metadata is noted, a sink gets the credential.
+-- Metadata is noted, a sink gets the credential.
 local function amend(ctx, entry, opts)
   local rec = entry.rec
-  local changes, changed = {}, {}
-  for _, name in ipairs { "owner", "description", "labels", "max_age" } do
-    if opts[name] ~= nil and json.encode(opts[name]) ~= json.encode(rec[name] or "") then
-      changes[name], changed[#changed + 1] = opts[name], name
-    end
-  end
-  local list, known_sinks = record.copy(rec.sinks or {}), {}
-  for _, spec in ipairs(list) do known_sinks[sinks.id(spec)] = true end
-  local before = #list
-  for _, spec in ipairs(opts.sinks or {}) do
-    if not known_sinks[sinks.id(spec)] then list[#list + 1] = spec end
-  end
-  if #list > before then
-    changes.sinks, changed[#changed + 1] = list, "sinks"
-    if rec.pair then
-      changes.pair = record.copy(rec.pair)
-      changes.pair.switching = { phase = "publishing", to = rec.pair.active }
-    else
-      changes.flags = { unpublished = true }
-    end
-  end
+  local changes, changed = changes_of(rec, opts)
   local verified = rec.current.verified == true and "accepted" or nil
   if #changed == 0 then return { result = "done", note = "unchanged", verified = verified } end
   local new = record.amend(rec, changes)

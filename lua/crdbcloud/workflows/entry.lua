@@ -41,6 +41,18 @@ function M.hold(ctx, user)
   return setmetatable({ ctx = ctx, user = user, key = key, rec = rec, version = version, lock = lock }, Entry)
 end
 
+--- The same for a plan, which takes no lock and writes nothing.
+---@param ctx table
+---@param user string folded
+---@return crdbcloud.entry|nil
+---@return crdbcloud.error|nil
+function M.look(ctx, user)
+  local key = record.key(ctx.id, user)
+  local rec, version = ctx.store:get(key)
+  if not rec and version then return nil, version end
+  return setmetatable({ ctx = ctx, user = user, key = key, rec = rec, version = version, lock = { close = function() end } }, Entry)
+end
+
 --- Makes a changed record durable. Nothing is sent after this has failed.
 ---@return true|nil
 ---@return crdbcloud.error|nil err reason "version" when another run has changed it

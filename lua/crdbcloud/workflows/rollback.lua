@@ -47,10 +47,7 @@ end
 
 local function roll_back(ctx, entry, wanted)
   local rec = entry.rec
-  if rec and rec.pair then
-    if wanted.dry_run then return { result = "roll back", note = "the other user of the pair would be active again" } end
-    return pair.roll_back(ctx, entry)
-  end
+  if rec and rec.pair then return pair.roll_back(ctx, entry, wanted) end
   if rec and rec.pair_of then return nil, pair.is_partner(rec, "rollback_password") end
   local ok, why = M.allowed(rec, ctx.clock.time())
   if not ok then

@@ -128,6 +128,7 @@ local function rotate(ctx, opts)
 end
 
 local function run(cluster, opts, dry)
+  opts.dry_run = dry
   local ctx, err = context.new(cluster, "rotate_passwords", opts)
   if not ctx then return nil, err end
   if opts.plan then ctx.run_id = opts.plan.run_id end

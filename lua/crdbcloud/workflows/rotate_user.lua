@@ -26,9 +26,9 @@ end
 
 -- An emergency does not wait for a sink that is down, or for sessions that cannot be ended, of a change that is made:
 -- it makes the next, which is owed the same.
-local function leave_behind(ctx, entry, staged, err)
+local function leave_behind(ctx, entry, staged, finish_only, err)
   local state = entry.rec.state
-  if not ctx.emergency or staged or err.outcome ~= "applied" or state ~= "promoted" and state ~= "idle" then return nil, err end
+  if not ctx.emergency or staged or finish_only or err.outcome ~= "applied" or state ~= "promoted" and state ~= "idle" then return nil, err end
   ctx:warn(("%s: the change before was left unfinished: %s"):format(entry.user, err.message))
   if state == "idle" then return true end
   return entry:save(record.move(entry.rec, "idle", {}))
@@ -56,7 +56,7 @@ function M.rotate(ctx, entry, wanted)
     local verdict, err = steps.finish(ctx, entry)
     if not verdict then
       local ok
-      ok, err = leave_behind(ctx, entry, staged, err)
+      ok, err = leave_behind(ctx, entry, staged, wanted.finish_only, err)
       if not ok then return nil, err end
     end
     if (staged or wanted.finish_only) and not wanted.password then return fields_of(entry, verdict, "finished a half-done rotation") end

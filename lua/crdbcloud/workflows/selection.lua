@@ -194,7 +194,7 @@ local function plan_row(ctx, user, o, opts, audit)
   local row = {
     user = user, action = action, reason = reason, managed = rec ~= nil, epoch = rec and record.public_epoch(rec),
     set_at = known, sinks = ctx:sink_names(user, rec),
-    finish_only = action == "resume" and known ~= nil and o.max_age ~= nil and o.now - known < o.max_age or nil,
+    finish_only = action == "resume" and not o.emergency and known ~= nil and o.max_age ~= nil and o.now - known < o.max_age or nil,
     err = action == "blocked" and why or nil, opened = ctx:sinks_of(user, rec), age_from = known and "record" or o.audited_at and "audit log" or nil,
   }
   return row

@@ -65,6 +65,9 @@ function M.merged(main, spooled, now)
     out.spooled = true
     return out
   end
+  local creating = record.is_creating(main)
+  -- The emergency has changed nothing: whose the user is can still be found out.
+  if creating and not spooled.current and not record.may_be_live(spooled) then return record.copy(main) end
   local out = record.copy(main)
   local epoch = math.max(main.epoch, spooled.epoch) + 1
   local function renumbered(holder)
@@ -84,7 +87,7 @@ function M.merged(main, spooled, now)
     sends[#sends + 1] = one
   end
   out.epoch, out.sends, out.spooled, out.asked = epoch, sends, true, spooled.asked
-  if record.is_creating(main) then return created_again(out, spooled, candidates) end
+  if creating then return created_again(out, spooled, candidates) end
   if spooled.staged then
     -- Applied is what it was then.
     out.state, out.staged = spooled.state == "staged" and "staged" or "intent", renumbered(spooled.staged)
@@ -159,7 +162,7 @@ function M.merge(ctx)
       ctx:warn(("%s: the spool could not be merged: %s"):format(user, problem.message))
     end
     if result == "demoted" then
-      ctx:warn(("security: %s was being created; it may have been an admin with the password of the emergency"):format(user))
+      ctx:warn(("security: %s was being created; it may have been an admin with the password of the emergency, or somebody else's user"):format(user))
     end
   end
   if spool then spool:close() end
