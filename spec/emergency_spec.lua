@@ -117,6 +117,23 @@ describe("an emergency", function()
     assert.are.same({ 6, "applied" }, { err.exit, err.outcome })
   end)
 
+  it("ends with an error when a half-done first rotation turns out to be refused and leaves no record", function()
+    sc.sandbox:fault { op = PUT, user = USER, what = "drop_before", count = 1 }
+    local hasty = sc:handle { max_attempts = 1, cluster = { sql = false } }
+    assert.is_nil((hasty:rotate_password { user = USER, password = "Given-Password-4711" }))
+    local rec, version = sc:record(USER)
+    rec.sends = { { n = 1, op = PUT, epoch = rec.epoch, at = rec.sends[1].at, outcome = "not_sent" } }
+    sc:put(rec, version)
+    sc.sandbox:fault { op = PUT, user = USER, what = "error_before", status = 400, code = 3, message = "password was used before", count = "all" }
+    for _, call in ipairs {
+      function() return sc.cluster:rotate_password(USER) end, function() return sc.cluster:rotate_passwords { emergency = { USER } } end,
+    } do
+      local report, err = call()
+      assert.is_nil(report)
+      assert.is_table(err.report)
+    end
+  end)
+
   it("that is only planned writes nothing", function()
     local dir = sc.dir .. "/not-there"
     local cluster = sc:handle { cluster = { store = "file:" .. dir } }

@@ -165,8 +165,11 @@ function Check:sent(request)
   local key = record.key(world.id, request.user)
   local backing = world:store_of(request.process)
   local rec = backing:peek(key)
-  if not labels_in(world, rec)[request.label] then
-    backing = world:spool_of(request.process)
+  -- After a merge that was cut it stands in both: then the one counts that this process works on.
+  local spool = world:spool_of(request.process)
+  local in_store, in_spool = labels_in(world, rec)[request.label], labels_in(world, spool:peek(key))[request.label]
+  if not in_store or in_spool and spool:holds(key, request.process, request.until_time) then
+    backing = spool
     rec = backing:peek(key)
   end
   local held = labels_in(world, rec)

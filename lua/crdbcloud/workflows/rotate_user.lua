@@ -27,8 +27,9 @@ end
 -- An emergency does not wait for a sink that is down, or for sessions that cannot be ended, of a change that is made:
 -- it makes the next, which is owed the same.
 local function leave_behind(ctx, entry, staged, finish_only, err)
-  local state = entry.rec.state
-  if not ctx.emergency or staged or finish_only or err.outcome ~= "applied" or state ~= "promoted" and state ~= "idle" then return nil, err end
+  if not ctx.emergency or staged or finish_only or err.outcome ~= "applied" then return nil, err end
+  local state = entry.rec and entry.rec.state
+  if state ~= "promoted" and state ~= "idle" then return nil, err end
   ctx:warn(("%s: the change before was left unfinished: %s"):format(entry.user, err.message))
   if state == "idle" then return true end
   return entry:save(record.move(entry.rec, "idle", {}))
