@@ -35,29 +35,29 @@ end
 describe("a batch", function()
   it("hands users out in the order of the plan and keeps their rows in it", function()
     local ctx = context()
-    local todo = batch.new(ctx, plan("a", "b", "c"), {})
-    local jobs = { todo:next(), todo:next(), todo:next() }
+    local work = batch.new(ctx, plan("a", "b", "c"), {})
+    local jobs = { work:next(), work:next(), work:next() }
     assert.same({ "a", "b", "c" }, names(jobs))
-    assert.same({ nil, true }, { todo:next() }) -- others are in hand
-    for _, i in ipairs { 2, 3, 1 } do todo:finish(jobs[i], done(jobs[i])) end
-    assert.same({}, { todo:next() })
-    assert.same({ "a", "b", "c" }, names(todo.rows))
+    assert.same({ nil, true }, { work:next() }) -- others are in hand
+    for _, i in ipairs { 2, 3, 1 } do work:finish(jobs[i], done(jobs[i])) end
+    assert.same({}, { work:next() })
+    assert.same({ "a", "b", "c" }, names(work.rows))
     assert.same({ 1, 2, 3 }, { ctx.events[1].index, ctx.events[2].index, ctx.events[3].index })
     assert.same({ "b", 3 }, { ctx.events[1].user, ctx.events[1].total })
   end)
 
   it("estimates the time left with those in hand counted half", function()
     local ctx = context()
-    local todo = batch.new(ctx, plan("a", "b", "c", "d"), {})
-    local first, second = todo:next(), todo:next()
+    local work = batch.new(ctx, plan("a", "b", "c", "d"), {})
+    local first, second = work:next(), work:next()
     ctx.now = ctx.now + 15
-    todo:finish(first, done(first))
+    work:finish(first, done(first))
     assert.equal(25, ctx.events[1].seconds_left) -- 15 s for 1.5 users, 2.5 to go
-    todo:finish(second, done(second))
+    work:finish(second, done(second))
     assert.equal(15, ctx.events[2].seconds_left)
     for _ = 1, 2 do
-      local job = todo:next()
-      todo:finish(job, done(job))
+      local job = work:next()
+      work:finish(job, done(job))
     end
     assert.equal(0, ctx.events[4].seconds_left)
   end)
@@ -65,65 +65,65 @@ describe("a batch", function()
   it("meets a user that is held or not settled again, once, when all others had their turn", function()
     for _, err in ipairs { { kind = "busy" }, { kind = "pending", reason = "settling", retry_after = 30 } } do
       local ctx = context()
-      local todo = batch.new(ctx, plan("a", "b", "c"), {})
-      local a, b, c = todo:next(), todo:next(), todo:next()
-      todo:finish(a, { result = "failed", user = "a" }, err)
-      assert.same({ nil, true }, { todo:next() }) -- b and c are on their first turn
+      local work = batch.new(ctx, plan("a", "b", "c"), {})
+      local a, b, c = work:next(), work:next(), work:next()
+      work:finish(a, { result = "failed", user = "a" }, err)
+      assert.same({ nil, true }, { work:next() }) -- b and c are on their first turn
       ctx.now = ctx.now + 10
-      todo:finish(c, { result = "failed", user = "c" }, err)
-      todo:finish(b, done(b))
+      work:finish(c, { result = "failed", user = "c" }, err)
+      work:finish(b, done(b))
       assert.equal(1, #ctx.events)
       -- Both at once: they do not wait for one another.
-      local again, other = todo:next(), todo:next()
+      local again, other = work:next(), work:next()
       assert.same({ a, c }, { again, other })
       assert.equal(err.retry_after and 20 or 0, again.wait)
       assert.equal(err.retry_after and 30 or 0, other.wait)
-      todo:finish(again, { result = "failed", user = "a" }, err)
-      todo:finish(other, done(other))
-      assert.same({}, { todo:next() })
-      assert.same({ "failed", "done", "done" }, { todo.rows[1].result, todo.rows[2].result, todo.rows[3].result })
+      work:finish(again, { result = "failed", user = "a" }, err)
+      work:finish(other, done(other))
+      assert.same({}, { work:next() })
+      assert.same({ "failed", "done", "done" }, { work.rows[1].result, work.rows[2].result, work.rows[3].result })
     end
   end)
 
   it("waits for a rate limit to pass, but not for as long as a service may ask", function()
     for _, case in ipairs { { nil, true }, { 300, true }, { 86400, false } } do
-      local todo = batch.new(context(), plan("a"), {})
-      local a = todo:next()
-      todo:finish(a, { result = "failed", user = "a" }, { kind = "rate_limited", retry_after = case[1] })
-      assert.equal(case[2], todo:next() == a)
+      local work = batch.new(context(), plan("a"), {})
+      local a = work:next()
+      work:finish(a, { result = "failed", user = "a" }, { kind = "rate_limited", retry_after = case[1] })
+      assert.equal(case[2], work:next() == a)
     end
   end)
 
   it("leaves what the run logs in with to the end, alone", function()
     local rows = plan("a", "b", "own")
     rows[3].last = true
-    local todo = batch.new(context(), rows, {})
-    local a, b = todo:next(), todo:next()
-    todo:finish(b, { result = "failed", user = "b" }, { kind = "busy" })
-    assert.same({ nil, true }, { todo:next() })
-    todo:finish(a, done(a))
-    local again = todo:next()
+    local work = batch.new(context(), rows, {})
+    local a, b = work:next(), work:next()
+    work:finish(b, { result = "failed", user = "b" }, { kind = "busy" })
+    assert.same({ nil, true }, { work:next() })
+    work:finish(a, done(a))
+    local again = work:next()
     assert.equal("b", again.user)
-    assert.same({ nil, true }, { todo:next() })
-    todo:finish(again, done(again))
-    local own = todo:next()
+    assert.same({ nil, true }, { work:next() })
+    work:finish(again, done(again))
+    local own = work:next()
     assert.equal("own", own.user)
-    assert.same({ nil, true }, { todo:next() })
-    todo:finish(own, { result = "failed", user = "own" }, { kind = "busy" })
-    assert.equal("own", todo:next().user)
+    assert.same({ nil, true }, { work:next() })
+    work:finish(own, { result = "failed", user = "own" }, { kind = "busy" })
+    assert.equal("own", work:next().user)
   end)
 
   it("starts nobody after some failures in a row, an interrupt, an error of the run, or the end of its window", function()
     local function rest(ctx, opts, first)
-      local todo = batch.new(ctx, plan("a", "b", "c", "d"), opts)
+      local work = batch.new(ctx, plan("a", "b", "c", "d"), opts)
       for _ = 1, 2 do
-        local job = todo:next()
-        todo:finish(job, first(job))
+        local job = work:next()
+        work:finish(job, first(job))
       end
       ctx.after()
-      assert.same({}, { todo:next() })
-      assert.equal(todo.rows[3].result, todo.rows[4].result)
-      return todo.rows[3].result, todo.rows[3].note, todo.rows[3].epoch
+      assert.same({}, { work:next() })
+      assert.equal(work.rows[3].result, work.rows[4].result)
+      return work.rows[3].result, work.rows[3].note, work.rows[3].epoch
     end
     local ctx = context()
     ctx.after = function() end
@@ -142,11 +142,11 @@ describe("a batch", function()
   end)
 
   it("goes on for as many failures as it is told to", function()
-    local todo = batch.new(context(), plan("a", "b", "c", "d", "e"), { max_failures = false })
-    local rows = todo:run(function(job) return { user = job.user, result = "failed" } end)
+    local work = batch.new(context(), plan("a", "b", "c", "d", "e"), { max_failures = false })
+    local rows = work:run(function(job) return { user = job.user, result = "failed" } end)
     assert.equal("failed", rows[5].result)
-    todo = batch.new(context(), plan("a", "b", "c", "d", "e"), {})
-    rows = todo:run(function(job) return { user = job.user, result = job.user == "c" and "done" or "failed" } end)
+    work = batch.new(context(), plan("a", "b", "c", "d", "e"), {})
+    rows = work:run(function(job) return { user = job.user, result = job.user == "c" and "done" or "failed" } end)
     assert.same({ "done", "failed", "failed" }, { rows[3].result, rows[4].result, rows[5].result }) -- never three in a row
   end)
 
@@ -173,11 +173,11 @@ describe("a batch", function()
   end)
 
   it("has rows for those that a plan leaves out", function()
-    local todo = batch.new(context(), {
+    local work = batch.new(context(), {
       { user = "a", action = "skip", reason = "excluded", sinks = {} }, { user = "b", action = "blocked", reason = "no such user", sinks = {} },
     }, {})
-    assert.equal(0, todo.total)
-    local rows = todo:run(function() return DONE end)
+    assert.equal(0, work.total)
+    local rows = work:run(function() return DONE end)
     assert.same({ "skipped", "excluded" }, { rows[1].result, rows[1].note })
     assert.same({ "failed", "not_found", "not_sent" }, { rows[2].result, rows[2].kind, rows[2].outcome })
   end)

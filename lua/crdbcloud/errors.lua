@@ -105,6 +105,11 @@ function M.partly(err)
   return err
 end
 
+--- True for what the stand-alone interpreter raises on Ctrl-C, also with its stack.
+function M.is_interrupt(problem)
+  return type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
+end
+
 --- True for an error made by M.new.
 function M.is(v)
   return type(v) == "table" and getmetatable(v) == Error

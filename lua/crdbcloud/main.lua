@@ -17,8 +17,7 @@ function M.exit_of(problem)
     return problem.exit, text
   end
   local text = type(problem) == "table" and problem.text or tostring(problem)
-  -- What the stand-alone interpreter raises on Ctrl-C.
-  if text:find("interrupted!", 1, true) then return 130, "interrupted; state is kept: run `crdbcloud rotate resume`" end
+  if errors.is_interrupt(text) then return 130, "interrupted; state is kept: run `crdbcloud rotate resume`" end
   return INTERNAL, text .. "\ninternal error: what was being done may be half done; run `crdbcloud rotate resume`"
 end
 

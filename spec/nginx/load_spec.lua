@@ -12,17 +12,7 @@ describe("nginx under load", function()
     local module = require("spec.nginx_load." .. part)
     local figures = module.run(options)
     assert.is_nil(module.problem(figures), module.text(figures))
-    return module, figures
   end
-
-  it("answers other requests of a worker while 100 calls are under way there, which a blocking call does not", function()
-    -- Other specs run at the same time; a call that blocks costs 200 ms.
-    local latency, figures = holds("latency", { seconds = 1, rounds = 5, limits = { rise = 10, p99 = 100 } })
-    -- The same measure finds fault with the control.
-    local control = { quiet = figures.quiet, module = figures.control, limits = figures.limits }
-    control.module.refused = 0
-    assert.matches("^beside calls under way", latency.problem(control))
-  end)
 
   it("answers every call of a faulty service, and holds in the end what it held before", function()
     holds("mixed", { calls = 500 })

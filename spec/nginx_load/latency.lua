@@ -10,7 +10,7 @@ local M = {}
 M.CALLS = 100 -- under way at once
 M.SLOW = 200 -- milliseconds of each
 local PAUSE = 2 -- milliseconds between two pings
-local LIMITS = { rise = 1, p99 = 50 } -- milliseconds: what the median may rise by, and what p99 stays below
+local RISE, P99 = 1, 50 -- milliseconds: what the median may rise by, and what p99 stays below
 local CONTROL = 8 -- calls of the control: more would only make it longer
 
 local PING = "ngx.print 'pong'"
@@ -64,8 +64,8 @@ local function beside(web, path, connections, seconds, settle)
 end
 
 --- Measures.
----@param options { seconds: number, rounds: integer, limits: table? } seconds of each measurement; rounds: of which the calmest
----  counts, as other programs of the machine can only add to the times
+---@param options { seconds: number, rounds: integer } seconds of each measurement; rounds: of which the calmest counts, as
+---  other programs of the machine can only add to the times
 ---@return table figures { quiet, module, control }: { count, p50, p99, p999, most } in milliseconds; module and control also
 ---  calls, call_p50, call_p99
 function M.run(options)
@@ -82,7 +82,7 @@ function M.run(options)
     for round = 1, options.rounds do
       local quiet = pings(web, options.seconds)
       local module = beside(web, "/slow", M.CALLS, options.seconds, options.seconds / 2)
-      local figures = { quiet = quiet, module = module, rounds = round, limits = options.limits or LIMITS }
+      local figures = { quiet = quiet, module = module, rounds = round }
       local holds = not M.problem(figures)
       if holds or not best or module.p99 < best.module.p99 then best = figures end
       if holds then break end
@@ -93,18 +93,18 @@ function M.run(options)
   end)
 end
 
-local function too_slow(quiet, loaded, limits)
-  if loaded.p50 - quiet.p50 > limits.rise then return ("the median rises from %.2f to %.2f ms"):format(quiet.p50, loaded.p50) end
-  if loaded.p99 >= limits.p99 then return ("one request of a hundred takes %.1f ms or more"):format(loaded.p99) end
+local function too_slow(quiet, loaded)
+  if loaded.p50 - quiet.p50 > RISE then return ("the median rises from %.2f to %.2f ms"):format(quiet.p50, loaded.p50) end
+  if loaded.p99 >= P99 then return ("one request of a hundred takes %.1f ms or more"):format(loaded.p99) end
 end
 
 --- What is wrong with the figures; nil when everything holds.
 ---@return string|nil
 function M.problem(figures)
-  local slow = too_slow(figures.quiet, figures.module, figures.limits)
+  local slow = too_slow(figures.quiet, figures.module)
   if slow then return "beside calls under way " .. slow end
   if figures.module.refused > 0 then return "a call was not answered: " .. tostring(figures.module.first) end
-  if figures.control and (figures.control.p99 <= 150 or not too_slow(figures.quiet, figures.control, figures.limits)) then
+  if figures.control and (figures.control.p99 <= 150 or not too_slow(figures.quiet, figures.control)) then
     return ("the control was not slow (p99 %.1f ms), so nothing is proved"):format(figures.control.p99)
   end
   if figures.log and #figures.log > 0 then return "nginx wrote: " .. figures.log[1] end

@@ -12,9 +12,7 @@ local M = {}
 
 M.CONNECTIONS = 16
 local FAULTY = 0.02 -- of the requests
--- KiB that a worker may grow by in the last fifth of the calls. LuaJIT goes on compiling, in each thread's state for
--- itself; whether the calls leave anything behind is seen where it does not.
-local LAST_COMPILED, LAST_INTERPRETED = 6 * 1024, 3 * 1024
+local LAST_FIFTH = 3 * 1024 -- KiB that a worker may grow by in the last fifth of the calls
 -- KiB by which it may grow after the first fifth: half a MiB for each thread, which its heaps take until they have room
 -- enough. LuaJIT goes on compiling what it runs for very long, which takes more.
 local COMPILED, INTERPRETED = 24 * 1024, 8 * 1024
@@ -260,9 +258,8 @@ function M.problem(figures)
   if figures.lost > 0 then return figures.lost .. " stored passwords do not log in" end
   if #figures.log > 0 then return "nginx wrote: " .. figures.log[1] end
   if not figures.same_worker then return "the worker is another one than at the start" end
-  local most, last = INTERPRETED, LAST_INTERPRETED
-  if figures.jit then most, last = COMPILED, LAST_COMPILED end
-  if figures.final.rss - figures.memory[1] > most or figures.memory[5] - figures.memory[4] > last then
+  local most = figures.jit and COMPILED or INTERPRETED
+  if figures.final.rss - figures.memory[1] > most or figures.memory[5] - figures.memory[4] > LAST_FIFTH then
     return "the worker grows"
   end
   if descriptor then return "descriptors are lost: " .. descriptor end

@@ -18,7 +18,7 @@ say(("two rotators, %d users, %d s, seed %d"):format(users, seconds, seed))
 local s = sandbox.start { users = users, rate = 0 }
 local place = sql_store.new { sandbox = s }
 local result = soak.run {
-  sandbox = s, place = place, seconds = seconds, seed = seed, say = say,
+  sandbox = s, place = place, seconds = seconds, least = number("SOAK_LEAST", 0), seed = seed, say = say,
   clocks = os.getenv "SOAK_CLOCKS" == "short" and { freeze = 7, rarely = 3, slack = 1.5, settle = 3, lease = 3 } or { freeze = 65, rarely = 12 },
 }
 local count, found = result.count, result.found

@@ -203,9 +203,9 @@ function Soak:story(seconds)
 end
 
 --- Runs it.
----@param o { sandbox: table, place: table, seconds: number, users: integer, seed: integer, clocks: table, say: function }
----  clocks: freeze (seconds, longer than a lease), rarely (one freeze of how many lasts that long), and shorter slack,
----  settle, lease
+---@param o { sandbox: table, place: table, seconds: number, least: integer, users: integer, seed: integer, clocks: table,
+---  say: function } least: disturbances, should a slow machine come to fewer in that time; clocks: freeze (seconds, longer
+---  than a lease), rarely (one freeze of how many lasts that long), and shorter slack, settle, lease
 ---@return { count: table, found: table }
 function M.run(o)
   local soak = setmetatable({
@@ -215,7 +215,9 @@ function M.run(o)
   soak:start(1)
   soak:start(2)
   local ends, tell = core.monotonic() + o.seconds, core.monotonic() + 30
-  while core.monotonic() < ends do
+  local disturbed = 0
+  while core.monotonic() < ends or disturbed < o.least do
+    disturbed = disturbed + 1
     pass(0.1 + soak.random(100) / 100)
     soak:disturb()
     if core.monotonic() > tell then

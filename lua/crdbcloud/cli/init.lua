@@ -10,7 +10,7 @@ local session = require "crdbcloud.cli.session"
 local M = {}
 
 local INTERNAL, INTERRUPTED = 70, 130
-local WRITTEN_NOWHERE = 6 -- changed, but nobody was told
+local UNTOLD = 6 -- changed, but the result could not be written
 
 -- One file per group of commands; each adds its commands to the parser.
 local GROUPS = {
@@ -77,8 +77,6 @@ local function usage(text)
   return 2
 end
 
-local session_of -- the run that is on
-
 local function main(argv)
   local reason = refuse.reason(argv)
   if reason then return usage(reason) end
@@ -90,11 +88,10 @@ local function main(argv)
     return usage "--cluster was given twice; only rotate plan, run, resume, status and shell work on several clusters"
   end
   local run = session.new(args, parser)
-  session_of = run
   local code, err = args.run(run, args)
   run:close()
   if code == nil then return failed(run, err) end
-  return code == true and 0 or code
+  return code == true and 0 or code, run
 end
 
 -- Keeps an error object as it is and gives anything else its place in the code.
@@ -107,20 +104,20 @@ end
 ---@param argv string[] the arguments, without the program
 ---@return integer exit code
 function M.run(argv)
-  local ok, result = xpcall(main, locate, argv)
+  local ok, result, run = xpcall(main, locate, argv)
   if ok then
     if io.stdout:flush() then return result end
-    local changed = session_of and session_of.guarded and not session_of.args.dry_run and result == 0
+    local changed = result == 0 and run and run.guarded and not run.args.dry_run
     io.stderr:write("crdbcloud: ", changed and "done, but the result cannot be written\n" or "cannot write the result\n")
-    return changed and WRITTEN_NOWHERE or result == 0 and 1 or result
+    return changed and UNTOLD or result == 0 and 1 or result
   end
   -- An iterator raises the error object that a call would have returned.
   if errors.is(result) then
     say_error(nil, result)
     return result.exit
   end
-  -- What the interpreter raises on Ctrl-C, which only commands that change something hold back (session.guard).
-  if result:find("interrupted!\n", 1, true) then
+  -- Only commands that change something hold it back (session.guard).
+  if errors.is_interrupt(result) then
     io.stderr:write "crdbcloud: interrupted\n"
     return INTERRUPTED
   end

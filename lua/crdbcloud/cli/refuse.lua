@@ -17,7 +17,7 @@ OPTIONS["--apikey"], OPTIONS["--key"], OPTIONS["--token"] = OPTIONS["--api-key"]
 
 local URL_OPTIONS = { ["--sql"] = true, ["--store"] = true, ["--server"] = true }
 
-local function of_word(word, following, before, own)
+local function of_word(word, following, own)
   if word == "" then return "an argument is empty" end
   local name, value = word:match "^(%-%-[%w-]+)=(.*)$"
   name = name or word
@@ -25,7 +25,7 @@ local function of_word(word, following, before, own)
     return ("%s: a secret is never taken from an argument, which every user of this machine can read; use %s"):format(
       name, OPTIONS[name])
   end
-  if own and word:find "^%a[%w+.-]*://" and urls.has_password(word) and not URL_OPTIONS[before] then
+  if own and word:find "^%a[%w+.-]*://" and urls.has_password(word) then
     return "an argument is a URL with a password in it, which every user of this machine can read"
   end
   if URL_OPTIONS[name] then
@@ -48,7 +48,7 @@ function M.reason(argv)
   local own = true -- what follows "--" is for another program
   for i, word in ipairs(argv) do
     own = own and word ~= "--"
-    local reason = of_word(word, argv[i + 1], argv[i - 1], own)
+    local reason = of_word(word, argv[i + 1], own)
     if reason then return reason end
   end
   return nil

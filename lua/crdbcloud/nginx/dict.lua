@@ -143,11 +143,10 @@ function M.put(shm, credential)
   local user = credential.pair or credential.user
   local key = key_of(user, credential.cluster_id)
   local lock = key .. "/lock"
-  local ok, done, why, code
-  local mark
-  mark, why, code = hold(shm, lock)
+  local mark, why, code = hold(shm, lock)
   if not mark then return nil, why, code end
   local function is_held() return shm:get(lock) == mark end
+  local ok, done
   ok, done, why, code = pcall(write, shm, key, user, credential, is_held)
   if is_held() then shm:delete(lock) end
   if not ok then error(done, 0) end

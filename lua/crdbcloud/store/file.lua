@@ -96,6 +96,18 @@ function M.open(url, codec)
   }, File)
 end
 
+--- Makes the directory ready, for `crdbcloud store init`.
+---@param url string
+---@return string|nil text for people
+---@return crdbcloud.error|nil
+function M.init(url)
+  local self, err = M.open(url)
+  if not self then return nil, err end
+  local ok
+  ok, err = self:make()
+  return ok and tostring(self) .. " is ready", err
+end
+
 --- Makes the directory, if it is missing.
 ---@return true|nil
 ---@return crdbcloud.error|nil
@@ -219,6 +231,14 @@ function File:remove(key, version)
   end)
 end
 
+-- What is no directory, is gone since, or belongs to the file system holds no records.
+local function files_of(path)
+  local files, why, code = core.list_dir(path)
+  if files then return files end
+  if code == "ENOTDIR" or code == "ENOENT" or path:find "/lost%+found$" then return {} end
+  return nil, store.failed("listing " .. path, why, { reason = code })
+end
+
 --- All keys that begin with prefix ("" or "CLUSTER/" or more), sorted.
 ---@return string[]|nil
 ---@return crdbcloud.error|nil
@@ -232,14 +252,9 @@ function File:list(prefix)
     local cluster = name_part(directory)
     local head = prefix:match("^[^/]*/") or prefix
     if (cluster .. "/"):sub(1, #head) == head then
-      local path = self.dir .. "/" .. directory
-      local files
-      files, why, code = core.list_dir(path)
-      -- What is no directory, is gone since, or belongs to the file system holds no records.
-      if not files and code ~= "ENOTDIR" and code ~= "ENOENT" and directory ~= "lost+found" then
-        return nil, store.failed("listing " .. path, why, { reason = code })
-      end
-      for _, file in ipairs(files or {}) do
+      local files, err = files_of(self.dir .. "/" .. directory)
+      if not files then return nil, err end
+      for _, file in ipairs(files) do
         local user = file:match("^([^.].*)%.rec$")
         local key = user and cluster .. "/" .. name_part(user)
         if key and key:sub(1, #prefix) == prefix then keys[#keys + 1] = key end

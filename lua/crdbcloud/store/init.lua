@@ -85,11 +85,6 @@ function M.init(url, opts)
   opened, err = module.open(url, codecs.new { plaintext = true }, opts)
   if not opened then return nil, err end
   local text = tostring(opened)
-  if opened.make then
-    local made
-    made, err = opened:make()
-    if not made then return nil, err end
-  end
   opened:close()
   return text .. " is ready"
 end

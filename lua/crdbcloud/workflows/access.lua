@@ -90,7 +90,8 @@ local function set_held(ctx, entry, wanted)
   if rec and rec.pair_of then return nil, pair_rules.is_partner(rec, "set_access") end
   local sql, err = ctx:sql()
   if not sql then return nil, err end
-  if wanted.dry_run then return planned(sql, rec and rec.pair and rec.pair.role or entry.user, wanted) end
+  local grantee = rec and rec.pair and rec.pair.role or entry.user
+  if ctx.dry_run then return planned(sql, grantee, wanted) end
   local ok
   local changed = false
   if wanted.admin == false then
@@ -98,9 +99,7 @@ local function set_held(ctx, entry, wanted)
     if not ok then return failed(err) end
     changed = #ok.revoked > 0
   end
-  ok, err = privileges.apply(sql, wanted.access, {
-    user = rec and rec.pair and rec.pair.role or entry.user, roles = wanted.roles, exact = wanted.exact,
-  })
+  ok, err = privileges.apply(sql, wanted.access, { user = grantee, roles = wanted.roles, exact = wanted.exact })
   if not ok then return failed(err, changed) end
   ctx:progress { step = "grant", user = entry.user, text = "access granted and compared" }
   if entry.rec then
@@ -146,7 +145,7 @@ function M.set_access(cluster, opts)
   end
   local user, err = names.check(opts.user)
   if not user then return nil, err end
-  local wanted = { exact = opts.exact, admin = opts.admin, dry_run = opts.dry_run, roles = {} }
+  local wanted = { exact = opts.exact, admin = opts.admin, roles = {} }
   for i, role in ipairs(opts.roles or {}) do
     wanted.roles[i], err = names.check(role)
     if not wanted.roles[i] then return nil, err end
@@ -170,7 +169,7 @@ function M.set_access(cluster, opts)
   if err then return nil, err end
   local row = ctx:user_row(user, set_held, wanted)
   row.access, row.roles = wanted.access, wanted.roles
-  return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result == "grant")
+  return outcome.finish(ctx, { row })
 end
 
 return M

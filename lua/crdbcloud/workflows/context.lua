@@ -66,16 +66,14 @@ function M.restore(fields)
 end
 
 --- An emergency does not wait for a store that is down: it goes on with the spool.
+---@param err crdbcloud.error|nil why the store could not be opened
 function Context:check_store(err)
   if not self.emergency then return true end
-  local keys, lock = self.store, nil
-  if keys then keys, err = self.store:list(self.id .. "/") end
-  if keys and self.dry_run then return true end
-  -- A store that is full, or read-only, can be read.
-  if keys then lock, err = self.store:lock(self.id .. "/@emergency", self.run_id) end
-  if lock then lock.close() end
-  if lock or keys and err.kind == "busy" then return true end
-  local spool, spool_err = require("crdbcloud.workflows.spool").open()
+  local spools = require "crdbcloud.workflows.spool"
+  local usable
+  if self.store then usable, err = spools.store_works(self) end
+  if usable then return true end
+  local spool, spool_err = spools.open()
   if not spool then return nil, spool_err end
   self.store, self.spooling = spool, true
   self:warn(("the store is down (%s); this emergency is kept in %s until `crdbcloud rotate resume`"):format(
@@ -337,7 +335,7 @@ end
 
 -- What the stand-alone interpreter raises on Ctrl-C, with what a person at its prompt has to know.
 local function interruption(problem)
-  if type(problem) ~= "string" or not problem:find "interrupted!$" then return problem end
+  if not errors.is_interrupt(problem) then return problem end
   return "interrupted! What was begun is in the store, and no password is lost: cluster:resume() finishes it"
 end
 

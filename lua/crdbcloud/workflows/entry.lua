@@ -16,10 +16,23 @@ M.SLACK = 15
 ---@field key string
 ---@field rec table|nil nil when there is no record
 ---@field version any
+---@field lock table|nil nil of one that is only looked at
 ---@field effect "applied"|"unknown"|nil what sending has done to the user meanwhile
 ---@field lost crdbcloud.error|nil why the store could not be written after a send
 local Entry = {}
 Entry.__index = Entry
+
+--- Reads the record for a plan, which takes no lock and writes nothing.
+---@param ctx table
+---@param user string folded
+---@return crdbcloud.entry|nil
+---@return crdbcloud.error|nil
+function M.look(ctx, user)
+  local key = record.key(ctx.id, user)
+  local rec, version = ctx.store:get(key)
+  if not rec and version then return nil, version end
+  return setmetatable({ ctx = ctx, user = user, key = key, rec = rec, version = version }, Entry)
+end
 
 --- Takes a user's lock and reads the record.
 ---@param ctx table
@@ -33,24 +46,14 @@ function M.hold(ctx, user)
     err.outcome = "not_sent"
     return nil, err
   end
-  local rec, version = ctx.store:get(key)
-  if not rec and version then
+  local entry
+  entry, err = M.look(ctx, user)
+  if not entry then
     lock.close()
-    return nil, version
+    return nil, err
   end
-  return setmetatable({ ctx = ctx, user = user, key = key, rec = rec, version = version, lock = lock }, Entry)
-end
-
---- The same for a plan, which takes no lock and writes nothing.
----@param ctx table
----@param user string folded
----@return crdbcloud.entry|nil
----@return crdbcloud.error|nil
-function M.look(ctx, user)
-  local key = record.key(ctx.id, user)
-  local rec, version = ctx.store:get(key)
-  if not rec and version then return nil, version end
-  return setmetatable({ ctx = ctx, user = user, key = key, rec = rec, version = version, lock = { close = function() end } }, Entry)
+  entry.lock = lock
+  return entry
 end
 
 --- Makes a changed record durable. Nothing is sent after this has failed.
@@ -151,7 +154,7 @@ function Entry:forget()
 end
 
 function Entry:release()
-  self.lock.close()
+  if self.lock then self.lock.close() end
 end
 
 return M

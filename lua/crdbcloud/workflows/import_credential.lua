@@ -68,7 +68,7 @@ function M.import_credential(cluster, opts)
   if not ctx then return nil, err end
   ctx.call_sinks = nil
   local row = ctx:user_row(user, import_held, opts)
-  return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result == "import")
+  return outcome.finish(ctx, { row })
 end
 
 return M

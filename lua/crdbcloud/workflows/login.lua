@@ -32,15 +32,14 @@ local function set_one(sql, user, allowed)
 end
 
 -- Sets the attribute and notes it in the record, if there is one.
-local function set(ctx, entry, wanted)
-  local allowed = wanted.allowed
+local function set(ctx, entry, allowed)
   if entry.rec and entry.rec.pair_of then return nil, pairs_of.is_partner(entry.rec, ctx.operation) end
   local sql, err = ctx:sql()
   if not sql then return nil, err end
   local users
   users, err = pairs_of.users(ctx, entry)
   if not users then return nil, err end
-  if wanted.dry_run then
+  if ctx.dry_run then
     return { result = allowed and "enable" or "disable", note = ("%s %s log in"):format(table.concat(users, ", "), allowed and "may" or "may not") }
   end
   local ended = 0
@@ -77,8 +76,7 @@ local function run(cluster, operation, opts, allowed)
   local ctx
   ctx, err = context.new(cluster, operation, opts)
   if not ctx then return nil, err end
-  local row = ctx:user_row(user, set, { allowed = allowed, dry_run = opts.dry_run })
-  return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result ~= "failed")
+  return outcome.finish(ctx, { (ctx:user_row(user, set, allowed)) })
 end
 
 --- Takes the login away and ends the user's sessions.

@@ -90,6 +90,13 @@ local function windows(rows)
   return { users = #list, p50 = percentile(0.5), p99 = percentile(0.99), longest = list[#list] }
 end
 
+local function failed_one(rows)
+  for _, row in ipairs(rows) do
+    if row.error then return true end
+  end
+  return false
+end
+
 --- Ends a run: its report, or the error that carries it.
 ---@param ctx table
 ---@param rows table[]
@@ -104,10 +111,11 @@ function M.finish(ctx, rows, extra, planned, hook_err)
     store = ctx.store.url or "given as an object", rows = rows, warnings = ctx.warnings,
     seconds = core.monotonic() - ctx.started,
   }
+  fields.dry_run = ctx.dry_run
   for k, v in pairs(extra or {}) do fields[k] = v end
   fields.window = windows(rows)
   local full = report.new(fields)
-  if planned then return full end
+  if planned or ctx.dry_run and not failed_one(rows) then return full end
   local code = decide.exit(rows, ctx.interrupted())
   if hook_err and code ~= 5 and code < 128 then
     full.exit, hook_err.report = 6, full

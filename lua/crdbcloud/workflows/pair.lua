@@ -236,7 +236,7 @@ end
 --- has kept. Nothing is sent.
 ---@return table|nil fields
 ---@return crdbcloud.error|nil
-function M.roll_back(ctx, entry, wanted)
+function M.roll_back(ctx, entry)
   local rec = entry.rec
   local function refuse(kind, text)
     return nil, errors.new {
@@ -257,7 +257,7 @@ function M.roll_back(ctx, entry, wanted)
   if verdict == "wrong_password" or verdict == "no_login" then
     return refuse("conflict", ("%s does not log in any more (%s)"):format(to, (verdict:gsub("_", " "))))
   end
-  if wanted.dry_run then return { result = "roll back", note = to .. " would be active again" } end
+  if ctx.dry_run then return { result = "roll back", note = to .. " would be active again" } end
   local pair = record.copy(rec.pair)
   pair.switching = { to = to }
   ctx:progress { step = "switch", user = rec.user, text = to .. " becomes the active user again" }

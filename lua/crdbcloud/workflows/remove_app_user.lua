@@ -190,7 +190,7 @@ function M.remove_app_user(cluster, opts)
     return nil, unsettled(user)
   end
   local row = ctx:user_row(user, remove_held, opts)
-  return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result == "remove")
+  return outcome.finish(ctx, { row })
 end
 
 return M

@@ -18,6 +18,11 @@ local OPTIONS = {
   on_progress = "function", cancel_sessions = "boolean", dry_run = "boolean",
 }
 
+-- The password that would be live again.
+local function held_of(rec)
+  return rec.state == "applied" and rec.current or rec.previous
+end
+
 --- Pure: may the previous password of a record be sent again now?
 ---@param rec table|nil
 ---@param now number
@@ -29,7 +34,7 @@ function M.allowed(rec, now)
   if rec.state ~= "idle" and not (rec.state == "applied" and rec.flags.verify_failed) then
     return false, "a rotation is half done; `crdbcloud rotate resume` finishes it first"
   end
-  local held = rec.state == "applied" and rec.current or rec.previous
+  local held = held_of(rec)
   if not held or held == rec.previous and (held.keep_until or now) < now then return false, "no previous password is kept" end
   local settled = record.settled_at(rec)
   if settled and settled > now then
@@ -45,9 +50,9 @@ local function set_aside(rec)
   return list
 end
 
-local function roll_back(ctx, entry, wanted)
+local function roll_back(ctx, entry)
   local rec = entry.rec
-  if rec and rec.pair then return pair.roll_back(ctx, entry, wanted) end
+  if rec and rec.pair then return pair.roll_back(ctx, entry) end
   if rec and rec.pair_of then return nil, pair.is_partner(rec, "rollback_password") end
   local ok, why = M.allowed(rec, ctx.clock.time())
   if not ok then
@@ -56,13 +61,12 @@ local function roll_back(ctx, entry, wanted)
       message = ("%s: %s"):format(entry.user, why),
     }
   end
-  local old = rec.previous
-  if wanted.dry_run then
-    return { result = "roll back", note = ("the password of epoch %d would be live again"):format((rec.state == "applied" and rec.current or old).epoch) }
+  local old = held_of(rec)
+  if ctx.dry_run then
+    return { result = "roll back", note = ("the password of epoch %d would be live again"):format(old.epoch) }
   end
   local err
   if rec.state == "applied" then
-    old = rec.current
     ok, err = entry:save(record.move(rec, "idle", { staged = record.NONE, candidates = set_aside(rec), flags = {} }))
     if not ok then return nil, err end
   end
@@ -96,8 +100,7 @@ function M.rollback_password(cluster, opts)
   ctx, err = context.new(cluster, "rollback_password", opts)
   if not ctx then return nil, err end
   ctx.index, ctx.total = 1, 1
-  local row = ctx:user_row(user, roll_back, { dry_run = opts.dry_run })
-  return outcome.finish(ctx, { row }, { dry_run = opts.dry_run }, opts.dry_run and row.result == "roll back")
+  return outcome.finish(ctx, { (ctx:user_row(user, roll_back)) })
 end
 
 return M

@@ -33,6 +33,21 @@ function M.open()
   return require("crdbcloud.store.file").open("file:" .. directory)
 end
 
+--- Whether the store of a run can be read; and, as it may be full or read-only, written.
+---@param ctx table
+---@return true|nil
+---@return crdbcloud.error|nil why not
+function M.store_works(ctx)
+  local keys, err = ctx.store:list(ctx.id .. "/")
+  if not keys then return nil, err end
+  if ctx.dry_run then return true end
+  local lock
+  lock, err = ctx.store:lock(ctx.id .. "/@emergency", ctx.run_id)
+  if lock then lock.close() end
+  if lock or err.kind == "busy" then return true end
+  return nil, err
+end
+
 local function keep(list, holder)
   if holder then list[#list + 1] = { epoch = holder.epoch, password = holder.password } end
 end
