@@ -12,7 +12,7 @@ local M = {}
 
 M.CONNECTIONS = 16
 local FAULTY = 0.02 -- of the requests
-local LAST_FIFTH = 3 * 1024 -- KiB that a worker may grow by in the last fifth of the calls
+local A_FIFTH = 3 * 1024 -- KiB that a worker may grow by in a fifth of the calls; over the last two, as one alone is noise
 -- KiB by which it may grow after the first fifth: half a MiB for each thread, which its heaps take until they have room
 -- enough. LuaJIT goes on compiling what it runs for very long, which takes more.
 local COMPILED, INTERPRETED = 24 * 1024, 8 * 1024
@@ -259,7 +259,7 @@ function M.problem(figures)
   if #figures.log > 0 then return "nginx wrote: " .. figures.log[1] end
   if not figures.same_worker then return "the worker is another one than at the start" end
   local most = figures.jit and COMPILED or INTERPRETED
-  if figures.final.rss - figures.memory[1] > most or figures.memory[5] - figures.memory[4] > LAST_FIFTH then
+  if figures.final.rss - figures.memory[1] > most or figures.memory[5] - figures.memory[3] > 2 * A_FIFTH then
     return "the worker grows"
   end
   if descriptor then return "descriptors are lost: " .. descriptor end
