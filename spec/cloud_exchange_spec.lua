@@ -293,6 +293,24 @@ describe("an API call with its retries", function()
       assert.is_true(err.retry_after > 0.5)
       assert.equal(1, #sent "get_cluster")
     end)
+
+    it("tells the last answer where time runs out before the next attempt", function()
+      local limits = { deadline = "8s" }
+      local calls = {
+        list_sql_users = { function(slow) return slow:list_sql_users(id, limits) end, false },
+        [PUT] = { function(slow) return slow:update_sql_user_password(id, USER, password(), limits) end, "unknown" },
+      }
+      for operation, case in pairs(calls) do
+        s:clear()
+        s:fault { op = operation, what = "error_before" }
+        local slow = account.open(s, { rate = 0.05, account = "slow after " .. operation })
+        local value, err = case[1](slow)
+        slow:close()
+        assert.is_nil(value)
+        assert.same({ "server", 1, case[2] }, { err.kind, err.attempts, err.outcome or false })
+        assert.equal(1, #sent(operation))
+      end
+    end)
   end)
 
   describe("and the deadline", function()

@@ -145,8 +145,8 @@ describe("the surroundings", function()
 
   it("do not choose a proxy", function()
     local output = account.run([[
-      local cloud = require "crdbcloud".new()
-      local _, err = cloud:get_cluster("35c4abb2-bb66-46d7-afed-25ebef5ed2aa", { deadline = "1s" })
+      local cloud = require "crdbcloud".new { max_attempts = 1 }
+      local _, err = cloud:get_cluster("35c4abb2-bb66-46d7-afed-25ebef5ed2aa")
       print(err.kind, err.reason)
     ]], {
       COCKROACH_API_KEY = key, COCKROACH_SERVER = "https://127.0.0.1:1", https_proxy = "http://127.0.0.1:2", HTTPS_PROXY = "http://127.0.0.1:2",

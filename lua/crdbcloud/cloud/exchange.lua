@@ -44,6 +44,9 @@ local function read_key_again(cloud, call)
   return changed == true
 end
 
+-- Reasons of `unsent` that only say that time ran out; what was answered before tells more.
+local NO_TURN = { deadline = true, budget = true }
+
 -- What stands for a result when nothing was sent.
 local function unsent(kind, reason, retry_after)
   return { outcome = "not_sent", kind = kind, status = 0, reason = reason, retry_after = retry_after }
@@ -171,6 +174,7 @@ function M.run(cloud, call, limits)
   while true do
     local result = exchange_with_key(cloud, call, state)
     if result.outcome == "applied" then return accept(call, result, state) end
+    if state.before and NO_TURN[result.reason] then return nil, failure(cloud, call, state.before, state, {}) end
     if state.unknown and settles_unknown(cloud, call, result, state) then return answers.printed { name = call.name } end
     local decision = retry.decide {
       effect = call.effect, outcome = result.outcome, reason = result.reason, kind = result.kind, status = result.status,
@@ -183,6 +187,7 @@ function M.run(cloud, call, limits)
       return nil, failure(cloud, call, result, state, context)
     end
     if result.outcome == "unknown" and call.effect ~= "read" then state.unknown = true end
+    state.before = result
     cloud:event(event_of(call, {
       event = "retry", attempt = state.attempt, wait = decision.wait, why = decision.why, kind = explain.kind(result),
     }))
