@@ -15,7 +15,12 @@ static atomic_int last_signal;
 static atomic_llong first_at; /* ms of the monotonic clock; 0: none came */
 static atomic_bool installed, ends;
 static char last_words[512];
-static struct sigaction previous_int, previous_term;
+
+/* What the process had for each signal; ours[i] is true where we took its place. */
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+static struct sigaction previous[SIGNALS];
+static bool ours[SIGNALS];
 
 enum { SAME_WISH_MS = 300 };
 
@@ -48,27 +53,47 @@ void crdb_interrupts_end(const char *words) {
     atomic_store(&ends, true);
 }
 
+static bool put_back(void) {
+    bool done = true;
+    for (int i = 0; i < SIGNALS; i++) {
+        if (ours[i] && sigaction(signals[i], &previous[i], NULL) != 0)
+            done = false;
+        ours[i] = false;
+    }
+    return done;
+}
+
+static bool take(int i) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    if (signals[i] == SIGPIPE)
+        action.sa_handler = SIG_IGN;
+    if (sigaction(signals[i], NULL, &previous[i]) != 0)
+        return false;
+    if (signals[i] == SIGHUP && previous[i].sa_handler == SIG_IGN)
+        return true; /* nohup(1) */
+    ours[i] = sigaction(signals[i], &action, NULL) == 0;
+    return ours[i];
+}
+
 bool crdb_interrupts(bool on) {
     atomic_store(&ends, false);
     if (on == atomic_load(&installed))
         return true;
     if (!on) {
         atomic_store(&installed, false);
-        bool restored = sigaction(SIGINT, &previous_int, NULL) == 0 &&
-                        sigaction(SIGTERM, &previous_term, NULL) == 0;
+        bool restored = put_back();
         atomic_store(&count, 0); /* who no longer counts is not interrupted */
         return restored;
     }
     atomic_store(&count, 0);
     atomic_store(&first_at, 0);
     atomic_store(&last_signal, 0);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    if (sigaction(SIGINT, &action, &previous_int) != 0)
-        return false;
-    if (sigaction(SIGTERM, &action, &previous_term) != 0) {
-        sigaction(SIGINT, &previous_int, NULL);
-        return false;
+    for (int i = 0; i < SIGNALS; i++) {
+        if (!take(i)) {
+            put_back();
+            return false;
+        }
     }
     atomic_store(&installed, true);
     return true;

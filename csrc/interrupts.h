@@ -1,8 +1,10 @@
 /*
- * interrupts.h - SIGINT and SIGTERM that only count, for the command line.
+ * interrupts.h - SIGINT, SIGTERM and SIGHUP that only count, for the command line.
  *
  * A write that is under way must be finished and recorded before the program
- * ends, so the handlers do nothing but count and the program looks. Signal
+ * ends, so the handlers do nothing but count and the program looks. SIGPIPE is
+ * ignored meanwhile: whoever stops reading our output must not end a change. A
+ * SIGHUP that was ignored before, by nohup(1), stays so. Signal
  * handlers belong to the process: a library user who never calls
  * crdb_interrupts keeps his own.
  */

@@ -3,8 +3,11 @@
  *
  * What fails returns nil, message, code; misuse raises.
  */
+#include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "durable.h"
 #include "file.h"
@@ -159,6 +162,19 @@ static int lock_to_string(lua_State *L) {
     return 1;
 }
 
+/* core.cwd() -> the working directory, without a slash at its end */
+static int working_directory(lua_State *L) {
+    crdb_check_count(L, 0);
+    char path[PATH_MAX];
+    struct crdb_failure f;
+    if (!getcwd(path, sizeof path)) {
+        crdb_fail_errno(&f, errno, "find", "the working directory");
+        return crdb_push_failure(L, &f);
+    }
+    lua_pushstring(L, strcmp(path, "/") == 0 ? "" : path);
+    return 1;
+}
+
 const luaL_Reg crdb_file_functions[] = {
     {"read_file", read_file},
     {"write_file", write_file},
@@ -166,6 +182,7 @@ const luaL_Reg crdb_file_functions[] = {
     {"make_dir", make_dir},
     {"list_dir", list_dir},
     {"stat", stat_path},
+    {"cwd", working_directory},
     {"lock", lock},
     {NULL, NULL},
 };

@@ -117,8 +117,8 @@ static int sleep_for(lua_State *L) {
     return 1;
 }
 
-/* core.interrupts(on, last_words): SIGINT and SIGTERM count from now on, or act as before again;
- * with last_words a second one says them and ends the process */
+/* core.interrupts(on, last_words): SIGINT, SIGTERM and SIGHUP count from now on and SIGPIPE is
+ * ignored, or all act as before again; with last_words a second one says them and ends the process */
 static int interrupts(lua_State *L) {
     crdb_check_count(L, 2);
     if (!lua_isboolean(L, 1))

@@ -33,7 +33,7 @@ describe("the command", function()
   end)
 
   it("begins nothing after a signal that came before anything was sent", function()
-    for _, signal in ipairs { "INT", "TERM" } do
+    for signal, code in pairs { INT = 130, TERM = 143, HUP = 129 } do
       for _, args in ipairs {
         { "app-user", "create", "cut_user", "--owner", "o", "--database", "shop", "--preset", "readonly" },
         { "user", "passwd", "app_user_001", "--yes" },
@@ -44,7 +44,7 @@ describe("the command", function()
         case.arrived "list_sql_users"
         temp.run(("kill -%s %d"):format(signal, process.pid))
         local r = process.wait()
-        assert.equal(signal == "INT" and 130 or 143, r.code, r.err)
+        assert.equal(code, r.code, r.err)
         shows("interrupted before anything was sent", r.out .. r.err)
         assert.equal(0, writes())
         assert.is_false(created "cut_user")
@@ -80,6 +80,17 @@ describe("the command", function()
       shows(code == 6 and "done, but the result cannot be written" or "cannot write the result", out)
     end
     assert.equal(1, writes())
+  end)
+
+  it("ends no change because nobody reads on", function()
+    local line = command.line({ "rotate", "run", "--user", "app_user_001,app_user_003", "--yes" }, env)
+    local code = temp.run(("{ env --default-signal=PIPE %s 2>&1; echo $? >%s/code; } | true; cat %s/code"):format(line, home, home))
+    assert.equal("6\n", code)
+    assert.equal(2, writes())
+    local shown = ok("rotate", "status").out
+    shows("app_user_001", shown)
+    assert.matches("app_user_001 +idle +1", shown)
+    assert.matches("app_user_003 +idle +1", shown)
   end)
 
   it("refuses what is no server, and a store that ends with it", function()

@@ -83,7 +83,7 @@ describe("the command", function()
       assert.is_nil(next(hashes, (next(hashes))))
     end)
 
-    for signal, code in pairs { INT = 130, TERM = 143 } do
+    for signal, code in pairs { INT = 130, TERM = 143, HUP = 129 } do
       it(("finishes the user in hand on SIG%s and exits %d"):format(signal, code), function()
         s:fault { op = "update_sql_user_password", nth = 1, what = "delay", seconds = 5 }
         local process = command.start({ "rotate", "run", "--user", "app_user_001,app_user_003,app_user_004", "--yes" }, env)

@@ -1,7 +1,9 @@
 local core = require "crdbcloud.core"
 local cjson = require "cjson"
+local hooks = require "crdbcloud.workflows.hooks"
 local sinks = require "crdbcloud.sinks"
 local temp = require "spec.support.temp"
+local uv = require "luv"
 
 local function credential(fields)
   local c = {
@@ -72,6 +74,28 @@ describe("a list of sinks", function()
     assert.are.same(specs, kept)
     assert.are.same(specs, sinks.parse(kept, "sinks"))
     assert.are.same({ specs[6] }, sinks.parse({ "dotenv", path = "/d", key = "DB_{USER}", dialect = "docker" }, "sinks"))
+  end)
+
+  it("keeps paths from the root on, so that a run of another directory writes the same file", function()
+    local here, there = core.cwd(), temp.dir()
+    finally(function()
+      assert(uv.chdir(here))
+      temp.clean()
+    end)
+    local specs = sinks.parse({
+      "json:./{user}.json", "pgpass:pass", "file:../x", "dotenv:e/nv", { "kubernetes", name = "a", path = "m.json" }, "kubernetes:a/b",
+      { "kubernetes", name = "a", command = { "./apply", "./m" } }, "command:bin/store ./x", "command:env x",
+    }, "sinks")
+    assert.are.same({ here .. "/{user}.json", here .. "/pass", here .. "/../x", here .. "/e/nv", here .. "/m.json", "-" },
+      { specs[1].path, specs[2].path, specs[3].path, specs[4].path, specs[5].path, specs[6].path })
+    assert.are.same({ { here .. "/apply", "./m" }, { here .. "/bin/store", "./x" }, { "env", "x" } },
+      { specs[7].command, specs[8].command, specs[9].command })
+    assert.are.same({ here .. "/hook", "./x" }, hooks.rule({ "./hook", "./x" }, "after", 1))
+    assert(uv.chdir(there))
+    assert.are.equal(there, core.cwd())
+    assert.are.same(specs, sinks.parse(specs, "sinks"))
+    assert(uv.chdir "/")
+    assert.are.same({ { kind = "json", path = "/x" } }, sinks.parse("json:x", "sinks"))
   end)
 
   it("tells sinks apart by all that they are", function()

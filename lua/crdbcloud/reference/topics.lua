@@ -49,6 +49,7 @@ M.EXITS = {
   { 9, "the plan is stale; nothing was sent", "crdbcloud rotate plan --save FILE again, read it, run it" },
   { 70, "internal error; what was being done may be half done", "crdbcloud rotate resume, then report the error with its stack" },
   { 125, "crdbcloud exec: the program never started", "look at the message" },
+  { 129, "the terminal went away; the user in hand was finished or parked", "crdbcloud rotate resume" },
   { 130, "interrupted; the user in hand was finished or parked", "crdbcloud rotate resume" },
   { 143, "terminated; the user in hand was finished or parked", "crdbcloud rotate resume" },
 }

@@ -25,7 +25,7 @@ local function dialect(value, name, level)
   return value
 end
 
-M.fields = { path = "text", key = "text", dialect = dialect }
+M.fields = { path = files.path, key = "text", dialect = dialect }
 M.required = { "path" }
 M.short = "path"
 

@@ -10,7 +10,7 @@ local M = {}
 -- A password has 500 bytes at most. A longer file was put there for something else.
 local MAX = 1024
 
-M.fields = { path = "text" }
+M.fields = { path = files.path }
 M.required = { "path" }
 M.short = "path"
 

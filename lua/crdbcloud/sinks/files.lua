@@ -1,11 +1,31 @@
 --- What sinks that write files have in common.
 
 local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
 local leftovers = require "crdbcloud.leftovers"
+local options = require "crdbcloud.options"
 
 local M = {}
 
 local WAIT = 10 -- seconds for another writer of the same file
+
+--- A path from the root on. Records keep paths, and who resumes them may stand elsewhere.
+---@param path string
+---@return string|nil
+---@return string|nil problem
+function M.absolute(path)
+  if path:sub(1, 1) == "/" then return path end
+  local directory, why = core.cwd()
+  if not directory then return nil, why end
+  return directory .. "/" .. path:gsub("^%./+", "")
+end
+
+--- Rule for options: a path, given back from the root on.
+function M.path(value, name, level)
+  local path, why = M.absolute(options.value("text", value, name, errors.up(level)))
+  if not path then errors.raise(errors.up(level), "%s: %s cannot be found: %s", name, errors.shown(value), why) end
+  return path
+end
 
 --- Why nothing can be written there: the directory of a path must exist.
 ---@param path string

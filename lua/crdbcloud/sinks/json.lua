@@ -15,7 +15,7 @@ local MAX = 64 * 1024 -- bytes of an existing file
 local Json = {}
 Json.__index = Json
 
-M.fields = { path = "text" }
+M.fields = { path = files.path }
 M.required = { "path" }
 M.short = "path"
 M.tells_user = true

@@ -10,6 +10,7 @@
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
+local errors = require "crdbcloud.errors"
 local files = require "crdbcloud.sinks.files"
 local leftovers = require "crdbcloud.leftovers"
 local programs = require "crdbcloud.sinks.programs"
@@ -19,7 +20,12 @@ local M = {}
 
 local MAX = 1024 * 1024 -- bytes of an existing manifest
 
-M.fields = { name = "text", namespace = "text", path = "text", command = programs.command, timeout = programs.timeout }
+-- "-" is standard output.
+local function path_rule(value, name, level)
+  return value == "-" and value or files.path(value, name, errors.up(level))
+end
+
+M.fields = { name = "text", namespace = "text", path = path_rule, command = programs.command, timeout = programs.timeout }
 M.required = { "name" }
 M.usage = "NAMESPACE/NAME"
 

@@ -8,7 +8,7 @@ local M = {}
 
 local MAX = 1024 * 1024 -- bytes of an existing file
 
-M.fields = { path = "text" }
+M.fields = { path = files.path }
 M.required = { "path" }
 M.short = "path"
 

@@ -3,6 +3,7 @@
 local core = require "crdbcloud.core"
 local durations = require "crdbcloud.durations"
 local errors = require "crdbcloud.errors"
+local files = require "crdbcloud.sinks.files"
 
 local M = {}
 
@@ -19,7 +20,17 @@ function M.command(value, name, level)
       errors.raise(errors.up(level), "%s: expected strings, got %s as number %d", name, errors.shown(word), i)
     end
   end
-  return value
+  return M.placed(value)
+end
+
+--- A copy with the program's path from the root on; a name without a slash is looked for in PATH.
+---@param command string[]
+---@return string[]
+function M.placed(command)
+  local copy = {}
+  for i, word in ipairs(command) do copy[i] = word end
+  if copy[1]:find("/", 1, true) then copy[1] = files.absolute(copy[1]) or copy[1] end
+  return copy
 end
 
 --- Rule for options: a time limit; the text that was given stays, so that it can be checked again.

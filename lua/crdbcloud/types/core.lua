@@ -104,7 +104,8 @@ function core.time() end
 ---@return boolean slept false: a signal that core.interrupts counts came
 function core.sleep(seconds) end
 
---- SIGINT and SIGTERM only count from here on, or are as before; for commands.
+--- SIGINT, SIGTERM and SIGHUP only count from here on and SIGPIPE is ignored, or all are as before; for commands.
+--- A SIGHUP that is ignored already (nohup) stays so.
 ---@param on boolean
 ---@param last_words string? given: a second signal, 0.3 s or more after the first, writes this to standard error and
 ---  ends the process with 128 and its number
@@ -194,6 +195,12 @@ function core.make_dir(path) end
 ---@return string? message
 ---@return string? code
 function core.stat(path) end
+
+--- The working directory, without a slash at its end.
+---@return string|nil
+---@return string? message
+---@return string? code
+function core.cwd() end
 
 ---@return integer
 function core.euid() end

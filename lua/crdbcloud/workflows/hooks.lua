@@ -4,6 +4,7 @@
 
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
+local programs = require "crdbcloud.sinks.programs"
 
 local M = {}
 
@@ -20,7 +21,7 @@ function M.rule(value, name, level)
       errors.raise(level, "%s must hold strings only, got %s", name, errors.shown(item))
     end
   end
-  return value
+  return programs.placed(value)
 end
 
 --- Runs a command once.

@@ -46,13 +46,15 @@ end
 
 local SUMMARY = {
   [3] = "partly done", [4] = "not allowed", [5] = "some changes were sent and not answered",
-  [6] = "changed but not published", [7] = "another run holds the users", [130] = "interrupted", [143] = "terminated",
+  [6] = "changed but not published", [7] = "another run holds the users",
+  [129] = "interrupted by the end of the terminal", [130] = "interrupted", [143] = "terminated",
 }
 
 local HINT = {
   [3] = "`crdbcloud rotate resume` finishes what is open",
   [5] = "`crdbcloud rotate resume` settles it with the same passwords",
   [6] = "`crdbcloud rotate resume` publishes it",
+  [129] = "state is kept; `crdbcloud rotate resume`",
   [130] = "state is kept; `crdbcloud rotate resume`",
   [143] = "state is kept; `crdbcloud rotate resume`",
 }
