@@ -12,7 +12,7 @@
 /* Process-wide like the handlers themselves; lock-free atomics, as a handler demands. */
 static atomic_uint count;
 static atomic_int last_signal;
-static atomic_llong first_at; /* ms of the monotonic clock; 0: none came */
+static atomic_llong first_at; /* of SIGINT or SIGTERM, ms of the monotonic clock; 0: none came */
 static atomic_bool installed, ends;
 static char last_words[512];
 
@@ -36,7 +36,8 @@ static void on_signal(int number) {
     long long now = now_ms(), first = 0;
     atomic_store(&last_signal, number);
     atomic_fetch_add(&count, 1);
-    if (!atomic_compare_exchange_strong(&first_at, &first, now) && now - first >= SAME_WISH_MS &&
+    /* Who hangs up is not there to insist, and shell and kernel both send it. */
+    if (number != SIGHUP && !atomic_compare_exchange_strong(&first_at, &first, now) && now - first >= SAME_WISH_MS &&
         atomic_load(&ends)) {
         ssize_t written = write(STDERR_FILENO, last_words, strlen(last_words));
         (void)written;

@@ -19,7 +19,7 @@ bool crdb_interrupts(bool on);
 
 bool crdb_interrupts_on(void);
 
-/* A second signal ends the process at once, with 128 and its number, after these words (cut to
+/* A second SIGINT or SIGTERM ends the process at once, with 128 and its number, after these words (cut to
  * 511 bytes) on standard error; NULL: it only counts, as it does after each crdb_interrupts. One
  * that comes within 0.3 s of the first is the same wish: timeout(1) and terminals send a signal to
  * a process and to its group. Not for two threads at a time. */

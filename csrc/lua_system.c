@@ -118,7 +118,7 @@ static int sleep_for(lua_State *L) {
 }
 
 /* core.interrupts(on, last_words): SIGINT, SIGTERM and SIGHUP count from now on and SIGPIPE is
- * ignored, or all act as before again; with last_words a second one says them and ends the process */
+ * ignored, or all act as before again; with last_words a second SIGINT or SIGTERM says them and ends the process */
 static int interrupts(lua_State *L) {
     crdb_check_count(L, 2);
     if (!lua_isboolean(L, 1))

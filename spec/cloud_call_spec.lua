@@ -66,6 +66,16 @@ describe("an API call", function()
       os.remove(path)
     end)
 
+    it("tells it where another key finds no turn", function()
+      local given = { key_text "invalid", key_text "admin" }
+      local slow = account.open(s, { account = "slow keys", rate = 0.05, api_key = function() return table.remove(given, 1) end })
+      local value, err = slow:list_sql_users(id, { deadline = "8s" })
+      slow:close()
+      assert.is_nil(value)
+      assert.same({ "unauthenticated", 401, 4 }, { err.kind, err.status, err.exit })
+      assert.equal(1, #account.sent(s))
+    end)
+
     it("sends nothing more when the key is the same", function()
       local stale = account.open(s, { key = "invalid" })
       local value, err = stale:list_sql_users(id)

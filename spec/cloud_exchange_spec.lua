@@ -294,6 +294,16 @@ describe("an API call with its retries", function()
       assert.equal(1, #sent "get_cluster")
     end)
 
+    it("tells when the next turn is, not what the service asked for before", function()
+      s:fault { op = PUT, what = "rate_limited", form = "seconds", seconds = 1 }
+      local slow = account.open(s, { rate = 0.05, account = "a slow one refused" })
+      local value, err = slow:update_sql_user_password(id, USER, password(), { deadline = "8s" })
+      slow:close()
+      assert.is_nil(value)
+      assert.same({ "rate_limited", "rate_limited", "not_sent" }, { err.kind, err.reason, err.outcome })
+      assert.is_true(err.retry_after > 8)
+    end)
+
     it("tells the last answer where time runs out before the next attempt", function()
       local limits = { deadline = "8s" }
       local calls = {
@@ -308,6 +318,7 @@ describe("an API call with its retries", function()
         slow:close()
         assert.is_nil(value)
         assert.same({ "server", 1, case[2] }, { err.kind, err.attempts, err.outcome or false })
+        assert.is_true(err.retry_after > 8)
         assert.equal(1, #sent(operation))
       end
     end)

@@ -99,6 +99,7 @@ exit $(cat %s/status 2>/dev/null || echo 0)
     { "systemctl reload app", 'after must be a list such as { "systemctl", "reload", "app" }, got "systemctl reload app"' },
     { {}, 'after must be a list such as' },
     { { "a", 7 }, "after must hold strings only, got 7" },
+    { { "a", nil, "c" }, "after: expected strings, got nothing as number 2" },
   } do
     it("raise: " .. case[2], function()
       local ok, err = pcall(sc.cluster.rotate_passwords, sc.cluster, { users = "all", after = case[1] })

@@ -219,6 +219,13 @@ describe("interrupts with last words", function()
     assert.same({ "2\n", 0 }, status_of "core.interrupts(true, 'the end\\n') signal(2) signal(2) print((select(2, core.interrupted())))")
   end)
 
+  it("are not for a hang-up, which shell and kernel both send, nor is the first Ctrl-C after one the second", function()
+    assert.same({ "3\n", 0 }, status_of [[core.interrupts(true, 'the end\n') signal(1) core.sleep(0.31) signal(1) signal(2)
+      print((select(2, core.interrupted())))]])
+    assert.same({ "2\n", 0 }, status_of [[core.interrupts(true, 'the end\n') signal(2) core.sleep(0.31) signal(1)
+      print((select(2, core.interrupted())))]])
+  end)
+
   it("are forgotten when the signals are counted anew", function()
     assert.same({ "1\n", 0 }, status_of [[core.interrupts(true, 'the end\n') signal(2) core.interrupts(false) core.interrupts(true)
       assert(core.sleep(0.31)) signal(2) print((select(2, core.interrupted())))]])

@@ -92,12 +92,25 @@ local function exchange_with_key(cloud, call, state)
   local result = exchange(cloud, call, state)
   if result.status == 401 and not state.key_read then
     state.key_read = true
-    if read_key_again(cloud, call) then result = exchange(cloud, call, state) end
+    if read_key_again(cloud, call) then
+      state.before = result
+      result = exchange(cloud, call, state)
+    end
   end
   return result
 end
 
+-- What ended a call: the last answer where the next attempt found no turn, with the wait for that turn.
+local function last_answer(result, state)
+  if not (state.before and NO_TURN[result.reason]) then return result end
+  local told = {}
+  for name, value in pairs(state.before) do told[name] = value end
+  told.retry_after = result.retry_after
+  return told
+end
+
 local function failure(cloud, call, result, state, context)
+  result = last_answer(result, state)
   call.server, call.key_from = cloud.config.base_url, cloud._key.from
   context.attempts, context.unknown_before = state.attempt, state.unknown
   context.timeout, context.deadline = durations.format(state.timeout), durations.format(state.seconds)
@@ -174,7 +187,6 @@ function M.run(cloud, call, limits)
   while true do
     local result = exchange_with_key(cloud, call, state)
     if result.outcome == "applied" then return accept(call, result, state) end
-    if state.before and NO_TURN[result.reason] then return nil, failure(cloud, call, state.before, state, {}) end
     if state.unknown and settles_unknown(cloud, call, result, state) then return answers.printed { name = call.name } end
     local decision = retry.decide {
       effect = call.effect, outcome = result.outcome, reason = result.reason, kind = result.kind, status = result.status,

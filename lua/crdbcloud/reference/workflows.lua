@@ -3,7 +3,7 @@
 local shared = require "crdbcloud.reference.shared"
 
 local REPORT = { { "crdbcloud.report", "returned only when everything is done and published; prints as a table, has :json()" } }
-local ERRORS = "err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume()."
+local ERRORS = "err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume()."
 local WINDOW = "hours in which a user may be started on"
 
 local MANY = shared.join({

@@ -9,22 +9,34 @@ local M = {}
 
 local WAIT = 10 -- seconds for another writer of the same file
 
---- A path from the root on. Records keep paths, and who resumes them may stand elsewhere.
----@param path string
----@return string|nil
----@return string|nil problem
-function M.absolute(path)
-  if path:sub(1, 1) == "/" then return path end
-  local directory, why = core.cwd()
-  if not directory then return nil, why end
-  return directory .. "/" .. path:gsub("^%./+", "")
+-- One spelling of a path: no "//" and no "/./". ".." stays, as it may cross a link.
+local function plain(path)
+  path = path:gsub("//+", "/")
+  while path:find("/./", 1, true) do path = path:gsub("/%./", "/") end
+  return path
 end
 
---- Rule for options: a path, given back from the root on.
+-- The working directory, where a relative path begins. Braces in it would count as placeholders.
+local function start()
+  local directory, why = core.cwd()
+  if not directory then return nil, why end
+  if directory:find "[{}]" then return nil, "the working directory has braces in its name" end
+  return directory
+end
+
+--- Rule for options: a path, given back from the root on: records keep it, and who resumes them may stand elsewhere.
+---@param value any
+---@param name string for the message
+---@param level integer|"caller"|nil as in errors.raise
+---@return string
 function M.path(value, name, level)
-  local path, why = M.absolute(options.value("text", value, name, errors.up(level)))
-  if not path then errors.raise(errors.up(level), "%s: %s cannot be found: %s", name, errors.shown(value), why) end
-  return path
+  local path = options.value("text", value, name, errors.up(level))
+  if path:sub(1, 1) == "/" then return plain(path) end
+  local directory, why = start()
+  if not directory then
+    errors.raise(errors.up(level), "%s: give the whole path of %s: %s", name, errors.shown(path), why)
+  end
+  return plain(directory .. "/" .. path)
 end
 
 --- Why nothing can be written there: the directory of a path must exist.

@@ -20,16 +20,21 @@ function M.command(value, name, level)
       errors.raise(errors.up(level), "%s: expected strings, got %s as number %d", name, errors.shown(word), i)
     end
   end
-  return M.placed(value)
+  return (M.placed(value, name, errors.up(level)))
 end
 
---- A copy with the program's path from the root on; a name without a slash is looked for in PATH.
+--- A copy with the program's path from the root on; a name without a slash is looked for in PATH. Raises for a gap:
+--- a variable that is not set, say, must not become a shorter command.
 ---@param command string[]
+---@param name string for the message
+---@param level integer|"caller"|nil as in errors.raise
 ---@return string[]
-function M.placed(command)
-  local copy = {}
+function M.placed(command, name, level)
+  local copy, given = {}, 0
   for i, word in ipairs(command) do copy[i] = word end
-  if copy[1]:find("/", 1, true) then copy[1] = files.absolute(copy[1]) or copy[1] end
+  for _ in pairs(command) do given = given + 1 end
+  if given ~= #copy then errors.raise(errors.up(level), "%s: expected strings, got nothing as number %d", name, #copy + 1) end
+  if copy[1]:find("/", 1, true) then copy[1] = files.path(copy[1], name, errors.up(level)) end
   return copy
 end
 

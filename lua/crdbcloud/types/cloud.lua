@@ -77,7 +77,7 @@ function cloud:close() end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- Rotates passwords on several clusters.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options crdbcloud.cloud.rotate_passwords.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -109,7 +109,7 @@ function cloud:rotate_passwords(options) end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- What rotate_passwords with the same options would do; reads only.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options crdbcloud.cloud.plan_rotation.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -130,7 +130,7 @@ function cloud:plan_rotation(options) end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- Finishes what crashes left, on several clusters.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options crdbcloud.cloud.resume.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err

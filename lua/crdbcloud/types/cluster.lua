@@ -27,7 +27,7 @@ local cluster = {}
 
 --- A user with limited access; its password was never an admin's.
 --- Needs SQL. The same again changes nothing, a half-done one is finished.
---- Errors: already_exists: it has other access, or is someone else's. invalid_argument: the access leads to admin. err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: already_exists: it has other access, or is someone else's. invalid_argument: the access leads to admin. err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options crdbcloud.cluster.create_app_user.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -54,7 +54,7 @@ function cluster:create_app_user(options) end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- New passwords for many users, each durable before it is sent.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options? crdbcloud.cluster.rotate_passwords.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -99,7 +99,7 @@ function cluster:plan_rotation(options) end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- A new password for one user.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options string|crdbcloud.cluster.rotate_password.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -116,7 +116,7 @@ function cluster:rotate_password(options) end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- Makes the previous password live again, as long as it is kept.
---- Errors: conflict: none is kept, or a rotation is half done. err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: conflict: none is kept, or a rotation is half done. err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options string|crdbcloud.cluster.rollback_password.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -132,7 +132,7 @@ function cluster:rollback_password(options) end
 
 --- Finishes whatever a crash or an error left, and nothing else.
 --- May be called at any time and any number of times.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options? crdbcloud.cluster.resume.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -193,7 +193,7 @@ function cluster:access(user) end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- Adds access and roles; with exact makes it just these.
---- Errors: invalid_argument: it leads to admin. err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: invalid_argument: it leads to admin. err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options crdbcloud.cluster.set_access.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -206,7 +206,7 @@ function cluster:set_access(options) end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- Takes the login away and ends the user's sessions.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options string|crdbcloud.cluster.disable_user.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -219,7 +219,7 @@ function cluster:disable_user(options) end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- Gives the login back.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options string|crdbcloud.cluster.enable_user.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err
@@ -233,7 +233,7 @@ function cluster:enable_user(options) end
 ---@field on_progress? fun(event: table) told of each step; an event prints as a line
 
 --- Ends login, sessions and access, deletes the user, then forgets its record.
---- Errors: conflict: it owns something. err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 130: cluster:resume().
+--- Errors: conflict: it owns something. err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
 ---@param options string|crdbcloud.cluster.remove_app_user.options
 ---@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
 ---@return crdbcloud.error|nil err

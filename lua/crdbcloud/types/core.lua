@@ -107,7 +107,7 @@ function core.sleep(seconds) end
 --- SIGINT, SIGTERM and SIGHUP only count from here on and SIGPIPE is ignored, or all are as before; for commands.
 --- A SIGHUP that is ignored already (nohup) stays so.
 ---@param on boolean
----@param last_words string? given: a second signal, 0.3 s or more after the first, writes this to standard error and
+---@param last_words string? given: a second SIGINT or SIGTERM, 0.3 s or more after the first, writes this to standard error and
 ---  ends the process with 128 and its number
 function core.interrupts(on, last_words) end
 

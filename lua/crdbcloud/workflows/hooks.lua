@@ -21,7 +21,7 @@ function M.rule(value, name, level)
       errors.raise(level, "%s must hold strings only, got %s", name, errors.shown(item))
     end
   end
-  return programs.placed(value)
+  return (programs.placed(value, name, errors.up(level)))
 end
 
 --- Runs a command once.
