@@ -37,8 +37,8 @@ static void on_signal(int number) {
     atomic_store(&last_signal, number);
     atomic_fetch_add(&count, 1);
     /* Who hangs up is not there to insist, and shell and kernel both send it. */
-    if (number != SIGHUP && !atomic_compare_exchange_strong(&first_at, &first, now) && now - first >= SAME_WISH_MS &&
-        atomic_load(&ends)) {
+    if (number != SIGHUP && !atomic_compare_exchange_strong(&first_at, &first, now) &&
+        now - first >= SAME_WISH_MS && atomic_load(&ends)) {
         ssize_t written = write(STDERR_FILENO, last_words, strlen(last_words));
         (void)written;
         _exit(128 + number);

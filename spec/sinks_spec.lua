@@ -47,7 +47,8 @@ describe("a list of sinks", function()
     local wrong = {
       "/x", 7, "jsn:/x", "kubernetes:a/{b}", "json:/x/{name}", { "json" }, { "json", path = 7 }, { "json", path = "/x", mode = 1 },
       { "dotenv", path = "/x", dialect = "csh" }, { "command", command = "ls" }, { "command", command = { 7 } },
-      { "command", command = { "ls", nil, "x" } }, { "command", command = { "ls" }, timeout = "x" }, { "command", command = { "ls", "{usr}" } }, { "kubernetes", name = "x" },
+      { "command", command = { "ls", nil, "x" } },
+      { "command", command = { "ls" }, timeout = "x" }, { "command", command = { "ls", "{usr}" } }, { "kubernetes", name = "x" },
     }
     for i, entry in ipairs(wrong) do
       for _, level in ipairs { 1, "caller" } do
@@ -99,8 +100,9 @@ describe("a list of sinks", function()
     assert.are.equal("/x/../y/z", sinks.parse("json:/x//.././/./y/./z", "sinks")[1].path)
     assert(core.make_dir(there .. "/{user}"))
     assert(uv.chdir(there .. "/{user}"))
-    assert.are.equal('sinks[1]: path: give the whole path of "x": the working directory has braces in its name', message "json:x")
-    assert.are.equal('sinks[1]: command: give the whole path of "./x": the working directory has braces in its name', message "command:./x")
+    for sink, path in pairs { ["json:x"] = 'path: give the whole path of "x"', ["command:./x"] = 'command: give the whole path of "./x"' } do
+      assert.are.equal("sinks[1]: " .. path .. ": the working directory has braces in its name", message(sink))
+    end
     assert.are.same({ { kind = "json", path = "/x" } }, sinks.parse("json:/x", "sinks"))
   end)
 
