@@ -19,10 +19,10 @@ describe("the command", function()
     local r = command.on_terminal({ "user", "delete", "app_user_001" }, env, { { "[y/N] ", "\3" } })
     assert.equal(130, r.code, r.out)
     assert.falsy(r.out:find("internal error", 1, true))
-    s:fault { op = "list_sql_users", what = "delay", seconds = 10, count = "all" }
+    s:fault { op = "list_sql_users", what = "delay", seconds = 4, count = "all" }
     for _, args in ipairs { { "user", "list" }, { "rotate", "plan", "--all" } } do
       s:clear()
-      s:fault { op = "list_sql_users", what = "delay", seconds = 10, count = "all" }
+      s:fault { op = "list_sql_users", what = "delay", seconds = 4, count = "all" }
       local process = command.start(args, env)
       case.arrived "list_sql_users"
       temp.run("kill -INT " .. process.pid)
@@ -39,7 +39,7 @@ describe("the command", function()
         { "user", "passwd", "app_user_001", "--yes" },
       } do
         s:clear()
-        s:fault { op = "list_sql_users", what = "delay", seconds = 4 }
+        s:fault { op = "list_sql_users", what = "delay", seconds = 3 }
         local process = command.start(args, env)
         case.arrived "list_sql_users"
         temp.run(("kill -%s %d"):format(signal, process.pid))
