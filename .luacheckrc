@@ -13,7 +13,7 @@ read_globals = {
 files["spec/**/*_spec.lua"] = { std = "min+busted" }
 files["spec/support"] = { std = "max+busted" }
 files["spec/bench"] = { std = "max" }
-for _, path in ipairs { "lua/crdbcloud/nginx", "lua/crdbcloud/sinks/shared.lua", "lua/crdbcloud/blocking.lua" } do
+for _, path in ipairs { "lua/crdbcloud/nginx", "lua/crdbcloud/nginx/shared_sink.lua", "lua/crdbcloud/base/blocking.lua" } do
   files[path] = { std = "min+ngx_lua", read_globals = { ngx = { fields = { "run_worker_thread" } } } }
 end
 files["examples/sandbox"] = { std = "max+ngx_lua" }

@@ -20,22 +20,20 @@ LIBS_pq    = $(call once,LIBS_pq,--libs libpq)
 HAVE_PQ   := $(shell pkg-config --exists libpq 2>/dev/null && echo yes)
 
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Werror
-COMMON   = -std=c11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fvisibility=hidden -DCRDB_VERSION='"$(VERSION)"' $(SANITIZE:%=-fsanitize=%)
+COMMON   = -std=c11 -D_GNU_SOURCE -Icsrc $(WARNINGS) -fPIC -fvisibility=hidden -DCRDB_VERSION='"$(VERSION)"' $(SANITIZE:%=-fsanitize=%)
 LINK     = -shared -fvisibility=hidden -Wl,-z,relro,-z,now,-z,nodelete -Wl,--as-needed $(SANITIZE:%=-fsanitize=%)
 
-# Only these include lua.h and are compiled once per ABI; all others are plain C, compiled once,
-# without Lua's headers in reach. pq.so shares the secret type with core.so.
-SOURCES  := $(notdir $(wildcard csrc/*.c))
-LUA_SRC  := $(filter core.c pq.c lua_%.c,$(SOURCES))
-PLAIN    := $(filter-out $(LUA_SRC),$(SOURCES))
-ONLY_PQ  := $(filter pq.c pq_%.c lua_pq%.c,$(SOURCES))
+# The room decides: only csrc/lua sees Lua's headers and is compiled once per ABI; all other rooms are
+# plain C, compiled once. pq.so shares the secret type with core.so.
+SOURCES  := $(patsubst csrc/%,%,$(sort $(wildcard csrc/*/*.c)))
+ONLY_PQ  := $(filter sql/%.c lua/pq%.c,$(SOURCES))
 SRC_core := $(filter-out $(ONLY_PQ),$(SOURCES))
-SRC_pq   := $(ONLY_PQ) $(filter secret.c buffer.c lua_secret.c lua_check.c,$(SOURCES))
-MODULES  := core $(and $(HAVE_PQ),$(filter pq.c,$(SOURCES)),pq)
+SRC_pq   := $(ONLY_PQ) $(filter base/secret.c base/buffer.c lua/secret.c lua/check.c,$(SOURCES))
+MODULES  := core $(and $(HAVE_PQ),pq)
 
 OBJ = $(BUILD)/obj
-objects = $(patsubst %.c,$(OBJ)/%.o,$(filter $(PLAIN),$(SRC_$(1)))) \
-          $(patsubst %.c,$(OBJ)/$(2)/%.o,$(filter $(LUA_SRC),$(SRC_$(1))))
+objects = $(patsubst %.c,$(OBJ)/plain/%.o,$(filter-out lua/%,$(SRC_$(1)))) \
+          $(patsubst lua/%.c,$(OBJ)/$(2)/%.o,$(filter lua/%,$(SRC_$(1))))
 
 .PHONY: all modules command deps demo check check-memory check-nginx soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz lint format reference sandbox \
         install uninstall clean help rock rock-install FORCE
@@ -54,11 +52,12 @@ $(OBJ)/flags: FORCE
 	@mkdir -p $(OBJ)
 	@echo "$(flags)" | cmp -s - $@ || echo "$(flags)" > $@
 
-$(OBJ)/%.o: csrc/%.c $(OBJ)/flags Makefile
+$(OBJ)/plain/%.o: csrc/%.c $(OBJ)/flags Makefile
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(COMMON) $(INC_plain) -MMD -MP -c -o $@ $<
 
 define abi_rules
-$(OBJ)/$(1)/%.o: csrc/%.c $(OBJ)/flags Makefile
+$(OBJ)/$(1)/%.o: csrc/lua/%.c $(OBJ)/flags Makefile
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(COMMON) $$(or $$(LUA_CFLAGS),$$(INC_$(1))) $$(INC_plain) -MMD -MP -c -o $$@ $$<
 $(foreach module,core pq,$(call link_rule,$(1),$(module)))
@@ -77,7 +76,7 @@ $(BUILD)/$(1)/crdbcloud/$(2).so: $(call objects,$(2),$(1))
 endef
 $(foreach abi,$(ABIS),$(eval $(call abi_rules,$(abi))))
 
--include $(wildcard $(OBJ)/*.d $(OBJ)/*/*.d)
+-include $(wildcard $(OBJ)/*/*.d $(OBJ)/*/*/*.d)
 
 # The command for this checkout; `make install` writes the same file with the installed paths.
 launcher = sed -e 's|@LUADIR@|$(1)|' -e 's|@LIBDIR@|$(2)|' lua/crdbcloud/cli/launcher.in

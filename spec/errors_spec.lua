@@ -130,7 +130,7 @@ describe("errors", function()
     end)
 
     it("finds the nearest line outside the library however deep it is", function()
-      local options = require "crdbcloud.options"
+      local options = require "crdbcloud.base.options"
       local line = debug.getinfo(1, "l").currentline + 1
       local _, message = pcall(function() options.check({ deep = function(_, n) errors.raise(nil, "%s", n) end }, { deep = 1 }, "call") end)
       assert.equal(("%s:%d: call: deep"):format(debug.getinfo(1, "S").short_src, line), message)

@@ -23,7 +23,7 @@ describe("require \"crdbcloud\"", function()
       for _, field in ipairs { "new", "secret", "password", "names", "errors", "store", "credentials", "main", "version", "core" } do
         assert(crdbcloud[field] ~= nil, field)
       end
-      for _, name in ipairs { "cloud.find", "cloud.lists", "cloud.exchange", "retry", "pages" } do require("crdbcloud." .. name) end
+      for _, name in ipairs { "api.find", "api.lists", "api.exchange", "api.retry", "api.pages" } do require("crdbcloud." .. name) end
       for name in pairs(_G) do
         if not before[name] then touched[#touched + 1] = "global " .. name end
       end

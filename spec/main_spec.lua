@@ -27,7 +27,7 @@ describe("crdbcloud.main", function()
 
   it("prints the report of an error", function()
     local output, status = run [[
-      local report = require("crdbcloud.report").new{ operation = "x", run_id = "1", cluster = "c", store = "s",
+      local report = require("crdbcloud.run.report").new{ operation = "x", run_id = "1", cluster = "c", store = "s",
         rows = { { user = "app", result = "unknown" } } }
       error(errors.new{ kind = "pending", outcome = "unknown", report = report })]]
     assert.are.equal(5, status)

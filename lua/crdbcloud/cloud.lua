@@ -1,14 +1,14 @@
 --- Policy of one API account: arguments, retries, pages, JSON, errors. One exchange is the C client's business.
 
-local calls = require "crdbcloud.cloud.calls"
+local calls = require "crdbcloud.api.operations"
 local errors = require "crdbcloud.errors"
-local events = require "crdbcloud.cloud.events"
-local exchange = require "crdbcloud.cloud.exchange"
-local keys = require "crdbcloud.cloud.keys"
-local lists = require "crdbcloud.cloud.lists"
-local options = require "crdbcloud.options"
-local retry = require "crdbcloud.retry"
-local urls = require "crdbcloud.urls"
+local events = require "crdbcloud.api.events"
+local exchange = require "crdbcloud.api.exchange"
+local keys = require "crdbcloud.api.keys"
+local lists = require "crdbcloud.api.lists"
+local options = require "crdbcloud.base.options"
+local retry = require "crdbcloud.api.retry"
+local urls = require "crdbcloud.base.urls"
 
 local M = {}
 
@@ -165,7 +165,7 @@ function Cloud:find_cluster(name_or_id)
   if type(name_or_id) ~= "string" or name_or_id == "" then
     errors.raise(nil, "cloud:find_cluster: name_or_id must be a cluster's name or id, got %s", errors.shown(name_or_id))
   end
-  return require("crdbcloud.cloud.find").cluster(self, name_or_id)
+  return require("crdbcloud.api.find").cluster(self, name_or_id)
 end
 
 --- A handle of one cluster, with the workflows. No I/O.
@@ -213,7 +213,7 @@ function Cloud:request(method, path, opts)
   local o = options.check(REQUEST, opts, "cloud:request")
   local body = o.body
   if type(body) == "table" then
-    local text, problem = require("crdbcloud.cloud.answers").encode(body)
+    local text, problem = require("crdbcloud.api.answers").encode(body)
     if not text then errors.raise(nil, "cloud:request: body cannot be encoded as JSON: %s", problem) end
     body = text
   end
@@ -222,7 +222,7 @@ function Cloud:request(method, path, opts)
     send = function(client, timeout)
       return client:request(method, path, { query = o.query, body = body, timeout = timeout })
     end,
-    accept = function(text) return require("crdbcloud.cloud.answers").decode(text, "request") end,
+    accept = function(text) return require("crdbcloud.api.answers").decode(text, "request") end,
   }, o)
 end
 

@@ -2,14 +2,14 @@
 --- workflows. Making a handle does no I/O; cluster, store and SQL connection are
 --- found when they are first needed.
 
-local calls = require "crdbcloud.cloud.calls"
+local calls = require "crdbcloud.api.operations"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local record = require "crdbcloud.record"
 local sinks = require "crdbcloud.sinks"
 local store = require "crdbcloud.store"
-local urls = require "crdbcloud.urls"
+local urls = require "crdbcloud.base.urls"
 
 local M = {}
 
@@ -279,7 +279,7 @@ M.WORKFLOWS = {
   resume = "resume", rotation_status = "resume",
   import_credential = "import_credential", rollback_password = "rollback",
   access = "access", set_access = "access", remove_app_user = "remove_app_user",
-  disable_user = "login", enable_user = "login", history = "history",
+  disable_user = "enable_user", enable_user = "enable_user", history = "history",
 }
 for method, file in pairs(M.WORKFLOWS) do
   Cluster[method] = function(self, opts, ...)
@@ -334,6 +334,6 @@ end
 Cluster.__close = Cluster.close
 
 --- The methods of a handle.
-M.CLASS = require("crdbcloud.methods").guard(Cluster, "cluster", "cloud:cluster")
+M.CLASS = require("crdbcloud.base.guard").guard(Cluster, "cluster", "cloud:cluster")
 
 return M

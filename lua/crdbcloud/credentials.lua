@@ -5,11 +5,11 @@
 
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local methods = require "crdbcloud.methods"
+local methods = require "crdbcloud.base.guard"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local record = require "crdbcloud.record"
-local urls = require "crdbcloud.urls"
+local urls = require "crdbcloud.base.urls"
 
 local M = {}
 
@@ -33,7 +33,7 @@ M.WRITTEN = {
 local Credential = { __name = "crdbcloud.credential" }
 Credential.__index = Credential
 
---- The metatable, for crdbcloud.nginx.values: what comes out of another Lua state gets it back.
+--- The metatable, for crdbcloud.threads.values: what comes out of another Lua state gets it back.
 M.CLASS = Credential
 
 function Credential:__tostring()
@@ -177,7 +177,7 @@ end
 ---@return crdbcloud.error|nil
 function Source:get()
   if self.path then
-    require("crdbcloud.blocking").check()
+    require("crdbcloud.base.blocking").check()
     local fields, why, code = require("crdbcloud.sinks.json").read(self.path)
     if not fields then
       return nil, errors.new {

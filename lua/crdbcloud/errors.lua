@@ -3,7 +3,7 @@
 -- what a person needs to read (`message`, `hint`). It never holds a request body
 -- or a secret.
 
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -71,7 +71,7 @@ local function one_line(s)
   return printing.harmless((tostring(s):gsub("%c+", " ")))
 end
 
---- The metatable, for crdbcloud.nginx.values: what comes out of another Lua state gets it back.
+--- The metatable, for crdbcloud.threads.values: what comes out of another Lua state gets it back.
 M.CLASS = Error
 
 --- Makes an error from the fields of crdbcloud.error; `exit` and `retryable` are worked out unless given.

@@ -53,7 +53,7 @@ end
 ---@return string|nil
 function M.note(folded)
   check_text(folded, "names.note")
-  if require("crdbcloud.names_keywords")[folded] then
+  if require("crdbcloud.base.keywords")[folded] then
     return ('"%s" is an SQL keyword: allowed as a user name, but SQL must write it in double quotes'):format(folded)
   end
   return nil

@@ -1,7 +1,7 @@
 --- Passwords: made at random, or checked when a person chose them.
 
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 
 local M = {}
 
@@ -18,7 +18,7 @@ M.SHORTEST, M.LONGEST = 12, 500
 local DEFAULT_LENGTH = 32
 local BASE62 = M.LOWER .. M.UPPER .. M.DIGITS
 
--- Guessable pieces that a password may not be made of; see csrc/password_measure.h
+-- Guessable pieces that a password may not be made of; see csrc/secrets/password_measure.h
 -- for what a piece costs. "Password-2024!" costs 4; twelve random characters cost over 15.
 local TOO_CHEAP = 5
 
@@ -99,7 +99,7 @@ local function words_for(user, extra)
     word = word:lower()
     if #word >= 3 then words[#words + 1] = word end
   end
-  for _, word in ipairs(require "crdbcloud.common_passwords") do words[#words + 1] = word end
+  for _, word in ipairs(require "crdbcloud.base.common_passwords") do words[#words + 1] = word end
   for _, name in ipairs(extra or {}) do
     add(name)
     for part in name:gmatch "[^-_.%s]+" do add(part) end

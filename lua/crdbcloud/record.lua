@@ -8,7 +8,7 @@
 -- Times are wall-clock seconds since 1970, durations seconds. A password is
 -- always a `crdbcloud.secret` in a field named `password`.
 
-local json = require "crdbcloud.json"
+local json = require "crdbcloud.base.json"
 
 local M = {}
 

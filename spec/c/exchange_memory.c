@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "curl_global.h"
-#include "exchange.h"
+#include "http/curl_global.h"
+#include "http/exchange.h"
 
 void *__real_malloc(size_t n);
 void *__wrap_malloc(size_t n);

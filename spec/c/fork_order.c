@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "fingerprint.h"
-#include "ticket.h"
+#include "base/clock.h"
+#include "secrets/fingerprint.h"
+#include "secrets/ticket.h"
 
 enum { THREADS = 4, ROUNDS = 300, FORKS = 20, SECONDS = 60 };
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "json_scan.h"
+#include "base/json_scan.h"
 
 static void print_member(void *context, const struct crdb_json_member *m) {
     struct crdb_buffer text = {0};

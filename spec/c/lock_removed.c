@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "lock.h"
+#include "files/lock.h"
 
 static const char *path;
 static int removals;

@@ -6,18 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dotenv.h"
-#include "durable.h"
-#include "file.h"
-#include "fingerprint.h"
-#include "json_take.h"
-#include "names.h"
-#include "pace.h"
-#include "password.h"
-#include "pgpass.h"
-#include "process.h"
-#include "record_file.h"
-#include "seal_keys.h"
+#include "base/json_take.h"
+#include "base/names.h"
+#include "files/dotenv.h"
+#include "files/durable.h"
+#include "files/file.h"
+#include "files/pgpass.h"
+#include "files/record_file.h"
+#include "http/pace.h"
+#include "process/process.h"
+#include "secrets/fingerprint.h"
+#include "secrets/password.h"
+#include "secrets/seal_keys.h"
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t count, size_t n);

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "ticket.h"
+#include "base/clock.h"
+#include "secrets/ticket.h"
 
 static double now = 1000;
 

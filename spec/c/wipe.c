@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "buffer.h"
-#include "secret.h"
+#include "base/buffer.h"
+#include "base/secret.h"
 
 static void check(int right, const char *what) {
     if (!right) {

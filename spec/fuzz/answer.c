@@ -8,10 +8,10 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "answer.h"
-#include "json_scan.h"
-#include "message.h"
-#include "redact.h"
+#include "base/json_scan.h"
+#include "http/answer.h"
+#include "http/message.h"
+#include "http/redact.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

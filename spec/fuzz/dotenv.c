@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dotenv.h"
-#include "dotenv_line.h"
+#include "files/dotenv.h"
+#include "files/dotenv_line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

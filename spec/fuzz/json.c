@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json_scan.h"
-#include "json_take.h"
+#include "base/json_scan.h"
+#include "base/json_take.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record_file.h"
+#include "files/record_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode.h"
-#include "encode.h"
-#include "seal.h"
-#include "seal_keys.h"
+#include "base/decode.h"
+#include "base/encode.h"
+#include "secrets/seal.h"
+#include "secrets/seal_keys.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

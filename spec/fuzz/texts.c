@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base_url.h"
-#include "names.h"
-#include "pgpass.h"
-#include "response.h"
+#include "base/names.h"
+#include "files/pgpass.h"
+#include "http/base_url.h"
+#include "http/response.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,14 +1,14 @@
 --- The real engine as the processes of a simulated world: what is replaced is the
 -- world around it (clock, account, login, SQL, sinks), nothing of the protocol.
 
-local context = require "crdbcloud.workflows.context"
+local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local create_app_user = require "crdbcloud.workflows.create_app_user"
 local privileges = require "crdbcloud.privileges"
 local resume = require "crdbcloud.workflows.resume"
 local rollback = require "crdbcloud.workflows.rollback"
 local rotate = require "crdbcloud.workflows.rotate"
-local spool = require "crdbcloud.workflows.spool"
+local spool = require "crdbcloud.run.spool"
 local passwords = require "crdbcloud.passwords"
 local record = require "crdbcloud.record"
 local world_of = require "spec.sim.world"

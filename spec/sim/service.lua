@@ -3,7 +3,7 @@
 -- lost or wrong.
 
 local errors = require "crdbcloud.errors"
-local explain = require "crdbcloud.cloud.explain"
+local explain = require "crdbcloud.api.explain"
 local record = require "crdbcloud.record"
 
 local M = {}
@@ -20,7 +20,7 @@ function M.new(world)
   return setmetatable({ world = world, users = {}, requests = {} }, Service)
 end
 
--- Answers as the C client classifies them (spec/outcome_spec.lua): outcome, kind, status, reason.
+-- Answers as the C client classifies them (spec/http/outcome_spec.lua): outcome, kind, status, reason.
 local ANSWERS = {
   timeout = { "unknown", "timeout", 0 },
   reset = { "unknown", "network", 0 },
@@ -182,7 +182,7 @@ local function failure(op, args, result)
   }, result, { attempts = 1, deadline = "?" })
 end
 
---- One paced exchange, as crdbcloud.cloud.exchange does it.
+--- One paced exchange, as crdbcloud.api.exchange does it.
 function Cloud:once(op, args, limits)
   local world, process = self.world, self.process
   world:pause(world:chance(0.1) and world.random:between(0, 12) or 0.001) -- for its turn

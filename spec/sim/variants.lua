@@ -1,11 +1,11 @@
 --- Known wrong engines, made from the right one by replacing functions from
 -- outside. A simulation that does not find them proves nothing.
 
-local decide = require "crdbcloud.workflows.decide"
+local decide = require "crdbcloud.change.decide"
 local record = require "crdbcloud.record"
 local store = require "spec.sim.store"
 
-local steps = require "crdbcloud.workflows.steps"
+local steps = require "crdbcloud.change.finish"
 local world = require "spec.sim.world"
 
 local M = {}

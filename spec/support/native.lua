@@ -15,7 +15,7 @@ end
 --- Compiles spec/c/NAME.c with the given files of csrc.
 ---@param dir string where the program goes
 ---@param name string
----@param parts string[]|nil names in csrc without ".c"
+---@param parts string[]|nil paths in csrc without ".c": "base/secret"
 ---@param flags string|nil
 ---@return string path
 function M.program(dir, name, parts, flags)

@@ -25,7 +25,7 @@ function M.open(job)
     },
   }))
   if job.clocks then
-    require("crdbcloud.workflows.entry").SLACK = job.clocks.slack
+    require("crdbcloud.change.held").SLACK = job.clocks.slack
     require("crdbcloud.record").SETTLE = job.clocks.settle
     assert(cluster:open_store "rotator").lease = job.clocks.lease
   end

@@ -2,7 +2,7 @@
 
 local lists = require "crdbcloud.cli.lists"
 local password = require "crdbcloud.cli.password"
-local rules = require "crdbcloud.workflows.rules"
+local rules = require "crdbcloud.run.rules"
 local session = require "crdbcloud.cli.session"
 local sinks = require "crdbcloud.sinks"
 

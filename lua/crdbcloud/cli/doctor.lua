@@ -1,7 +1,7 @@
 --- `crdbcloud doctor`: looks at everything that the other commands need and says what is wrong with it.
 
 local core = require "crdbcloud.core"
-local durations = require "crdbcloud.durations"
+local durations = require "crdbcloud.base.durations"
 
 local M = {}
 

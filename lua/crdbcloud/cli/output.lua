@@ -1,8 +1,8 @@
 --- Prints results as a table, JSON, JSON lines or CSV, on stdout.
 
 local core = require "crdbcloud.core"
-local json = require "crdbcloud.json"
-local printing = require "crdbcloud.printing"
+local json = require "crdbcloud.base.json"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 

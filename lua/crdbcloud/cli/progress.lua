@@ -1,7 +1,7 @@
 --- Shows the progress of a workflow on stderr: one live line on a terminal, plain lines elsewhere.
 
 local core = require "crdbcloud.core"
-local durations = require "crdbcloud.durations"
+local durations = require "crdbcloud.base.durations"
 
 local M = {}
 

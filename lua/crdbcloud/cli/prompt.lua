@@ -5,7 +5,7 @@
 local cjson = require "cjson"
 local crdbcloud = require "crdbcloud"
 local errors = require "crdbcloud.errors"
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- Arguments that are refused before they are parsed. Secrets are recognised for that: every user
 -- of the machine can read arguments in the process list, and the shell keeps them in its history.
 
-local urls = require "crdbcloud.urls"
+local urls = require "crdbcloud.base.urls"
 
 local M = {}
 

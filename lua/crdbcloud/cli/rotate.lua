@@ -213,7 +213,7 @@ function M.register(parser)
   run_command:option "--reason":argname "TEXT":convert(session.line):description "Kept in the record."
   confirm.options(run_command, true)
 
-  require("crdbcloud.cli.rotate_state").register(group)
+  require("crdbcloud.cli.resume_status").register(group)
 end
 
 return M

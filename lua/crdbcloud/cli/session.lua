@@ -2,11 +2,11 @@
 -- cluster and progress, each made when first asked for.
 
 local core = require "crdbcloud.core"
-local durations = require "crdbcloud.durations"
+local durations = require "crdbcloud.base.durations"
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local output = require "crdbcloud.cli.output"
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -53,11 +53,11 @@ end
 M.line = checked "line"
 
 --- For argparse: hours of the day.
-M.window = checked(function(value, name, level) return require("crdbcloud.workflows.window").rule(value, name, level) end)
+M.window = checked(function(value, name, level) return require("crdbcloud.run.window").rule(value, name, level) end)
 
 --- For argparse: a day, or a time of it, in UTC.
 function M.date(text)
-  local ok, seconds = pcall(require "crdbcloud.workflows.rules".time, text, "date", 0)
+  local ok, seconds = pcall(require "crdbcloud.run.rules".time, text, "date", 0)
   if not ok then return nil, ("'%s' is no date such as 2026-05-01"):format(text) end
   return seconds
 end

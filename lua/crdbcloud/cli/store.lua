@@ -1,7 +1,7 @@
 --- `crdbcloud store init|verify|rekey`: the store alone, without the API.
 
 local core = require "crdbcloud.core"
-local durations = require "crdbcloud.durations"
+local durations = require "crdbcloud.base.durations"
 local session = require "crdbcloud.cli.session"
 local store = require "crdbcloud.store"
 

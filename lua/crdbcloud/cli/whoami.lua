@@ -1,6 +1,6 @@
 --- `crdbcloud whoami`: which account, server and stores a command would use, and whether the key is accepted.
 
-local urls = require "crdbcloud.urls"
+local urls = require "crdbcloud.base.urls"
 
 local M = {}
 

@@ -2,8 +2,8 @@
 
 local errors = require "crdbcloud.errors"
 local holders = require "crdbcloud.help.holders"
-local options = require "crdbcloud.options"
-local printing = require "crdbcloud.printing"
+local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 local reference = require "crdbcloud.reference"
 local render = require "crdbcloud.help.render"
 local topics = require "crdbcloud.reference.topics"

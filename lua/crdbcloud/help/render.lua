@@ -1,6 +1,6 @@
 --- The reference as text of a width.
 
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 local reference = require "crdbcloud.reference"
 local topics = require "crdbcloud.reference.topics"
 

@@ -7,7 +7,7 @@
 
 local errors = require "crdbcloud.errors"
 local states = require "crdbcloud.nginx.states"
-local values = require "crdbcloud.nginx.values"
+local values = require "crdbcloud.threads.values"
 
 local M = {}
 

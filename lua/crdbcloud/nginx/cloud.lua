@@ -2,14 +2,14 @@
 --- handle does no I/O and holds no connection; it can be made before the fork and kept at module level.
 
 local call = require "crdbcloud.nginx.call"
-local calls = require "crdbcloud.cloud.calls"
+local calls = require "crdbcloud.api.operations"
 local clouds = require "crdbcloud.cloud"
 local core = require "crdbcloud.core"
-local durations = require "crdbcloud.durations"
+local durations = require "crdbcloud.base.durations"
 local errors = require "crdbcloud.errors"
-local lists = require "crdbcloud.cloud.lists"
-local options = require "crdbcloud.options"
-local values = require "crdbcloud.nginx.values"
+local lists = require "crdbcloud.api.lists"
+local options = require "crdbcloud.base.options"
+local values = require "crdbcloud.threads.values"
 
 local M = {}
 
@@ -168,7 +168,7 @@ function M.positional(operation, args, first, opts)
   return n + 1, list
 end
 
---- Arguments as crdbcloud.cloud.calls checks them, with a secret that cannot be used as one more thing to refuse.
+--- Arguments as crdbcloud.api.operations checks them, with a secret that cannot be used as one more thing to refuse.
 ---@param cluster_call string|nil
 function M.arguments(cluster_call, operation, n, ...)
   for i = 1, n do
@@ -250,7 +250,7 @@ function Cloud:request(method, path, opts)
     for name, value in pairs(opts) do given[name] = value end
     local body = opts.body
     if type(body) == "table" then
-      local text, problem = require("crdbcloud.cloud.answers").encode(body)
+      local text, problem = require("crdbcloud.api.answers").encode(body)
       if not text then errors.raise(nil, "cloud:request: body cannot be encoded as JSON: %s", problem) end
       body = text
     end

@@ -1,11 +1,11 @@
 --- One cluster in nginx's event loop: the same calls and workflows as crdbcloud.cluster, each run whole in a thread.
 
-local calls = require "crdbcloud.cloud.calls"
+local calls = require "crdbcloud.api.operations"
 local clouds = require "crdbcloud.nginx.cloud"
 local clusters = require "crdbcloud.cluster"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local record = require "crdbcloud.record"
 local sinks = require "crdbcloud.sinks"
 

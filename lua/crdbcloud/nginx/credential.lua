@@ -5,7 +5,7 @@ local credentials = require "crdbcloud.credentials"
 local dicts = require "crdbcloud.nginx.dict"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 
 local M = {}
 

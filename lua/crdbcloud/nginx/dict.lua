@@ -11,7 +11,7 @@ local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
 local credentials = require "crdbcloud.credentials"
 local errors = require "crdbcloud.errors"
-local json = require "crdbcloud.json"
+local json = require "crdbcloud.base.json"
 
 local M = {}
 

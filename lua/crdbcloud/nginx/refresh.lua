@@ -4,7 +4,7 @@
 local board = require "crdbcloud.nginx.board"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 
 local M = {}
 
@@ -23,7 +23,7 @@ local function users_rule(value, name, level)
     errors.raise(errors.up(level), "%s is a function, which cannot cross into nginx's threads", name)
   end
   local list = {}
-  for i, user in ipairs(require("crdbcloud.workflows.rules").names(value, name, errors.up(level))) do
+  for i, user in ipairs(require("crdbcloud.run.rules").names(value, name, errors.up(level))) do
     local folded, err = names.check(user)
     if not folded then errors.raise(errors.up(level), "%s[%d]: %s", name, i, err.message) end
     list[i] = folded

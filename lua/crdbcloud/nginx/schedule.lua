@@ -9,7 +9,7 @@ local board = require "crdbcloud.nginx.board"
 local core = require "crdbcloud.core"
 local due = require "crdbcloud.nginx.due"
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 
 local M = {}
 
@@ -237,7 +237,7 @@ function M.schedule_now(dict, opts)
   if type(opts.users) == "function" then
     errors.raise("caller", "schedule_now: users is a function, which cannot cross into nginx's threads")
   end
-  local users = require("crdbcloud.workflows.selection").check_users(opts.users or "managed", "schedule_now")
+  local users = require("crdbcloud.run.selection").check_users(opts.users or "managed", "schedule_now")
   if type(users) == "table" then
     for _, name in ipairs(users) do
       local folded, err = require("crdbcloud.names").check(name)

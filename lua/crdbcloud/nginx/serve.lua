@@ -2,7 +2,7 @@
 
 local clients = require "crdbcloud.nginx.clients"
 local errors = require "crdbcloud.errors"
-local values = require "crdbcloud.nginx.values"
+local values = require "crdbcloud.threads.values"
 
 local M = {}
 

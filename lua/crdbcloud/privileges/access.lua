@@ -5,7 +5,7 @@
 -- can be compared.
 
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local names = require "crdbcloud.names"
 
 local M = {}

@@ -1,7 +1,7 @@
 --- Gives a user what is wanted, then asks the server whether it has it; takes admin away from one.
 
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local names = require "crdbcloud.names"
 local quote = require "crdbcloud.sql.quote"
 local access = require "crdbcloud.privileges.access"

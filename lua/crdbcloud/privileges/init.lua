@@ -2,7 +2,7 @@
 -- `demote` takes admin away. Additive unless `exact = true`.
 
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local names = require "crdbcloud.names"
 local quote = require "crdbcloud.sql.quote"
 local access = require "crdbcloud.privileges.access"

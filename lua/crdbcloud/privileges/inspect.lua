@@ -6,7 +6,7 @@ local dialects = require "crdbcloud.sql.dialect"
 local catalog = require "crdbcloud.privileges.catalog"
 local roles = require "crdbcloud.privileges.roles"
 local grants = require "crdbcloud.privileges.grants"
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 

@@ -9,7 +9,7 @@ local quote = require "crdbcloud.sql.quote"
 local dialects = require "crdbcloud.sql.dialect"
 local access = require "crdbcloud.privileges.access"
 local grants = require "crdbcloud.privileges.grants"
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 

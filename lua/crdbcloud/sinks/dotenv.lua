@@ -1,7 +1,7 @@
 --- `dotenv:PATH` a variable in an environment file; all other lines stay as they are.
 --
 -- `{ "dotenv", path = PATH, key = "{USER}_PASSWORD", dialect = "posix" }`. A file is
--- read by one program, and each has its own rules (csrc/dotenv.h):
+-- read by one program, and each has its own rules (csrc/files/dotenv.h):
 --   posix    a shell that sources it (the default)
 --   docker   docker run --env-file
 --   systemd  EnvironmentFile= of a unit

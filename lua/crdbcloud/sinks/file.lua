@@ -2,7 +2,7 @@
 
 local core = require "crdbcloud.core"
 local files = require "crdbcloud.sinks.files"
-local leftovers = require "crdbcloud.leftovers"
+local leftovers = require "crdbcloud.base.leftovers"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}

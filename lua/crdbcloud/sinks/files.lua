@@ -2,8 +2,8 @@
 
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local leftovers = require "crdbcloud.leftovers"
-local options = require "crdbcloud.options"
+local leftovers = require "crdbcloud.base.leftovers"
+local options = require "crdbcloud.base.options"
 
 local M = {}
 

@@ -20,14 +20,14 @@
 
 local cjson = require("cjson.safe").new()
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 
 local M = {}
 
 local KINDS = {
   command = "crdbcloud.sinks.command", dotenv = "crdbcloud.sinks.dotenv", file = "crdbcloud.sinks.file",
   json = "crdbcloud.sinks.json", kubernetes = "crdbcloud.sinks.kubernetes", pgpass = "crdbcloud.sinks.pgpass",
-  shared = "crdbcloud.sinks.shared",
+  shared = "crdbcloud.nginx.shared_sink",
 }
 
 local PLACEHOLDERS = { user = true, USER = true, cluster = true }

@@ -4,8 +4,8 @@ local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
 local credentials = require "crdbcloud.credentials"
 local files = require "crdbcloud.sinks.files"
-local json = require "crdbcloud.json"
-local leftovers = require "crdbcloud.leftovers"
+local json = require "crdbcloud.base.json"
+local leftovers = require "crdbcloud.base.leftovers"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}

@@ -12,7 +12,7 @@ local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local files = require "crdbcloud.sinks.files"
-local leftovers = require "crdbcloud.leftovers"
+local leftovers = require "crdbcloud.base.leftovers"
 local programs = require "crdbcloud.sinks.programs"
 local sinks = require "crdbcloud.sinks"
 

@@ -1,7 +1,7 @@
 --- What sinks that run a program have in common: no shell, a time limit, output that is never shown.
 
 local core = require "crdbcloud.core"
-local durations = require "crdbcloud.durations"
+local durations = require "crdbcloud.base.durations"
 local errors = require "crdbcloud.errors"
 local files = require "crdbcloud.sinks.files"
 

@@ -2,7 +2,7 @@
 -- One object whether the connection is our own (crdbcloud.pq) or that of another library (crdbcloud.sql.adapters).
 
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local params = require "crdbcloud.sql.params"
 local failure = require "crdbcloud.sql.failure"
 local dialect = require "crdbcloud.sql.dialect"
@@ -56,7 +56,7 @@ local function open(given)
   resolved.timeout = given.connect_timeout or CONNECT_TIMEOUT
   resolved.ambient_password = resolved.password == nil
   local function login()
-    require("crdbcloud.blocking").check()
+    require("crdbcloud.base.blocking").check()
     local conn, problem = require("crdbcloud.pq").connect(resolved)
     if not conn then return nil, failure.error(problem) end
     return conn
@@ -161,7 +161,7 @@ local Rows = {
         if not known[name] then columns[#columns + 1], known[name] = name, true end
       end
     end
-    return ("%s\n(%d)"):format(require("crdbcloud.printing").rows(columns, rows), #rows)
+    return ("%s\n(%d)"):format(require("crdbcloud.base.printing").rows(columns, rows), #rows)
   end,
 }
 
@@ -324,7 +324,7 @@ end
 function Sql:info()
   local copy = {}
   for key, value in pairs(self._info) do copy[key] = value end
-  return require("crdbcloud.printing").printed(copy)
+  return require("crdbcloud.base.printing").printed(copy)
 end
 
 --- False once it was closed or lost.
@@ -346,7 +346,7 @@ end
 Sql.__close = Sql.close
 
 --- The methods of a connection.
-M.CLASS = require("crdbcloud.methods").guard(Sql, "sql", "crdbcloud.sql.connect")
+M.CLASS = require("crdbcloud.base.guard").guard(Sql, "sql", "crdbcloud.sql.connect")
 
 function Sql:__tostring()
   local i = self._info

@@ -2,7 +2,7 @@
 --- open. No I/O but the look for the system's certificate bundle.
 
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 
 local M = {}
 

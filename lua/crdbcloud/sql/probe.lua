@@ -4,7 +4,7 @@
 -- logs in.
 
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local params = require "crdbcloud.sql.params"
 local failure = require "crdbcloud.sql.failure"
 

@@ -1,5 +1,5 @@
 --- From a record to the bytes that a store keeps, and back: metadata as JSON,
---- passwords beside it (csrc/record_file.h), sealed where the store has a key.
+--- passwords beside it (csrc/files/record_file.h), sealed where the store has a key.
 --
 -- A sealed password opens only where it was put: it is bound to its cluster,
 -- user, epoch and field, and to the rest of the record as well, so that nobody
@@ -9,7 +9,7 @@
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
+local options = require "crdbcloud.base.options"
 local record = require "crdbcloud.record"
 
 local M = {}

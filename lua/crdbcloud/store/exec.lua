@@ -13,7 +13,7 @@ local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local leases = require "crdbcloud.store.exec_lease"
 local store = require "crdbcloud.store"
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 

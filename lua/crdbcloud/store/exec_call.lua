@@ -7,7 +7,7 @@
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
-local durations = require "crdbcloud.durations"
+local durations = require "crdbcloud.base.durations"
 local errors = require "crdbcloud.errors"
 local store = require "crdbcloud.store"
 

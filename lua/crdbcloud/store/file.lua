@@ -1,6 +1,6 @@
 --- `file:DIR` one file per user, replaced atomically and fsynced, for one host.
 --
--- DIR/CLUSTER/USER.rec holds the record (csrc/record_file.h: metadata as JSON,
+-- DIR/CLUSTER/USER.rec holds the record (csrc/files/record_file.h: metadata as JSON,
 -- passwords beside it, a hash over both), DIR/CLUSTER/USER.lock is locked while
 -- somebody works on it. Directories are 0700, files 0600, both owned by us.
 -- The version of a record is a number inside its metadata.
@@ -8,9 +8,9 @@
 local codecs = require "crdbcloud.store.codec"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local leftovers = require "crdbcloud.leftovers"
+local leftovers = require "crdbcloud.base.leftovers"
 local store = require "crdbcloud.store"
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 

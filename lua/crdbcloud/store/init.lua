@@ -15,9 +15,9 @@
 
 local codecs = require "crdbcloud.store.codec"
 local errors = require "crdbcloud.errors"
-local methods = require "crdbcloud.methods"
-local options = require "crdbcloud.options"
-local urls = require "crdbcloud.urls"
+local methods = require "crdbcloud.base.guard"
+local options = require "crdbcloud.base.options"
+local urls = require "crdbcloud.base.urls"
 
 local M = {}
 
@@ -64,7 +64,7 @@ function M.open(url, opts)
   url, opts = urls.text(url), options.check(OPTIONS, opts, "store.open", "caller")
   local module, err = module_of(url)
   if not module then return nil, err end
-  require("crdbcloud.blocking").check()
+  require("crdbcloud.base.blocking").check()
   local codec
   codec, err = codecs.new(opts)
   if not codec then return nil, err end

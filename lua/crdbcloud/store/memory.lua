@@ -2,7 +2,7 @@
 
 local record = require "crdbcloud.record"
 local store = require "crdbcloud.store"
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 

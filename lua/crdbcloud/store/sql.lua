@@ -12,7 +12,7 @@ local errors = require "crdbcloud.errors"
 local schema = require "crdbcloud.store.sql_schema"
 local sessions = require "crdbcloud.store.sql_session"
 local store = require "crdbcloud.store"
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 

@@ -6,7 +6,7 @@ local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local params = require "crdbcloud.sql.params"
 local sqls = require "crdbcloud.sql"
-local urls = require "crdbcloud.urls"
+local urls = require "crdbcloud.base.urls"
 
 local M = {}
 

@@ -1,20 +1,20 @@
 --- `access` and `set_access`: what a user may do, and changing it.
 
-local context = require "crdbcloud.workflows.context"
+local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
-local outcome = require "crdbcloud.workflows.outcome"
-local pair_rules = require "crdbcloud.workflows.pair_rules"
+local options = require "crdbcloud.base.options"
+local outcome = require "crdbcloud.run.outcome"
+local pair_rules = require "crdbcloud.change.pair.rules"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
-local rules = require "crdbcloud.workflows.rules"
+local rules = require "crdbcloud.run.rules"
 
 local M = {}
 
 local Access = { __name = "crdbcloud.access" }
 Access.__index = Access
-M.CLASS = Access -- for crdbcloud.nginx.values
+M.CLASS = Access -- for crdbcloud.threads.values
 
 function Access:__tostring()
   local lines = {
@@ -30,7 +30,7 @@ function Access:__tostring()
 end
 
 function Access:json()
-  return require("crdbcloud.json").encode(self)
+  return require("crdbcloud.base.json").encode(self)
 end
 
 --- What a user really has, in all databases, by asking the server.

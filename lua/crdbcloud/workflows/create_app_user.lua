@@ -1,19 +1,19 @@
 --- `create_app_user`: a user with limited access whose password was never an admin's.
 
-local context = require "crdbcloud.workflows.context"
+local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
-local creation = require "crdbcloud.workflows.creation"
+local creation = require "crdbcloud.change.create"
 local errors = require "crdbcloud.errors"
-local json = require "crdbcloud.json"
+local json = require "crdbcloud.base.json"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
-local outcome = require "crdbcloud.workflows.outcome"
-local pair_access = require "crdbcloud.workflows.pair_access"
-local pair_rules = require "crdbcloud.workflows.pair_rules"
+local options = require "crdbcloud.base.options"
+local outcome = require "crdbcloud.run.outcome"
+local pair_access = require "crdbcloud.change.pair.access"
+local pair_rules = require "crdbcloud.change.pair.rules"
 local passwords = require "crdbcloud.passwords"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
-local rules = require "crdbcloud.workflows.rules"
+local rules = require "crdbcloud.run.rules"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}
@@ -143,10 +143,10 @@ end
 
 local function check_sinks(ctx, rec, password)
   if rec.pair then
-    local list, err = require("crdbcloud.workflows.pair_turn").sinks(ctx, rec)
+    local list, err = require("crdbcloud.change.pair.turn").sinks(ctx, rec)
     if not list then return nil, err end
   end
-  local free, clash = require("crdbcloud.workflows.selection").check_sinks(ctx, rec)
+  local free, clash = require("crdbcloud.run.selection").check_sinks(ctx, rec)
   if not free then return nil, clash end
   return ctx:check_sinks(rec, password)
 end
@@ -184,9 +184,9 @@ local function amend(ctx, entry, opts)
   ok, err = entry:save(new)
   if not ok then return nil, err end
   if changes.sinks and rec.pair then
-    ok, err = require("crdbcloud.workflows.pair").resume(ctx, entry)
+    ok, err = require("crdbcloud.change.pair").resume(ctx, entry)
   elseif changes.sinks then
-    ok, err = require("crdbcloud.workflows.steps").finish(ctx, entry)
+    ok, err = require("crdbcloud.change.finish").finish(ctx, entry)
   end
   if not ok then return nil, err end
   return { result = "done", note = table.concat(changed, ", ") .. " changed, access as before", verified = verified }
@@ -218,8 +218,8 @@ local function known(ctx, entry, wanted, opts)
     return verdict and { verified = verdict, note = "a half-done creation was finished" }, err
   end
   if record.is_open(rec) then
-    if rec.pair then return require("crdbcloud.workflows.pair").resume(ctx, entry) end
-    local verdict, err = require("crdbcloud.workflows.steps").finish(ctx, entry)
+    if rec.pair then return require("crdbcloud.change.pair").resume(ctx, entry) end
+    local verdict, err = require("crdbcloud.change.finish").finish(ctx, entry)
     return verdict and { verified = verdict, note = "a half-done rotation was finished" }, err
   end
   if wanted.password and not rec.pair and not (rec.current and rec.current.password:equals(wanted.password)) then
@@ -320,7 +320,7 @@ function M.create_app_user(cluster, opts)
     if not rec and version then return nil, version end
     return outcome.finish(ctx, { dry_row(ctx, wanted, sql, exists, rec, opts) }, { dry_run = true }, true)
   end
-  require("crdbcloud.workflows.spool").merge(ctx)
+  require("crdbcloud.run.spool").merge(ctx)
   require("crdbcloud.workflows.resume").first(ctx, { wanted.user })
   wanted.opts = opts
   local row = ctx:user_row(wanted.user, create_held, wanted)

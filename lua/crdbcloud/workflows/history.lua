@@ -2,13 +2,13 @@
 --- cancelled, by whom and why; with the vendor's trace ids where the audit log may
 --- be read.
 
-local ages = require "crdbcloud.workflows.ages"
+local ages = require "crdbcloud.run.ages"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
-local printing = require "crdbcloud.printing"
-local report = require "crdbcloud.report"
-local rules = require "crdbcloud.workflows.rules"
+local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
+local report = require "crdbcloud.run.report"
+local rules = require "crdbcloud.run.rules"
 
 local M = {}
 
@@ -17,7 +17,7 @@ local NEAR = 120 -- seconds between a send of ours and the audit log's entry of 
 
 local History = { __name = "crdbcloud.history" }
 History.__index = History
-M.CLASS = History -- for crdbcloud.nginx.values
+M.CLASS = History -- for crdbcloud.threads.values
 
 local function time_text(at)
   return at and os.date("!%Y-%m-%d %H:%M:%SZ", math.floor(at)) or "-"
@@ -40,7 +40,7 @@ function History:__tostring()
 end
 
 function History:json()
-  return require("crdbcloud.json").encode(self)
+  return require("crdbcloud.base.json").encode(self)
 end
 
 -- What is still open of a record, as the newest line of its history.

@@ -1,14 +1,14 @@
 --- `import_credential`: takes a password that somebody knows into the store,
 --- once a login has proved it. Nothing is changed on the cluster.
 
-local context = require "crdbcloud.workflows.context"
+local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
-local outcome = require "crdbcloud.workflows.outcome"
+local options = require "crdbcloud.base.options"
+local outcome = require "crdbcloud.run.outcome"
 local record = require "crdbcloud.record"
-local rules = require "crdbcloud.workflows.rules"
+local rules = require "crdbcloud.run.rules"
 
 local M = {}
 

@@ -1,16 +1,16 @@
 --- Workflows over several clusters, one after the other: one report, one budget, one run id. A cluster that fails does
 --- not stop the next; a key that is refused (401) does, as does an interrupt.
 
-local context = require "crdbcloud.workflows.context"
+local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local options = require "crdbcloud.options"
-local outcome = require "crdbcloud.workflows.outcome"
+local options = require "crdbcloud.base.options"
+local outcome = require "crdbcloud.run.outcome"
 local resume = require "crdbcloud.workflows.resume"
 local rotate = require "crdbcloud.workflows.rotate"
-local selection = require "crdbcloud.workflows.selection"
+local selection = require "crdbcloud.run.selection"
 local store = require "crdbcloud.store"
-local urls = require "crdbcloud.urls"
+local urls = require "crdbcloud.base.urls"
 
 local M = {}
 
@@ -296,7 +296,7 @@ end
 
 local Status = { __name = "crdbcloud.status" }
 Status.__index = Status
-M.CLASS = Status -- for crdbcloud.nginx.values
+M.CLASS = Status -- for crdbcloud.threads.values
 
 function Status:__tostring()
   local parts = {}
@@ -305,7 +305,7 @@ function Status:__tostring()
 end
 
 function Status:json()
-  return require("crdbcloud.json").encode {
+  return require("crdbcloud.base.json").encode {
     operation = self.operation, clusters = self.clusters, rows = self.rows, open = self.open,
   }
 end

@@ -1,10 +1,10 @@
 --- What `rotation_status` says of pairs: who is active, until when the other rests,
 --- and whether the access of the two differs.
 
-local durations = require "crdbcloud.durations"
-local pair_access = require "crdbcloud.workflows.pair_access"
+local durations = require "crdbcloud.base.durations"
+local pair_access = require "crdbcloud.change.pair.access"
 local record = require "crdbcloud.record"
-local rules = require "crdbcloud.workflows.pair_rules"
+local rules = require "crdbcloud.change.pair.rules"
 
 local M = {}
 

@@ -1,13 +1,13 @@
 --- `remove_app_user`: deletes a user that owns nothing any more, and its record
 --- only once the API has confirmed it.
 
-local context = require "crdbcloud.workflows.context"
+local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
-local outcome = require "crdbcloud.workflows.outcome"
-local pair = require "crdbcloud.workflows.pair"
-local pair_access = require "crdbcloud.workflows.pair_access"
+local options = require "crdbcloud.base.options"
+local outcome = require "crdbcloud.run.outcome"
+local pair = require "crdbcloud.change.pair"
+local pair_access = require "crdbcloud.change.pair.access"
 local privileges = require "crdbcloud.privileges"
 local quote = require "crdbcloud.sql.quote"
 local record = require "crdbcloud.record"

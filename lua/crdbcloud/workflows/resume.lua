@@ -1,21 +1,21 @@
 --- Recovery: finishes whatever a crash or a lost answer left open, and tells
 --- what is open. Users that may still be admins come first.
 
-local context = require "crdbcloud.workflows.context"
+local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
-local creation = require "crdbcloud.workflows.creation"
-local durations = require "crdbcloud.durations"
-local hooks = require "crdbcloud.workflows.hooks"
+local creation = require "crdbcloud.change.create"
+local durations = require "crdbcloud.base.durations"
+local hooks = require "crdbcloud.run.hooks"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
-local outcome = require "crdbcloud.workflows.outcome"
-local pair = require "crdbcloud.workflows.pair"
+local options = require "crdbcloud.base.options"
+local outcome = require "crdbcloud.run.outcome"
+local pair = require "crdbcloud.change.pair"
 local pair_status = require "crdbcloud.workflows.pair_status"
-local printing = require "crdbcloud.printing"
+local printing = require "crdbcloud.base.printing"
 local record = require "crdbcloud.record"
-local report = require "crdbcloud.report"
-local rules = require "crdbcloud.workflows.rules"
-local steps = require "crdbcloud.workflows.steps"
+local report = require "crdbcloud.run.report"
+local rules = require "crdbcloud.run.rules"
+local steps = require "crdbcloud.change.finish"
 
 local M = {}
 
@@ -203,7 +203,7 @@ function M.resume(cluster, opts)
   end
   if opts.dry_run then return work() end
   return ctx:with_run(function()
-    require("crdbcloud.workflows.spool").merge(ctx)
+    require("crdbcloud.run.spool").merge(ctx)
     return work()
   end)
 end
@@ -244,7 +244,7 @@ end
 
 local Status = { __name = "crdbcloud.status" }
 Status.__index = Status
-M.CLASS = Status -- for crdbcloud.nginx.values
+M.CLASS = Status -- for crdbcloud.threads.values
 
 function Status:__tostring()
   local cells = {}
@@ -268,7 +268,7 @@ function Status:__tostring()
 end
 
 function Status:json()
-  return require("crdbcloud.json").encode(self)
+  return require("crdbcloud.base.json").encode(self)
 end
 
 function M.status_report(rows, store, cluster, open, warnings)

@@ -1,15 +1,15 @@
 --- `rollback_password`: sends the password before the current one again, as a new
 --- epoch. Labels are never changed: what is live is what was sent last.
 
-local context = require "crdbcloud.workflows.context"
+local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
-local outcome = require "crdbcloud.workflows.outcome"
-local pair = require "crdbcloud.workflows.pair"
+local options = require "crdbcloud.base.options"
+local outcome = require "crdbcloud.run.outcome"
+local pair = require "crdbcloud.change.pair"
 local record = require "crdbcloud.record"
-local rules = require "crdbcloud.workflows.rules"
-local steps = require "crdbcloud.workflows.steps"
+local rules = require "crdbcloud.run.rules"
+local steps = require "crdbcloud.change.finish"
 
 local M = {}
 

@@ -1,23 +1,23 @@
 --- Rotation: new passwords for many users or one, by the protocol, each durable
 --- before it is sent and published only when it is live.
 
-local ages = require "crdbcloud.workflows.ages"
-local batch = require "crdbcloud.workflows.batch"
-local context = require "crdbcloud.workflows.context"
+local ages = require "crdbcloud.run.ages"
+local batch = require "crdbcloud.run.batch"
+local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local hooks = require "crdbcloud.workflows.hooks"
+local hooks = require "crdbcloud.run.hooks"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.options"
-local outcome = require "crdbcloud.workflows.outcome"
+local options = require "crdbcloud.base.options"
+local outcome = require "crdbcloud.run.outcome"
 local passwords = require "crdbcloud.passwords"
-local plans = require "crdbcloud.workflows.plan"
+local plans = require "crdbcloud.run.plan"
 local record = require "crdbcloud.record"
 local resume = require "crdbcloud.workflows.resume"
-local rotate_user = require "crdbcloud.workflows.rotate_user"
-local rules = require "crdbcloud.workflows.rules"
-local selection = require "crdbcloud.workflows.selection"
-local window = require "crdbcloud.workflows.window"
+local rotate_user = require "crdbcloud.change.rotate_user"
+local rules = require "crdbcloud.run.rules"
+local selection = require "crdbcloud.run.selection"
+local window = require "crdbcloud.run.window"
 
 local M = {}
 
@@ -104,13 +104,13 @@ end
 local function work(ctx, selected, opts)
   local jobs = batch.new(ctx, selected, opts)
   if opts.parallel and opts.parallel > 1 and jobs.total > 1 then
-    return require("crdbcloud.workflows.parallel").run(ctx, jobs, opts)
+    return require("crdbcloud.threads.crew").run(ctx, jobs, opts)
   end
   return jobs:run(function(job) return rotate_user.row(ctx, job) end)
 end
 
 local function rotate(ctx, opts)
-  require("crdbcloud.workflows.spool").merge(ctx)
+  require("crdbcloud.run.spool").merge(ctx)
   -- What a crash left comes first; a user that may be an admin before all else.
   resume.first(ctx, opts.users)
   local selected, unmanaged = plan_of(ctx, opts)
@@ -187,7 +187,7 @@ function M.rotate_password(cluster, opts)
   local ctx
   ctx, err = context.new(cluster, "rotate_password", opts)
   if not ctx then return nil, err end
-  require("crdbcloud.workflows.spool").merge(ctx)
+  require("crdbcloud.run.spool").merge(ctx)
   resume.first(ctx, { user })
   ctx.index, ctx.total = 1, 1
   local listed

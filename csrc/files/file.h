@@ -1,0 +1,41 @@
+/*
+ * file.h - reading files that may hold secrets, and looking at them.
+ */
+#ifndef CRDB_FILE_H
+#define CRDB_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/failure.h"
+#include "base/secret.h"
+
+/* How much a file must be kept from others before it is read. */
+enum crdb_file_care {
+    CRDB_FILE_ANY,     /* a regular file, not through a symlink */
+    CRDB_FILE_PRIVATE, /* also: ours, and no permission for group or others */
+    /* Given by a person: symlinks are followed (mounted secrets of containers are symlinks), a
+     * pipe will do (process substitution), and group and others may neither read nor write it. */
+    CRDB_FILE_GIVEN
+};
+
+/* The whole file as a secret that the caller owns, or NULL with *f filled. Codes
+ * besides errno names: "symlink", "type" (not a regular file), "owner", "mode",
+ * "large" (more than max bytes). */
+struct crdb_secret *crdb_file_read(const char *path, size_t max, enum crdb_file_care care,
+                                   struct crdb_failure *f);
+
+struct crdb_file_info {
+    const char *type; /* file, directory, symlink or other */
+    mode_t mode;      /* permission bits */
+    uid_t uid;
+    double size;          /* bytes */
+    double mtime;         /* seconds since 1970 */
+    char file_system[16]; /* ext, xfs, tmpfs, nfs, overlay, ... or its number in hexadecimal */
+};
+
+/* About the path itself, symlinks not followed. */
+bool crdb_file_stat(const char *path, struct crdb_file_info *info, struct crdb_failure *f);
+
+#endif

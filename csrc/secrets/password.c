@@ -1,0 +1,131 @@
+#include "secrets/password.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/random.h"
+
+static const double least_acceptance = 1e-6;
+
+static bool is_letter(unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool holds(const struct crdb_bytes *set, unsigned char c) {
+    return set->length && memchr(set->bytes, c, set->length) != NULL;
+}
+
+/* The letters of the alphabet, or all of it when it has none. Returns how many. */
+static size_t first_bytes(const struct crdb_bytes *alphabet, unsigned char to[256]) {
+    size_t n = 0;
+    for (size_t i = 0; i < alphabet->length; i++)
+        if (is_letter(alphabet->bytes[i]))
+            to[n++] = alphabet->bytes[i];
+    if (n == 0) {
+        memcpy(to, alphabet->bytes, alphabet->length);
+        n = alphabet->length;
+    }
+    return n;
+}
+
+/* The part of bytes that lies in none of the classes in the bit set chosen. */
+static double part_outside(const unsigned char *bytes, size_t count,
+                           const struct crdb_password_policy *policy, unsigned chosen) {
+    size_t outside = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool in = false;
+        for (size_t k = 0; k < policy->class_count && !in; k++)
+            in = (chosen >> k & 1) && holds(&policy->classes[k], bytes[i]);
+        outside += !in;
+    }
+    return (double)outside / (double)count;
+}
+
+/* Inclusion and exclusion over the sets of classes that a candidate may miss. */
+double crdb_password_acceptance(const struct crdb_password_policy *policy) {
+    unsigned char first[256];
+    size_t first_count = first_bytes(&policy->alphabet, first);
+    double acceptance = 0;
+    for (unsigned chosen = 0; chosen < 1u << policy->class_count; chosen++) {
+        double missed =
+            part_outside(first, first_count, policy, chosen) *
+            pow(part_outside(policy->alphabet.bytes, policy->alphabet.length, policy, chosen),
+                (double)(policy->length - 1));
+        acceptance += __builtin_popcount(chosen) % 2 ? -missed : missed;
+    }
+    return acceptance < 0 ? 0 : acceptance;
+}
+
+/* Random bytes are asked for in blocks, since one system call per byte is slow. */
+struct pool {
+    unsigned char bytes[256];
+    size_t left;
+};
+
+/* An index below count (1 to 256), each equally likely: bytes above the largest
+ * multiple of count are thrown away, as % alone would favour the small ones. */
+static bool draw(struct pool *pool, size_t count, size_t *index) {
+    size_t limit = 256 - 256 % count;
+    for (;;) {
+        if (pool->left == 0) {
+            if (!crdb_random_bytes(pool->bytes, sizeof pool->bytes))
+                return false;
+            pool->left = sizeof pool->bytes;
+        }
+        size_t byte = pool->bytes[--pool->left];
+        if (byte < limit) {
+            *index = byte % count;
+            return true;
+        }
+    }
+}
+
+static bool meets(const struct crdb_password_policy *policy, const unsigned char *candidate) {
+    for (size_t k = 0; k < policy->class_count; k++) {
+        bool found = false;
+        for (size_t i = 0; i < policy->length && !found; i++)
+            found = holds(&policy->classes[k], candidate[i]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* Draws candidates until one meets the policy; false when random bytes fail. */
+static bool fill(const struct crdb_password_policy *policy, unsigned char *candidate) {
+    unsigned char first[256];
+    size_t first_count = first_bytes(&policy->alphabet, first);
+    struct pool pool = {.left = 0};
+    bool drawn;
+    do {
+        size_t index = 0;
+        drawn = draw(&pool, first_count, &index);
+        candidate[0] = first[index];
+        for (size_t i = 1; i < policy->length && drawn; i++) {
+            drawn = draw(&pool, policy->alphabet.length, &index);
+            candidate[i] = policy->alphabet.bytes[index];
+        }
+    } while (drawn && !meets(policy, candidate));
+    crdb_wipe(&pool, sizeof pool);
+    return drawn;
+}
+
+enum crdb_password_result crdb_password_generate(const struct crdb_password_policy *policy,
+                                                 struct crdb_secret **password) {
+    double acceptance = crdb_password_acceptance(policy);
+    /* The sum of up to 256 terms of either sign is exact to about 1e-14. */
+    if (acceptance < 1e-13)
+        return CRDB_PASSWORD_IMPOSSIBLE;
+    if (acceptance < least_acceptance)
+        return CRDB_PASSWORD_UNLIKELY;
+    struct crdb_secret *made = crdb_secret_new(policy->length);
+    if (!made)
+        return CRDB_PASSWORD_NO_MEMORY;
+    if (!fill(policy, crdb_secret_bytes(made))) {
+        crdb_secret_release(made);
+        return CRDB_PASSWORD_NO_RANDOM;
+    }
+    *password = made;
+    return CRDB_PASSWORD_OK;
+}

@@ -1,0 +1,47 @@
+/*
+ * password.h - generates passwords.
+ *
+ * Every password that meets the policy is equally likely: a candidate is drawn
+ * whole and thrown away when it does not meet it. How often that happens is
+ * computed first, so a policy that nothing can meet fails at once.
+ */
+#ifndef CRDB_PASSWORD_H
+#define CRDB_PASSWORD_H
+
+#include <stddef.h>
+
+#include "base/secret.h"
+
+enum { CRDB_PASSWORD_LENGTH_MAX = 4096, CRDB_PASSWORD_CLASSES_MAX = 8 };
+
+struct crdb_bytes {
+    const unsigned char *bytes;
+    size_t length;
+};
+
+struct crdb_password_policy {
+    size_t length;              /* in bytes, 1 to CRDB_PASSWORD_LENGTH_MAX */
+    struct crdb_bytes alphabet; /* 2 to 256 distinct bytes */
+    /* At least one byte of each class must occur. */
+    struct crdb_bytes classes[CRDB_PASSWORD_CLASSES_MAX];
+    size_t class_count;
+};
+
+enum crdb_password_result {
+    CRDB_PASSWORD_OK,
+    CRDB_PASSWORD_IMPOSSIBLE, /* no password meets the policy */
+    CRDB_PASSWORD_UNLIKELY,   /* fewer than one candidate in a million does */
+    CRDB_PASSWORD_NO_RANDOM,  /* errno says why */
+    CRDB_PASSWORD_NO_MEMORY
+};
+
+/* The part of all candidates that meets the policy, 0 to 1. */
+double crdb_password_acceptance(const struct crdb_password_policy *policy);
+
+/* Makes a password and gives the caller the one reference to it. The first
+ * byte is a letter (a-z, A-Z) whenever the alphabet has letters, because a
+ * leading '-' looks like an option and a leading digit like a number. */
+enum crdb_password_result crdb_password_generate(const struct crdb_password_policy *policy,
+                                                 struct crdb_secret **password);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * ticket.h - hands a secret from one Lua state of this process to another.
+ *
+ * Lua states share nothing, and a secret must not become a string on its way.
+ * So one state leaves a reference here and gets a ticket, random bytes that
+ * mean nothing outside this process; the other state gives the ticket back for
+ * the reference. A ticket is good once and for CRDB_TICKET_SECONDS. What nobody
+ * fetched in that time gives nothing any more, and is let go of at the next call
+ * of a function below by any thread. Each API call of the process makes one; in
+ * one that makes no calls it stays. A forked child finds no tickets. Safe from
+ * any thread.
+ */
+#ifndef CRDB_TICKET_H
+#define CRDB_TICKET_H
+
+#include "base/secret.h"
+
+enum { CRDB_TICKET_BYTES = 16, CRDB_TICKET_SECONDS = 60, CRDB_TICKETS_MAX = 1024 };
+
+enum crdb_ticket_result {
+    CRDB_TICKET_OK,
+    CRDB_TICKET_FULL, /* CRDB_TICKETS_MAX are waiting to be fetched */
+    CRDB_TICKET_NO_MEMORY,
+    CRDB_TICKET_NO_RANDOM
+};
+
+/* Takes a reference of its own; the caller keeps the one it has. */
+enum crdb_ticket_result crdb_lend(struct crdb_secret *s, unsigned char ticket[CRDB_TICKET_BYTES]);
+
+/* The reference that was left, which the caller now owns. NULL: no such ticket, taken already,
+ * or too old. */
+struct crdb_secret *crdb_take(const unsigned char ticket[CRDB_TICKET_BYTES]);
+
+/* Lets go of what nobody has fetched in time. */
+void crdb_tickets_expire(void);
+
+#endif

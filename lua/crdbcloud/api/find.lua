@@ -1,0 +1,88 @@
+--- Finds the cluster that somebody means by a name, an id, or something that looks like one.
+
+local errors = require "crdbcloud.errors"
+local ids = require "crdbcloud.api.ids"
+local lists = require "crdbcloud.api.lists"
+local options = require "crdbcloud.base.options"
+local printed = require "crdbcloud.api.printed"
+
+local M = {}
+
+-- States in which a name no longer, or never did, mean a cluster.
+local GONE = { DELETED = true, CREATION_FAILED = true }
+
+local function routing_id(cluster)
+  local config = type(cluster.config) == "table" and cluster.config or {}
+  local serverless = type(config.serverless) == "table" and config.serverless or {}
+  return serverless.routing_id
+end
+
+local function refused(kind, message, hint, reason)
+  return nil, errors.new {
+    kind = kind, operation = "find_cluster", message = message, hint = hint, reason = reason,
+  }
+end
+
+local function listed(clusters)
+  local lines = {}
+  for i, c in ipairs(clusters) do lines[i] = ("%s (folder %s)"):format(c.id, tostring(c.parent_id or "root")) end
+  return table.concat(lines, ", ")
+end
+
+--- Picks the cluster with the name from all that the key may see. Pure.
+---@param text string
+---@param clusters table[]
+---@return table|nil cluster
+---@return crdbcloud.error|nil
+function M.pick(text, clusters)
+  local live, matches, all_names = {}, {}, {}
+  for _, c in ipairs(clusters) do
+    if not GONE[c.state] then
+      live[#live + 1] = c
+      if type(c.name) == "string" then all_names[#all_names + 1] = c.name end
+      if c.name == text then matches[#matches + 1] = c end
+    end
+  end
+  if #matches == 1 then return matches[1] end
+  if #matches > 1 then
+    return refused("conflict", ("%d clusters are named %s: %s"):format(#matches, errors.shown(text), listed(matches)),
+      "use the id", "ambiguous")
+  end
+  for _, c in ipairs(live) do
+    if routing_id(c) == text then
+      return refused("invalid_argument", ("%s is the routing id of cluster %s"):format(errors.shown(text),
+        errors.shown(c.name)), ('use its name "%s" or its id %s'):format(c.name, c.id), "routing_id")
+    end
+  end
+  if ids.look(text) == "routing_id" then
+    return refused("not_found", ("no cluster is named %s, which looks like a routing id"):format(errors.shown(text)),
+      "use the cluster's name or id; cloud:clusters() lists them", "routing_id")
+  end
+  local near = options.nearest(text, all_names)
+  return refused("not_found", ("no cluster that this key may see is named %s"):format(errors.shown(text)),
+    near and ('did you mean "%s"?'):format(near) or "cloud:clusters() lists the clusters that this key may see",
+    "cluster_not_found")
+end
+
+--- The cluster, as the API describes it.
+---@param cloud crdbcloud.cloud
+---@param text string
+---@return table|nil
+---@return crdbcloud.error|nil
+function M.cluster(cloud, text)
+  local look = ids.look(text)
+  if look == "id" then
+    local cluster, err = cloud:get_cluster(text)
+    if not cluster then return nil, err end
+    return printed.cluster(cluster)
+  elseif look == "upper_case_id" or look == "url" then
+    local _, err = ids.check(text, "find_cluster")
+    return nil, err
+  end
+  local clusters, err = lists.all(cloud, "list_clusters", {}, {}, false)
+  if not clusters then return nil, err end
+  local cluster, pick_err = M.pick(text, clusters)
+  return cluster and printed.cluster(cluster), pick_err
+end
+
+return M

@@ -1,0 +1,252 @@
+--- The creation of a limited user, entered at whatever state its record is in.
+--
+-- planned -> posting -> posted -> demoted -> granted, then as a rotation. The
+-- user is made with a throwaway password that nobody gets, because the API makes
+-- every user an admin; the password that is handed out is set only once the user
+-- is none, and published only after a second look.
+
+local decide = require "crdbcloud.change.decide"
+local errors = require "crdbcloud.errors"
+local passwords = require "crdbcloud.passwords"
+local record = require "crdbcloud.record"
+local steps = require "crdbcloud.change.finish"
+
+local M = {}
+
+local POST = "create_sql_user"
+local SQL_TIME = 60 -- seconds that the statements of one step may take, as in crdbcloud.privileges
+local LOGIN_TRIES = 4
+local MAX_DEMOTIONS = 3 -- in one run; more means that somebody grants admin again
+
+--- The error of a user that somebody else made.
+---@param user string
+---@param outcome crdbcloud.outcome
+---@return crdbcloud.error
+function M.theirs(user, outcome)
+  return errors.new {
+    kind = "already_exists", outcome = outcome, operation = "create_app_user",
+    message = ("a user %s exists and is not ours; nothing of it was changed"):format(user),
+    hint = "choose another name, or adopt = true to take it over (it gets a new password and loses admin)",
+  }
+end
+
+local function open_question(entry, err, why)
+  return errors.new {
+    kind = "pending", outcome = "unknown", operation = POST, cause = err, reason = err and err.reason,
+    message = ("creating %s was sent and not answered, and %s"):format(entry.user, why),
+    hint = "`crdbcloud rotate resume` settles it; nobody has been given a password",
+  }
+end
+
+-- Whose is the user that exists? Only a login with the throwaway tells; a
+-- password change is never used to find out.
+local function claim(ctx, entry, err)
+  local rec = entry.rec
+  local verdict
+  for try = 1, LOGIN_TRIES do
+    verdict = ctx:probe(rec, rec.bootstrap.password)
+    if not decide.login_may_recover(verdict) or try == LOGIN_TRIES then break end
+    -- A user that was made just now takes a moment to reach every node of a cluster.
+    ctx:sleep(0.1 * 4 ^ (try - 1))
+  end
+  local whose = decide.whose(verdict)
+  if whose == "ours" then return entry:save(record.move(rec, "posted", {})) end
+  if whose == "unknown" then
+    return nil, open_question(entry, err, "no login is possible to see whose it is (" .. verdict .. ")")
+  end
+  -- A late request of ours can only meet "already exists", so nothing is left open
+  -- once it has settled; until then the throwaway is kept.
+  if record.unknown_sends(rec, 0, POST) > 0 and (record.settled_at(rec) or 0) > ctx:now() then
+    local ok, store_err = entry:save(record.amend(rec, { flags = { contested = true } }))
+    if not ok then return nil, store_err end
+  else
+    local ok, store_err = entry:forget()
+    if not ok then return nil, store_err end
+  end
+  return nil, M.theirs(entry.user, "rejected")
+end
+
+-- Ends a POST that was refused or never left: nothing was made, nothing is kept.
+local function give_up(entry, err)
+  if record.unknown_sends(entry.rec, 0, POST) > 0 then
+    local ok, store_err = entry:save(entry.rec)
+    if not ok then return nil, store_err end
+    return nil, open_question(entry, err, "it is not known whether it was made")
+  end
+  local ok, store_err = entry:forget()
+  if not ok then return nil, store_err end
+  return nil, err
+end
+
+-- planned or posting -> posted
+local function post(ctx, entry)
+  local stopped = entry.rec.state == "planned" and ctx:stopped()
+  if stopped then return give_up(entry, stopped) end
+  local deadline = ctx:monotonic() + ctx.cloud.config.deadline
+  local attempt = 0
+  while true do
+    local open = record.unknown_sends(entry.rec, 0, POST) > 0
+    if open then
+      local exists, err = ctx:user_exists(entry.user)
+      if exists == nil then return nil, open_question(entry, err, "the users cannot be listed") end
+      if exists then return claim(ctx, entry, err) end
+    end
+    attempt = attempt + 1
+    ctx:progress { step = "create", user = entry.user, text = "creating the user with a throwaway password" }
+    local value, err, where = entry:send {
+      op = POST, state = "posting", epoch = 0, password = entry.rec.bootstrap.password, deadline = deadline,
+    }
+    if value then return entry:save(record.move(entry.rec, "posted", {})) end
+    if where == "store" then
+      ctx.stop = err
+      if open then return nil, open_question(entry, err, "the store failed") end
+      return nil, err
+    end
+    -- A gateway may have sent our own POST twice: the user may be ours.
+    if err.kind == "already_exists" then return claim(ctx, entry, err) end
+    if err.outcome == "rejected" and err.reason ~= "locked" and err.reason ~= "not_ready" then
+      return give_up(entry, err)
+    end
+    if not ctx:wait_again(entry.user, err, attempt, deadline) then
+      if err.outcome ~= "unknown" then return give_up(entry, err) end
+      local exists, list_err = ctx:user_exists(entry.user)
+      if exists then return claim(ctx, entry, err) end
+      local ok, store_err = entry:save(entry.rec)
+      if not ok then return nil, store_err end
+      return nil, open_question(entry, list_err or err, "it is not known whether it was made")
+    end
+  end
+end
+
+-- Whatever fails while the user may be an admin is said as what it is.
+local function still_admin(entry, err)
+  err.outcome, err.exit = "applied", 3
+  err.hint = ("%s exists and may still be an admin; nobody has its password; "
+    .. "`crdbcloud rotate resume` demotes it first thing"):format(entry.user)
+  return nil, err
+end
+
+-- A run that was stopped for longer than its lease must not change by SQL what
+-- others have made of the user since.
+local function still_ours(entry)
+  local ok, err = entry:holds(SQL_TIME)
+  if ok then return true end
+  err.outcome, err.exit = "applied", 3
+  return nil, err
+end
+
+-- posted (or later) -> demoted: takes admin away, and memberships that lead to it.
+local function demote(ctx, entry)
+  local sql, err = ctx:sql()
+  if not sql then return still_admin(entry, err) end
+  local result
+  result, err = still_ours(entry)
+  if not result then return nil, err end
+  result, err = require("crdbcloud.privileges").demote(sql, entry.user)
+  if not result then return still_admin(entry, err) end
+  ctx:progress { step = "demote", user = entry.user, text = "admin revoked" }
+  return entry:save(record.move(entry.rec, "demoted", { demote = record.NONE }))
+end
+
+local function half_made(err)
+  err.outcome, err.exit = "applied", 3
+  err.hint = err.hint or "the user exists, is no admin and nobody has its password; `crdbcloud rotate resume` goes on"
+  return nil, err
+end
+
+-- demoted -> granted
+local function grant(ctx, entry)
+  local sql, err = ctx:sql()
+  if not sql then return half_made(err) end
+  local rec = entry.rec
+  local ok
+  ok, err = still_ours(entry)
+  if not ok then return nil, err end
+  if rec.pair or rec.pair_of then
+    ok, err = require("crdbcloud.change.pair.access").grant(ctx, entry, sql)
+    rec = entry.rec
+  else
+    ok, err = require("crdbcloud.privileges").apply(sql, rec.access or {}, { user = rec.user, roles = rec.roles })
+  end
+  if not ok then return half_made(err) end
+  ctx:progress { step = "grant", user = rec.user, text = "access granted and compared" }
+  return entry:save(record.move(rec, "granted", {}))
+end
+
+-- Between SEND and VERIFY: a password that was ever an admin's is dropped.
+local function guard(ctx, entry)
+  local sql, err = ctx:sql()
+  if not sql then return half_made(err) end
+  local found
+  found, err = require("crdbcloud.privileges").inspect(sql, entry.user)
+  if not found then return half_made(err) end
+  if not found.admin then
+    if not entry.rec.adopted then return true end
+    -- Whoever knew the old password may still be connected.
+    local cancelled
+    cancelled, err = require("crdbcloud.privileges").cancel_sessions(sql, entry.user)
+    if not cancelled then return half_made(err) end
+    return true
+  end
+  ctx:warn(("security: %s was an admin again after its password was set; that password is dropped"):format(entry.user))
+  local rec = entry.rec
+  local candidates = record.copy(rec.candidates or {})
+  candidates[#candidates + 1] = { epoch = rec.staged.epoch, password = rec.staged.password, withheld = true }
+  local ok
+  ok, err = entry:save(record.move(rec, "demoted", { staged = record.NONE, candidates = candidates, demote = true }))
+  if not ok then return nil, err end
+  return nil, errors.new { kind = "conflict", reason = "admin_again", message = entry.user .. ": is an admin again" }
+end
+
+-- granted -> idle, with the password that will be handed out.
+local function hand_over(ctx, entry, password)
+  if entry.rec.state == "granted" then
+    local ok, err = steps.stage(ctx, entry, password)
+    if not ok then return half_made(err) end
+  end
+  local verdict, err = steps.finish(ctx, entry, entry.rec.creating and guard or nil)
+  if not verdict or not entry.rec.pair then return verdict, err end
+  local published
+  published, err = require("crdbcloud.change.pair.turn").publish(ctx, entry)
+  return published and verdict, err
+end
+
+--- Goes from the record's state to idle.
+---@param ctx table
+---@param entry table held, with a record
+---@param password? userdata the caller's own, for the stage
+---@return string|nil verdict of the login
+---@return crdbcloud.error|nil
+function M.finish(ctx, entry, password)
+  for _ = 1, MAX_DEMOTIONS do
+    local state = entry.rec.state
+    if state == "planned" or state == "posting" then
+      local ok, err = post(ctx, entry)
+      if not ok then return nil, err end
+      state = entry.rec.state
+    end
+    if state == "posted" or entry.rec.demote then
+      local ok, err = demote(ctx, entry)
+      if not ok then return nil, err end
+      state = entry.rec.state
+    end
+    if state == "demoted" then
+      local ok, err = grant(ctx, entry)
+      if not ok then return nil, err end
+    end
+    local verdict, err = hand_over(ctx, entry, password)
+    if verdict or err.reason ~= "admin_again" then return verdict, err end
+  end
+  return still_admin(entry, errors.new {
+    kind = "conflict", message = ("%s: somebody makes it an admin again and again"):format(entry.user),
+  })
+end
+
+--- The throwaway that the user is made with: durable before the POST, wiped once
+--- the final password is proven, given to nobody.
+---@return table bootstrap
+function M.bootstrap()
+  return { password = passwords.generate {} }
+end
+
+return M

@@ -1,0 +1,320 @@
+--- The way of one password from its stage to its sinks, entered at whatever
+-- state a record is in: SEND, VERIFY, PROMOTE, PUBLISH, RETIRE. The first run
+-- and the recovery after a crash are this same code.
+
+local decide = require "crdbcloud.change.decide"
+local errors = require "crdbcloud.errors"
+local record = require "crdbcloud.record"
+local send = require "crdbcloud.change.send"
+local stale = require "crdbcloud.change.stale"
+
+local M = {}
+
+local LOGIN_TRIES = 4
+local HISTORY = 20 -- epochs that a record remembers
+local HOUR = 3600
+local PUBLISHING = 15 -- seconds that writing one sink may take
+
+M.stage, M.send = send.stage, send.send
+
+--- VERIFY: logs in with the staged password.
+---@return string|nil verdict "accepted", or why no proof was to be had
+---@return crdbcloud.error|nil err the change was answered but is not usable
+function M.verify(ctx, entry)
+  if ctx.verify == false then return "not tried" end
+  local rec = entry.rec
+  local verdict, probe_err
+  for try = 1, LOGIN_TRIES do
+    verdict, probe_err = ctx:probe(rec, rec.staged.password)
+    if not decide.login_may_recover(verdict) or try == LOGIN_TRIES then break end
+    -- A password takes a moment to reach every node of a cluster.
+    ctx:sleep(0.1 * 4 ^ (try - 1))
+  end
+  local action = decide.after_login(verdict, ctx.verify)
+  if action == "accepted" then return "accepted" end
+  if action == "unreachable" then
+    ctx:progress { step = "verify", user = rec.user, text = "no login possible (" .. verdict .. "); the API's answer stands" }
+    return verdict
+  end
+  local message = action == "wrong" and "%s: the change was answered, but a login with the new password is refused (%s)"
+    or "%s: changed, but no login is possible (%s)"
+  return nil, errors.new {
+    kind = "sql", outcome = "applied", exit = 6, cause = probe_err, operation = "verify", reason = verdict,
+    message = message:format(entry.user, (verdict:gsub("_", " "))),
+    hint = "not published; old and new password are in the store; `crdbcloud rotate resume` tries again",
+  }
+end
+
+-- When the old password may have died: the first send that may have been applied.
+local function first_sent(rec)
+  for _, send_of in ipairs(rec.sends) do
+    if send_of.epoch == rec.staged.epoch and send_of.outcome ~= "rejected" and send_of.outcome ~= "not_sent" then
+      return send_of.at
+    end
+  end
+  return rec.answered_at
+end
+
+-- Passwords kept beside current and previous while something sent may still arrive.
+local function candidates_after(rec, now, met)
+  if met and (record.settled_at(rec) or 0) <= now then return record.NONE end
+  local list = record.copy(rec.candidates or {})
+  if rec.previous and rec.current.epoch ~= rec.staged.epoch then
+    list[#list + 1] = { epoch = rec.previous.epoch, password = rec.previous.password }
+  end
+  return #list > 0 and list or record.NONE
+end
+
+--- PROMOTE: the staged password becomes the current one.
+---@param verdict string of the login
+---@return true|nil
+---@return crdbcloud.error|nil another run has overtaken this one
+function M.promote(ctx, entry, verdict)
+  local rec = entry.rec
+  local now = ctx:now()
+  local staged, current = rec.staged, rec.current
+  local previous = rec.previous or record.NONE
+  if current and current.epoch ~= staged.epoch then
+    previous = { epoch = current.epoch, password = current.password, keep_until = now + ctx.keep_previous }
+  end
+  -- An emergency did not wait for what was sent before it. Whatever of that may have
+  -- arrived after the answer, and no login says otherwise, is met by sending again.
+  local others = record.settled_at(rec, "update_sql_user_password", staged.epoch)
+  local met = not others or others <= (verdict == "accepted" and now or math.min(now, rec.answered_at or 0))
+  local kept = entry:keep(record.move(rec, "promoted", {
+    current = {
+      epoch = staged.epoch, password = staged.password, set_at = now, staged_at = staged.created_at,
+      verified = verdict == "accepted" and true or verdict, evidence = rec.evidence, reason = staged.reason,
+      sent_at = first_sent(rec), answered_at = rec.answered_at,
+    },
+    previous = previous,
+    staged = record.NONE, bootstrap = record.NONE, creating = record.NONE, evidence = record.NONE,
+    answered_at = record.NONE, strict = record.NONE,
+    candidates = candidates_after(rec, now, met),
+    resend_at = met and record.NONE or others,
+    flags = {},
+  }))
+  if kept then return true end
+  return nil, entry.lost
+end
+
+-- What the record remembers of this epoch; newest last.
+local function remembered(ctx, rec, published_at, names)
+  local current, unanswered, sends = rec.current, 0, 0
+  for _, one in ipairs(rec.sends) do
+    if one.epoch == current.epoch then
+      sends = sends + 1
+      if one.outcome == nil or one.outcome == "unknown" then unanswered = unanswered + 1 end
+    end
+  end
+  local list = record.copy(rec.history or {})
+  local last = list[#list]
+  if last and last.epoch == current.epoch then list[#list] = nil end
+  list[#list + 1] = {
+    epoch = current.epoch, run_id = ctx.run_id, operation = ctx.operation, by = ctx.by, reason = current.reason,
+    staged_at = current.staged_at, sent_at = current.sent_at, answered_at = current.answered_at, evidence = current.evidence,
+    sends = sends, unanswered = unanswered, verified = current.verified, published_at = published_at, sinks = names,
+  }
+  while #list > HISTORY do table.remove(list, 1) end
+  return list
+end
+
+--- Writes the sinks that do not have an epoch yet, each with its mark.
+---@param ctx table
+---@param entry crdbcloud.entry
+---@param list table[] sinks
+---@param epoch integer
+---@param credential fun(): table of that epoch; asked for only when there is something to write
+---@return { marks: table, names: string[], wrote: boolean }|nil
+---@return crdbcloud.error|nil err outcome "applied"; the marks are kept
+function M.write_sinks(ctx, entry, list, epoch, credential)
+  local rec = entry.rec
+  local marks, names, wrote, failed = record.copy(rec.published), {}, false, nil
+  local made
+  for i, sink in ipairs(list) do
+    names[i] = sink.name
+    if marks[sink.name] ~= epoch then
+      -- Another run may hold a newer password by now, which a plain sink cannot tell. A
+      -- store that is down is no reason while the lease lasts: what is published is live.
+      local held, lease_err = entry:holds(PUBLISHING)
+      if not held and lease_err.kind ~= "busy" then held = entry:holds(0) end
+      if not held then
+        lease_err.outcome, lease_err.exit = "applied", 6
+        return nil, lease_err
+      end
+      made = made or credential()
+      local ok, err = sink:publish(made)
+      if ok then
+        marks[sink.name], wrote = epoch, true
+        ctx:progress { step = "publish", user = rec.user, text = "published to " .. sink.name }
+      else
+        failed = failed or err
+      end
+    end
+  end
+  if failed then
+    entry:keep(record.amend(rec, { published = marks, flags = { unpublished = true } }))
+    failed.outcome, failed.exit = "applied", 6
+    return nil, failed
+  end
+  return { marks = marks, names = names, wrote = wrote }
+end
+
+--- PUBLISH: writes the user's sinks. The two users of a pair have none of their own:
+--- what is active is published when the turn is over.
+---@return true|nil
+---@return crdbcloud.error|nil err kind "sink", outcome "applied"
+function M.publish(ctx, entry)
+  local rec = entry.rec
+  local alone = not rec.pair and not rec.pair_of
+  local done, err = M.write_sinks(ctx, entry, alone and ctx:sinks_of(rec.user, rec) or {}, rec.current.epoch, function()
+    return ctx:credential(rec, rec.current)
+  end)
+  if not done then return nil, err end
+  local at = ctx.clock.time()
+  -- How long plain sinks held a password that no longer logged in.
+  entry.window = done.wrote and rec.current.sent_at and math.max(0, at - rec.current.sent_at) or nil
+  local changes = {
+    published = done.marks, flags = {}, history = remembered(ctx, rec, at, done.names),
+    hook = alone and ctx:hook_mark(rec) or nil, asked = record.NONE,
+    sessions_due = ctx.cancel_sessions or rec.sessions_due or rec.asked and rec.asked.cancel_sessions or nil,
+  }
+  if not entry:keep(rec.state == "promoted" and record.move(rec, "idle", changes) or record.amend(rec, changes)) then
+    return nil, entry.lost
+  end
+  return true
+end
+
+--- SESSIONS: ends those that logged in with the old password, where that was asked
+--- for. The record stays open until none is left.
+---@return true|nil
+---@return crdbcloud.error|nil err outcome "applied", exit 3, with the statement to run
+function M.sessions(ctx, entry)
+  local rec = entry.rec
+  if not rec.sessions_due then return true end
+  local privileges = require "crdbcloud.privileges"
+  local sql, err = ctx:sql()
+  local cancelled
+  if sql then cancelled, err = privileges.cancel_sessions(sql, rec.user) end
+  if not cancelled then
+    err.outcome, err.exit = "applied", 3
+    err.hint = "its old sessions may go on; run: " .. privileges.cancel_statement(rec.user, sql and sql:dialect())
+    return nil, err
+  end
+  ctx:progress { step = "sessions", user = rec.user, text = ("%d sessions cancelled"):format(cancelled) }
+  entry.cancelled = cancelled
+  local history = record.copy(rec.history)
+  history[#history].sessions_cancelled = cancelled
+  if not entry:keep(record.amend(rec, { sessions_due = record.NONE, history = history })) then return nil, entry.lost end
+  return true
+end
+
+--- Wipes what is no longer needed: a previous password whose time is over, and
+--- candidates once nothing sent can arrive any more.
+function M.retire(ctx, entry)
+  local rec, changes = entry.rec, {}
+  local now = ctx:now()
+  -- No password is dropped while something that was sent may still arrive, or has
+  -- arrived after what is to be sent once more (I3).
+  if rec.resend_at or (record.settled_at(rec) or 0) > now then return true end
+  if rec.previous and rec.previous.keep_until <= now then changes.previous = record.NONE end
+  if rec.candidates and rec.state == "idle" then changes.candidates = record.NONE end
+  if next(changes) == nil then return true end
+  return entry:save(record.amend(rec, changes))
+end
+
+-- Two refusals in a row, the second after the same bytes were sent again: somebody
+-- else sets this password. It is told, not fought.
+local function contested(ctx, entry, err)
+  local rec = entry.rec
+  local now, recent = ctx:now(), {}
+  for _, at in ipairs(rec.contested_at or {}) do
+    if now - at < HOUR then recent[#recent + 1] = at end
+  end
+  recent[#recent + 1] = now
+  local verdict = rec.current and rec.current.epoch ~= rec.staged.epoch and ctx:probe(rec, rec.current.password)
+  local back = verdict == "accepted"
+  entry:keep(record.amend(rec, { flags = { verify_failed = true, contested = not back or nil }, contested_at = recent }))
+  err.message = err.message .. (back and "; the one before it logs in" or "; somebody else has set another")
+  err.hint = back and err.hint
+    or "find out who changes it (another tool, a person), then `crdbcloud rotate resume` or rotate_password"
+  return nil, err
+end
+
+-- Somebody who sets it again and again is not fought more than twice an hour.
+local function may_send_again(ctx, rec)
+  local n = 0
+  for _, at in ipairs(rec.contested_at or {}) do
+    if ctx:now() - at < HOUR then n = n + 1 end
+  end
+  return n < 2
+end
+
+-- From "applied" to "promoted". A login refused after a definite answer is met
+-- once with the same bytes again: an earlier request may have arrived late.
+local function prove(ctx, entry, guard)
+  for round = 1, 2 do
+    if guard then
+      local ok, err = guard(ctx, entry)
+      if not ok then return nil, err end
+    end
+    local verdict, err = M.verify(ctx, entry)
+    if verdict then
+      local ok, promote_err = M.promote(ctx, entry, verdict)
+      if not ok then return nil, promote_err end
+      return verdict
+    end
+    if err.reason ~= "wrong_password" then return nil, err end
+    if round == 2 or not may_send_again(ctx, entry.rec) then return contested(ctx, entry, err) end
+    local ok, send_err = M.send(ctx, entry)
+    if not ok then return nil, send_err end
+  end
+end
+
+--- Goes from the record's state (staged or later) to idle.
+---@param guard? fun(ctx: table, entry: table): true|nil, crdbcloud.error|nil called between SEND and VERIFY
+---@return string|nil verdict of the login, "accepted" where it was a proof
+---@return crdbcloud.error|nil
+function M.finish(ctx, entry, guard)
+  local state = entry.rec.state
+  if state == "staged" or state == "intent" then
+    local ok, err = stale.check(ctx, entry)
+    if ok then ok, err = M.send(ctx, entry) end
+    if not ok then return nil, err end
+    state = entry.rec.state
+  end
+  local verdict = entry.rec.current and (entry.rec.current.verified == true and "accepted" or entry.rec.current.verified)
+  if state == "applied" or state == "verified" then
+    local err
+    verdict, err = prove(ctx, entry, guard)
+    if not verdict then return nil, err end
+  end
+  local ok, err = M.publish(ctx, entry)
+  if not ok then return nil, err end
+  ok, err = M.sessions(ctx, entry)
+  if not ok then return nil, err end
+  if entry.lost then
+    -- The password is live and published; only the store does not know yet.
+    ctx.stop = entry.lost
+    return nil, errors.new {
+      kind = "store", outcome = "applied", exit = 6, cause = entry.lost,
+      message = ("%s: changed, but the store could not be written: %s"):format(entry.user, entry.lost.message),
+      hint = "mend the store, then run `crdbcloud rotate resume`",
+    }
+  end
+  return verdict
+end
+
+--- Sends the current password once more, when something sent before it has had
+--- the time to arrive after it.
+---@return string|nil verdict
+---@return crdbcloud.error|nil
+function M.resend(ctx, entry)
+  -- Another run may have staged the next one meanwhile; that is sent after it anyway.
+  if entry.rec.state ~= "idle" then return M.finish(ctx, entry) end
+  local ok, err = send.again(ctx, entry)
+  if not ok then return nil, err end
+  return M.finish(ctx, entry)
+end
+
+return M

@@ -1,0 +1,261 @@
+--- One turn of a pair, entered at whatever its two records say: the user that rests
+-- gets its new password, becomes the active one, and only then consumers are told.
+-- The other keeps its password until its own turn. The first turn makes the partner.
+
+local context = require "crdbcloud.run.context"
+local creation = require "crdbcloud.change.create"
+local errors = require "crdbcloud.errors"
+local pair_access = require "crdbcloud.change.pair.access"
+local record = require "crdbcloud.record"
+local rules = require "crdbcloud.change.pair.rules"
+local send = require "crdbcloud.change.send"
+local steps = require "crdbcloud.change.finish"
+
+local M = {}
+
+local MAX_STEPS = 20 -- of one call; a turn has six, an emergency two turns
+
+--- The partner's record.
+---@return table|nil
+---@return crdbcloud.error|nil
+function M.partner(ctx, rec)
+  return ctx.store:get(record.key(ctx.id, rec.pair.partner))
+end
+
+--- Runs fn with a member's entry, held for it where it is the partner.
+function M.with_member(ctx, entry, user, fn)
+  if user == entry.user then return fn(entry) end
+  return ctx:with(user, function(held)
+    local x, y = fn(held)
+    -- What a report says of the pair is the sum of both.
+    entry.effect = held.effect or entry.effect
+    if held.cancelled then entry.cancelled_other = (entry.cancelled_other or 0) + held.cancelled end
+    if held.rec and held.rec.resend_at then
+      entry.resend_at = math.max(entry.resend_at or 0, held.rec.resend_at)
+    end
+    return x, y
+  end)
+end
+
+local function set_pair(entry, pair, changes)
+  changes = changes or {}
+  changes.pair = pair
+  return entry:save(record.amend(entry.rec, changes))
+end
+
+-- The partner's record, before anything is sent: from here on as any creation.
+local function create(ctx, entry)
+  local rec = entry.rec
+  local free, err = pair_access.check_partner(ctx, rec.pair)
+  if not free then
+    -- Nothing has been sent for this turn; it is not left open.
+    local pair = record.copy(rec.pair)
+    pair.switching = nil
+    local ok, store_err = set_pair(entry, pair)
+    return nil, ok and err or store_err
+  end
+  ctx:progress { step = "pair", user = rec.user, text = ("its partner %s is made first"):format(rec.pair.partner) }
+  return M.with_member(ctx, entry, rec.pair.partner, function(held)
+    return held:save(record.new {
+      cluster_id = ctx.id, cluster_name = ctx.name, user = held.user, state = "planned", origin = "pair", pair_of = rec.user,
+      creating = true, owner = rec.owner, description = rec.description, labels = rec.labels, access = rec.access,
+      roles = { rec.pair.role }, created_at = ctx:now(), bootstrap = creation.bootstrap(),
+    })
+  end)
+end
+
+-- An error that leaves a member with its new password, idle, and only its old sessions
+-- alive is no reason to stop in the middle of a turn. It is told at the end.
+local function carry_on(entry, held, err)
+  local rec = held.rec
+  if err.exit ~= 3 or not rec or rec.state ~= "idle" or not rec.sessions_due or record.is_creating(rec) then return nil, err end
+  entry.sessions_error = err
+  return true
+end
+
+-- Works on a member; its sessions are ended where the turn was begun so.
+local function in_turn(ctx, entry, user, fn)
+  local turn, asked = entry.rec.pair.switching, ctx.cancel_sessions
+  ctx.cancel_sessions = asked or turn and turn.cancel
+  local ok, a, b = pcall(M.with_member, ctx, entry, user, fn)
+  ctx.cancel_sessions = asked
+  if not ok then error(a, 0) end
+  return a, b
+end
+
+local function finish(ctx, entry, user, password)
+  return in_turn(ctx, entry, user, function(held)
+    if not held.rec then return true end -- gone meanwhile: the next step sees it
+    local verdict, err
+    if record.is_creating(held.rec) then
+      verdict, err = creation.finish(ctx, held, password)
+    else
+      verdict, err = steps.finish(ctx, held)
+    end
+    if verdict then return true end
+    return carry_on(entry, held, err)
+  end)
+end
+
+local function rotate(ctx, entry, user, password)
+  return in_turn(ctx, entry, user, function(held)
+    local ok, err = steps.retire(ctx, held)
+    if not ok then return nil, err end
+    err = send.settling(ctx, held.rec)
+    if err then return nil, err end
+    ok, err = steps.stage(ctx, held, password)
+    if not ok then return nil, err end
+    ok, err = steps.finish(ctx, held)
+    if ok then return true end
+    return carry_on(entry, held, err)
+  end)
+end
+
+local function switch(ctx, entry)
+  local rec = entry.rec
+  local turn = rec.pair.switching
+  local partner, read_err = M.partner(ctx, rec)
+  if not partner and read_err then return nil, read_err end
+  local why = rules.unusable(rules.member(rec, partner, turn.to))
+  if why and not ctx.emergency then
+    return nil, errors.new {
+      kind = "sql", outcome = "applied", exit = 6, operation = "rotate_password", reason = why,
+      message = ("%s: %s has its new password, but may not log in (%s), so it does not become the active one"):format(rec.user,
+        turn.to, (why:gsub("_", " "))),
+      hint = "let it log in again, then `crdbcloud rotate resume`; consumers go on as " .. rec.pair.active,
+    }
+  end
+  if turn.epoch == 0 then
+    local ok, err = pair_access.check_drift(ctx, rec, turn.to)
+    if not ok then
+      err.outcome, err.exit = "applied", 6
+      return nil, err
+    end
+  end
+  ctx:progress { step = "switch", user = rec.user, text = turn.to .. " becomes the active user" }
+  return set_pair(entry, rules.switched(rec.pair, ctx:now(), ctx.keep_previous))
+end
+
+--- The sinks of a pair in the order in which they are written: those that name the
+--- user last, so that whoever reads a name finds its password elsewhere already.
+---@param ctx table
+---@param rec table
+---@return table[]|nil
+---@return crdbcloud.error|nil
+function M.sinks(ctx, rec)
+  local list, named = {}, {}
+  for _, sink in ipairs(ctx:sinks_of(rec.user, rec)) do
+    local target = sink.tells_user and named or list
+    target[#target + 1] = sink
+  end
+  if #list > 0 and #named == 0 then
+    return nil, errors.new {
+      kind = "invalid_argument", reason = "sinks", outcome = "not_sent",
+      message = ("%s: no sink of it tells which user to connect as, and that changes with each rotation of a pair"):format(rec.user),
+      hint = "add one that does, such as json:PATH",
+    }
+  end
+  for _, sink in ipairs(named) do list[#list + 1] = sink end
+  return list
+end
+
+-- The active member's history says where its password went.
+local function note_publication(ctx, entry, active, at, names)
+  if #names == 0 then return true end
+  return M.with_member(ctx, entry, active, function(held)
+    local history = record.copy(held.rec and held.rec.history or {})
+    local last = history[#history]
+    if not last then return true end
+    last.published_at, last.sinks = at, names
+    return held:save(record.amend(held.rec, { history = history }))
+  end)
+end
+
+--- Tells consumers which member is active, and ends the turn or begins that of the
+--- other member.
+function M.publish(ctx, entry)
+  local rec = entry.rec
+  local partner, err = M.partner(ctx, rec)
+  if not partner and err then return nil, err end
+  local active = rules.member(rec, partner, rec.pair.active)
+  local list
+  list, err = M.sinks(ctx, rec)
+  if not list then
+    err.outcome, err.exit = "applied", 6
+    return nil, err
+  end
+  local done
+  done, err = steps.write_sinks(ctx, entry, list, rec.pair.epoch, function()
+    return ctx:credential(rec, active.current, { user = active.user, epoch = rec.pair.epoch })
+  end)
+  if not done then return nil, err end
+  local ok
+  ok, err = set_pair(entry, rules.published(rec, partner), {
+    published = done.marks, flags = {}, hook = ctx:hook_mark(rec),
+  })
+  if not ok then
+    err.outcome, err.exit = "applied", 6
+    return nil, err
+  end
+  if done.wrote then note_publication(ctx, entry, active.user, ctx.clock.time(), done.names) end -- only for reading
+  return true
+end
+
+local function finished(_, entry)
+  local pair = record.copy(entry.rec.pair)
+  pair.switching = nil
+  return set_pair(entry, pair)
+end
+
+local function republish(_, entry)
+  local pair = record.copy(entry.rec.pair)
+  pair.epoch, pair.switching = pair.epoch + 1, { phase = "publishing", to = pair.active }
+  return set_pair(entry, pair)
+end
+
+local STEPS = {
+  create = create, finish = finish, rotate = rotate, switch = switch, publish = M.publish, ["end"] = finished, republish = republish,
+}
+
+--- A turn whose own password was refused before it was sent is not left open.
+---@return crdbcloud.error err as given
+function M.give_back(ctx, entry, err)
+  local turn = entry.rec.pair.switching
+  if turn and turn.given and (err.outcome == "rejected" or err.outcome == "not_sent") then
+    local partner, unreadable = M.partner(ctx, entry.rec)
+    local untouched = (partner or not unreadable) and rules.next(entry.rec, partner)
+    if untouched == "rotate" or untouched == "create" then finished(ctx, entry) end
+  end
+  return err
+end
+
+-- A password of the caller's is in nobody's hands but the caller's until it is staged:
+-- a turn that was begun with one ends without it.
+local function is_without(step, turn, password)
+  return turn and turn.given and not password and (step == "rotate" or step == "create")
+end
+
+--- Goes on with a pair until nothing is open, as far as its two users' passwords and
+--- its sinks are concerned.
+---@param ctx table
+---@param entry crdbcloud.entry held, with the pair's record
+---@param password? userdata the caller's own for the member whose turn it is
+---@return string[]|nil steps what was done
+---@return crdbcloud.error|nil
+function M.advance(ctx, entry, password)
+  local done = {}
+  for _ = 1, MAX_STEPS do
+    local partner, err = M.partner(ctx, entry.rec)
+    if not partner and err then return nil, err end
+    local step, user = rules.next(entry.rec, partner)
+    if step == "rest" then return done end
+    if is_without(step, entry.rec.pair.switching, password) then step = "end" end
+    local ok
+    ok, err = STEPS[step](ctx, entry, user, password)
+    if not ok then return nil, M.give_back(ctx, entry, err) end
+    done[#done + 1] = step
+  end
+  return nil, context.pending(entry.user, "somebody else changes the pair at the same time", { outcome = "not_sent", exit = 3 })
+end
+
+return M

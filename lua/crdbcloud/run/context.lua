@@ -1,0 +1,392 @@
+--- What one run of a workflow carries: its cluster, store, SQL connection,
+--- identity and progress; and how it holds one user's record.
+
+local core = require "crdbcloud.core"
+local entry_of = require "crdbcloud.change.held"
+local errors = require "crdbcloud.errors"
+local outcome = require "crdbcloud.run.outcome"
+local record = require "crdbcloud.record"
+local retry = require "crdbcloud.api.retry"
+local sinks = require "crdbcloud.sinks"
+local store = require "crdbcloud.store"
+
+local M = {}
+
+local Context = {}
+Context.__index = Context
+
+local PROBE_TIMEOUT = 10 -- seconds for one login
+
+--- Starts a run. Nothing is sent except what finding the cluster takes.
+---@param cluster table the handle
+---@param operation string e.g. "rotate_passwords"
+---@param opts table checked options of the call
+---@return table|nil ctx
+---@return crdbcloud.error|nil
+function M.new(cluster, operation, opts)
+  local ctx = setmetatable({
+    cluster = cluster,
+    cloud = cluster.cloud,
+    operation = operation,
+    run_id = cluster.run_id or core.random_hex(8), -- several clusters may be worked on in one run
+    clock = core, -- time, boottime, sleep
+    started = core.monotonic(),
+    by = ("%s:%d"):format(core.hostname(), core.pid()),
+    reason = opts.reason,
+    on_progress = opts.on_progress,
+    verify = opts.verify,
+    keep_previous = opts.keep_previous or 86400,
+    cancel_sessions = opts.cancel_sessions,
+    call_sinks = opts.sinks,
+    warnings = {},
+    created = {},
+  }, Context)
+  if ctx.verify == nil then ctx.verify = "auto" end
+  ctx.emergency, ctx.dry_run = opts.emergency ~= nil, opts.dry_run
+  ctx.after = opts.after
+  local err, store_err
+  ctx.store, store_err = cluster:open_store(operation)
+  if not ctx.store and (not ctx.emergency or store_err.kind ~= "store") then return nil, store_err end
+  local info
+  info, err = cluster:resolve()
+  if not info then return nil, err end
+  ctx.id, ctx.name = info.id, info.name or info.id
+  local ok
+  ok, err = ctx:check_store(store_err)
+  if not ok then return nil, err end
+  for _, text in ipairs(ctx.store.warnings and ctx.store:warnings() or {}) do ctx:warn(text) end
+  return ctx
+end
+
+--- A run's context in another thread of it.
+---@param fields table of crdbcloud.threads.setup
+---@return table ctx
+function M.restore(fields)
+  return setmetatable(fields, Context)
+end
+
+--- An emergency does not wait for a store that is down: it goes on with the spool.
+---@param err crdbcloud.error|nil why the store could not be opened
+function Context:check_store(err)
+  if not self.emergency then return true end
+  local spools = require "crdbcloud.run.spool"
+  local usable
+  if self.store then usable, err = spools.store_works(self) end
+  if usable then return true end
+  local spool, spool_err = spools.open()
+  if not spool then return nil, spool_err end
+  self.store, self.spooling = spool, true
+  self:warn(("the store is down (%s); this emergency is kept in %s until `crdbcloud rotate resume`"):format(
+    err and err.message or "?", spool.url))
+  return true
+end
+
+--- Keeps a warning for the report, once.
+function Context:warn(text)
+  for _, known in ipairs(self.warnings) do
+    if known == text then return end
+  end
+  self.warnings[#self.warnings + 1] = text
+end
+
+local Event = { __name = "crdbcloud.event" }
+Event.__index = Event
+function Event:__tostring()
+  local where = self.cluster and self.cluster .. ": " or ""
+  local place = self.index and ("[%d/%d] "):format(self.index, self.total) or ""
+  local who = self.user and self.user .. ": " or ""
+  return where .. place .. who .. self.text
+end
+
+--- Hands an event to a function for on_progress, if there is one.
+---@param listener function|nil
+---@param event table
+---@return boolean ok false when it raised an error
+---@return any problem
+function M.tell(listener, event)
+  if not listener then return true end
+  return pcall(listener, setmetatable(event, Event))
+end
+
+--- Tells the caller of the workflow what is being done. An error in the
+--- caller's function is reported once and changes nothing.
+---@param event table step, text, user, index, total, ...
+function Context:progress(event)
+  if not self.on_progress then return end
+  event.operation, event.run_id = self.operation, self.run_id
+  event.index, event.total = event.index or self.index, event.total or self.total
+  local ok, why = M.tell(self.on_progress, event)
+  if not ok and not self.progress_failed then
+    self.progress_failed = true
+    self:warn("on_progress raised an error: " .. tostring(why))
+  end
+end
+
+--- Wall-clock seconds, whole.
+function Context:now()
+  return math.floor(self.clock.time())
+end
+
+--- Seconds of a clock that only goes forward, also while the machine is suspended.
+function Context:monotonic()
+  return self.clock.boottime()
+end
+
+--- Sleeps; false when a signal ended it.
+function Context:sleep(seconds)
+  return self.clock.sleep(seconds)
+end
+
+--- The number of the signal that asked us to stop, or nil.
+function Context.interrupted()
+  return (core.interrupted())
+end
+
+M.interrupted = Context.interrupted
+
+--- The error of what is not begun any more, since a signal came; nil when none did.
+---@return crdbcloud.error|nil
+function Context:stopped()
+  if not self.interrupted() then return nil end
+  return errors.new { kind = "cancelled", outcome = "not_sent", operation = self.operation, message = "interrupted before anything was sent" }
+end
+
+--- The SQL connection of this run; an error when none was named or it fails.
+---@return table|nil sql
+---@return crdbcloud.error|nil
+function Context:sql()
+  return self.cluster:open_sql(self.operation)
+end
+
+--- Where clients connect: from the record, the API, or the SQL connection.
+---@return table|nil address { host, port, database, sslmode }
+---@return crdbcloud.error|nil
+function Context:address()
+  if self.known_address == nil then
+    local address, err = self.cluster:address()
+    self.known_address = address or false
+    self.address_error = err
+  end
+  return self.known_address or nil, self.address_error
+end
+
+--- Tries to log in as user. One attempt.
+---@param rec table
+---@param password userdata
+---@return string verdict as of crdbcloud.sql.probe, or "network" when no address is known
+---@return crdbcloud.error|nil
+function Context:probe(rec, password)
+  local target = self.cluster:probe_target() or self:address()
+  if not target then return "network", self.address_error end
+  local access = rec.access and rec.access[1]
+  return require("crdbcloud.sql.probe").login {
+    host = target.host,
+    port = target.port,
+    dbname = access and access.database or target.database,
+    user = rec.user,
+    password = password,
+    sslmode = target.sslmode,
+    sslrootcert = target.sslrootcert,
+    timeout = PROBE_TIMEOUT,
+  }
+end
+
+--- What only this call asked for; kept in the record from STAGE to PUBLISH, so that a
+--- recovery does it as well.
+---@param rec table
+---@return table asked { sinks, cancel_sessions, hook }, or record.NONE
+function Context:asked(rec)
+  if rec.pair or rec.pair_of or not (self.call_sinks or self.cancel_sessions or self.after) then return record.NONE end
+  return { sinks = self.call_sinks, cancel_sessions = self.cancel_sessions, hook = self:hook_mark(rec) }
+end
+
+--- The sinks of a user: the call's own, or those of the call that a crash cut off, else
+--- the handle's and the record's.
+---@param rec table|nil
+---@param user string
+---@return table[]
+function Context:sinks_of(user, rec)
+  if rec and rec.pair_of then return {} end -- what a pair publishes goes to the sinks of its name
+  local call = self.call_sinks or rec and rec.asked and record.is_open(rec) and rec.asked.sinks
+  if call then return sinks.open(call, user, self.name) end
+  local specs, seen = {}, {}
+  for _, list in ipairs { self.cluster.sinks or {}, rec and rec.sinks or {} } do
+    for _, spec in ipairs(list) do
+      local id = sinks.id(spec)
+      if not seen[id] then
+        seen[id] = true
+        specs[#specs + 1] = spec
+      end
+    end
+  end
+  return sinks.open(specs, user, self.name)
+end
+
+--- The names of a user's sinks, for plans and reports.
+---@return string[]
+function Context:sink_names(user, rec)
+  local list = {}
+  for i, sink in ipairs(self:sinks_of(user, rec)) do list[i] = sink.name end
+  return list
+end
+
+--- What `publish` writes into a record for the command that runs once at the end:
+--- the record stays open until it has run.
+function Context:hook_mark(rec)
+  return self.after and { command = self.after, run_id = self.run_id } or rec.hook or rec.asked and rec.asked.hook
+end
+
+--- What a report's row says of a held record.
+---@return { epoch: integer|nil, state: string|nil, sinks: string[] }
+function Context:shown(entry)
+  local rec = entry.rec
+  if not rec then return { sinks = {} } end
+  return { epoch = record.public_epoch(rec), state = rec.state, sinks = self:sink_names(entry.user, rec) }
+end
+
+--- Asks each sink whether it can hold the credential, before anything is staged.
+---@return true|nil
+---@return crdbcloud.error|nil
+function Context:check_sinks(rec, password)
+  local sample = { epoch = rec.epoch + 1, password = password or core.secret("sample") }
+  for _, sink in ipairs(self:sinks_of(rec.user, rec)) do
+    local ok, err = sink:check(self:credential(rec, sample))
+    if not ok then
+      err.outcome = "not_sent"
+      return nil, err
+    end
+  end
+  return true
+end
+
+--- Waits before the same bytes are sent again. A POST counts as a PUT here: its
+--- caller looks at the list of users before it repeats one.
+---@return boolean false when another attempt would not help, or not in time
+function Context:wait_again(user, err, attempt, deadline)
+  local decision = retry.decide {
+    effect = "put", outcome = err.outcome, reason = err.reason, status = err.status, attempt = attempt,
+    max_attempts = self.cloud.config.max_attempts, retry_after = err.retry_after,
+    remaining = deadline - self:monotonic(), jitter = core.random(),
+  }
+  if not decision.retry or self.interrupted() then return false end
+  self:progress {
+    step = "wait", user = user, wait = decision.wait,
+    text = ("%s; the same again in %.1f s"):format(err.message, decision.wait),
+  }
+  self:sleep(decision.wait)
+  return true
+end
+
+--- The credential that sinks and callers get: epoch, user and password as one value.
+---@param rec table
+---@param holder table current or staged
+---@param as? { user: string, epoch: integer } of a pair
+---@return table
+function Context:credential(rec, holder, as)
+  return require("crdbcloud.credentials").make(rec, holder, rec.address or self:address(), as)
+end
+
+--- Runs fn() under the lock of a run that works on many users of the cluster.
+---@return any
+---@return crdbcloud.error|nil err kind "busy" names the other run
+function Context:with_run(fn)
+  -- In a shared store several runs proceed side by side; each user's lease parts them.
+  if self.store.shared then return fn() end
+  local lock, err = self.store:lock(self.id .. "/@run", self.run_id)
+  if not lock then
+    err.outcome = "not_sent"
+    return nil, err
+  end
+  local ok, result
+  ok, result, err = pcall(fn)
+  lock:close()
+  if not ok then error(result, 0) end
+  if result == nil then return nil, err end
+  return result -- alone, so that print(assert(...)) prints one value
+end
+
+--- True when the cluster has the user now. Never asks about the past: whether a
+--- user exists decides what we do.
+---@return boolean|nil
+---@return crdbcloud.error|nil
+function Context:user_exists(user)
+  local names = require "crdbcloud.names"
+  local page
+  for _ = 1, 1000 do
+    local answer, err = self.cloud:list_sql_users(self.id, { page = page, limit = 500 })
+    if not answer then return nil, err end
+    for _, row in ipairs(answer.users) do
+      if names.fold(row.name) == user then return true end
+    end
+    page = answer.next_page
+    if not page then return false end
+  end
+  return nil, errors.new { kind = "protocol", message = "the list of users does not end" }
+end
+
+--- Takes a user's lock and reads the record.
+---@param user string folded
+---@return table|nil entry as of crdbcloud.change.held
+---@return crdbcloud.error|nil err kind "busy" when another run holds the user
+function Context:hold(user)
+  if self.dry_run then return entry_of.look(self, user) end
+  return entry_of.hold(self, user)
+end
+
+-- What the stand-alone interpreter raises on Ctrl-C, with what a person at its prompt has to know.
+local function interruption(problem)
+  if not errors.is_interrupt(problem) then return problem end
+  return "interrupted! What was begun is in the store, and no password is lost: cluster:resume() finishes it"
+end
+
+--- Runs fn(entry) while holding the user; the lock is given back whatever happens.
+function Context:with(user, fn)
+  local entry, err = self:hold(user)
+  if not entry then return nil, err end
+  local ok, a, b = pcall(fn, entry)
+  entry:release()
+  if not ok then error(interruption(a), 0) end
+  return a, b
+end
+
+local MAX_OVERTAKEN = 3 -- times that another run may change a user's record under us
+
+--- Works on one user under its lock; the row says what became of it. When
+--- another run overtakes this one, what it left is read and worked on again.
+---@param user string
+---@param work fun(ctx: table, entry: table, wanted: any): table|nil, crdbcloud.error|nil
+---@param wanted? any handed to work
+---@return table row of a report
+---@return crdbcloud.error|nil
+function Context:user_row(user, work, wanted)
+  local shown, effect, fields, err = { sinks = {} }, nil, nil, self:stopped()
+  if err then return outcome.row(user, nil, err, shown), err end
+  for _ = 1, MAX_OVERTAKEN do
+    fields, err = self:with(user, function(entry)
+      local done, why = work(self, entry, wanted)
+      shown = self:shown(entry)
+      effect = entry.effect or effect
+      return done, why
+    end)
+    if fields or err.reason ~= "version" and err.reason ~= "lease" then break end
+  end
+  -- Whatever went wrong afterwards: what was sent was sent.
+  if fields and fields.result == "skipped" and effect then fields = { note = "finished by another run" } end
+  if not fields and effect and err.outcome ~= "applied" and err.outcome ~= "unknown" then
+    err.outcome, err.exit = effect, effect == "unknown" and 5 or 6
+  end
+  return outcome.row(user, fields, err, shown), err
+end
+
+--- The error of a run that writes but was given no store.
+M.no_store = store.not_named
+
+--- The error of a user whose record is somewhere else in its life.
+---@return crdbcloud.error
+function M.pending(user, message, fields)
+  local e = { kind = "pending", message = user .. ": " .. message, outcome = "unknown" }
+  for k, v in pairs(fields or {}) do e[k] = v end
+  return errors.new(e)
+end
+
+return M

@@ -1,0 +1,99 @@
+--- Rules for the options that workflows share, for crdbcloud.options.check.
+
+local errors = require "crdbcloud.errors"
+local options = require "crdbcloud.base.options"
+local sinks = require "crdbcloud.sinks"
+
+local M = {}
+
+--- "auto", "require" or false.
+function M.verify(value, name, level)
+  if value == "auto" or value == "require" or value == false then return value end
+  errors.raise(level, '%s must be "auto", "require" or false, got %s', name, errors.shown(value))
+end
+
+--- A list of sinks as users write it, parsed.
+function M.sinks(value, name)
+  return sinks.parse(value, name, "caller")
+end
+
+--- A duration, or "policy".
+function M.age(value, name, level)
+  if value == "policy" then return value end
+  return options.value("duration", value, name, errors.up(level))
+end
+
+--- A whole number from 1, or false for no limit.
+function M.limit(value, name, level)
+  if value == false then return value end
+  return options.value("count", value, name, errors.up(level))
+end
+
+local MAX_THREADS = 64
+
+--- A number of threads.
+function M.threads(value, name, level)
+  options.value("count", value, name, errors.up(level))
+  if value <= MAX_THREADS then return value end
+  errors.raise(level, "%s must be from 1 to %d, got %s", name, MAX_THREADS, errors.shown(value))
+end
+
+--- A list of names, or one name.
+function M.names(value, name, level)
+  if type(value) == "string" then value = { value } end
+  if type(value) ~= "table" then errors.raise(level, "%s must be a list of names, got %s", name, errors.shown(value)) end
+  for i, item in ipairs(value) do
+    if type(item) ~= "string" or item == "" then
+      errors.raise(level, "%s[%d] must be a name, got %s", name, i, errors.shown(item))
+    end
+  end
+  return value
+end
+
+--- A table of strings by name.
+function M.labels(value, name, level)
+  if type(value) ~= "table" then errors.raise(level, "%s must be a table, got %s", name, errors.shown(value)) end
+  for k, v in pairs(value) do
+    if type(k) ~= "string" or type(v) ~= "string" then
+      errors.raise(level, "%s must map names to strings, got [%s] = %s", name, tostring(k), errors.shown(v))
+    end
+  end
+  return value
+end
+
+-- Days from 1970-01-01 to a date of the civil calendar, whatever the local time zone.
+local function days(y, m, d)
+  local shifted = m <= 2 and y - 1 or y
+  local era = math.floor(shifted / 400)
+  local year = shifted - era * 400
+  local day = math.floor((153 * (m + (m > 2 and -3 or 9)) + 2) / 5) + d - 1
+  return era * 146097 + year * 365 + math.floor(year / 4) - math.floor(year / 100) + day - 719468
+end
+
+--- Seconds since 1970, or a UTC date such as 2026-05-01 or 2026-05-01T12:00:00Z.
+function M.time(value, name, level)
+  if options.is_integer(value) and value > 0 then return value end
+  local y, m, d, rest = (type(value) == "string" and value or ""):match("^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$")
+  local h, min, s = (rest or ""):match("^T(%d%d):(%d%d):(%d%d)Z$")
+  if y and (rest == "" or h) and tonumber(m) >= 1 and tonumber(m) <= 12 and tonumber(d) >= 1 and tonumber(d) <= 31 then
+    return days(tonumber(y), tonumber(m), tonumber(d)) * 86400
+      + (tonumber(h) or 0) * 3600 + (tonumber(min) or 0) * 60 + (tonumber(s) or 0)
+  end
+  errors.raise(level, '%s must be seconds since 1970 or a date such as "2026-05-01" (UTC), got %s', name, errors.shown(value))
+end
+
+--- Part of the interface, not of this version: refused, never ignored.
+function M.later(value, name, level)
+  errors.raise(level, "%s is not in this version (got %s)", name, errors.shown(value))
+end
+
+--- What all rotations take; `own` is completed with it.
+---@param own table
+---@return table own
+function M.with_common(own)
+  own.verify, own.keep_previous, own.cancel_sessions = M.verify, "duration", "boolean"
+  own.sinks, own.dry_run, own.reason, own.on_progress = M.sinks, "boolean", "line", "function"
+  return own
+end
+
+return M
