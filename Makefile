@@ -132,7 +132,7 @@ soak:
 # Programs that keep connecting while the passwords they use are rotated; two minutes. POOL_TURNS=18 POOL_POOLS=2
 # Each crash point and hostile case of the protocol with its specs; fails when one has none.
 coverage-of-protocol:
-	@lua5.4 spec/support/coverage.lua
+	@lua5.4 spec/support/lint/coverage.lua
 
 pool-test:
 	@.ci/deps build check sandbox
@@ -166,7 +166,7 @@ fuzz:
 lint:
 	@.ci/deps build check lint
 	@$(MAKE) --no-print-directory all
-	@spec/support/lint
+	@spec/support/lint/run
 
 format:
 	@.ci/deps lint

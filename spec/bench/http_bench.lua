@@ -25,7 +25,7 @@ end
 
 if arg[1] then return make_calls(arg[1], arg[2], arg[3], tonumber(arg[4])) end
 
-local raw = require "spec.support.raw_server"
+local raw = require "spec.support.servers.raw_server"
 local temp = require "spec.support.temp"
 
 local COUNT, FEW, MANY = tonumber(os.getenv "BENCH_COUNT") or 2000, 50, 250

@@ -1,5 +1,5 @@
 local native = require "spec.support.native"
-local raw = require "spec.support.raw_server"
+local raw = require "spec.support.servers.raw_server"
 local temp = require "spec.support.temp"
 
 local SANITIZE = " -fsanitize=address,undefined -fno-sanitize-recover=undefined"

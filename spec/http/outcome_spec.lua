@@ -1,5 +1,5 @@
 local core = require "crdbcloud.core"
-local raw = require "spec.support.raw_server"
+local raw = require "spec.support.servers.raw_server"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
 

@@ -1,6 +1,6 @@
 local core = require "crdbcloud.core"
 local native = require "spec.support.native"
-local raw = require "spec.support.raw_server"
+local raw = require "spec.support.servers.raw_server"
 local temp = require "spec.support.temp"
 
 local KEY = "CCDB1_0123456789abcdefghijkl_" .. ("k"):rep(40)

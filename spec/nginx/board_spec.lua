@@ -1,5 +1,5 @@
 -- What workers tell each other in a shared dictionary.
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local temp = require "spec.support.temp"
 
 describe("the board of a schedule", function()

@@ -1,7 +1,7 @@
 local clients = require "crdbcloud.nginx.clients"
 local core = require "crdbcloud.core"
-local nginx = require "spec.support.nginx"
-local places = require "spec.support.sql_store"
+local nginx = require "spec.support.servers.nginx"
+local places = require "spec.support.stores.sql_store"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
 

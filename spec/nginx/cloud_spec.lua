@@ -1,4 +1,4 @@
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
 

@@ -1,7 +1,7 @@
 local account = require "spec.support.account"
 local clusters = require "crdbcloud.cluster"
 local clouds = require "crdbcloud.cloud"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
 

@@ -1,4 +1,4 @@
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local temp = require "spec.support.temp"
 
 local INIT = [[

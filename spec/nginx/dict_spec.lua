@@ -1,7 +1,7 @@
 local core = require "crdbcloud.core"
 local credentials = require "crdbcloud.credentials"
 local dict = require "crdbcloud.nginx.dict"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local temp = require "spec.support.temp"
 
 local ID, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"

@@ -1,6 +1,6 @@
 -- The measure of `make check-nginx`, shortened. It runs when no other spec does (spec/support/run).
 local latency = require "spec.nginx_load.latency"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local temp = require "spec.support.temp"
 
 describe("nginx", function()

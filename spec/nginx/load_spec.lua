@@ -1,5 +1,5 @@
 -- The load test of `make check-nginx`, shortened.
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local temp = require "spec.support.temp"
 
 describe("nginx under load", function()

@@ -1,6 +1,6 @@
 -- The small parts of crdbcloud.nginx: what it offers, secrets, the warning of the blocking module.
 
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
 

@@ -1,6 +1,6 @@
 -- The configuration in README.md is one that works.
 
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
 

@@ -1,7 +1,7 @@
 -- A shared dictionary that follows the store.
 local cjson = require "cjson"
 local command = require "spec.support.command"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
 local scenes = require "spec.support.scene"
 local temp = require "spec.support.temp"

@@ -1,8 +1,8 @@
 -- Rotations by the clock: when they begin, whom they rotate, what their status says.
 local cjson = require "cjson"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
-local schedules = require "spec.support.schedule"
+local schedules = require "spec.support.servers.schedule"
 local temp = require "spec.support.temp"
 
 local CALL, counted = schedules.CALL, schedules.counted

@@ -1,9 +1,9 @@
 -- Rotations by the clock whose worker, or the whole of nginx, is killed or reloaded in the middle.
 local cjson = require "cjson"
-local nginx = require "spec.support.nginx"
-local places = require "spec.support.sql_store"
+local nginx = require "spec.support.servers.nginx"
+local places = require "spec.support.stores.sql_store"
 local sandbox = require "spec.support.sandbox"
-local schedules = require "spec.support.schedule"
+local schedules = require "spec.support.servers.schedule"
 local temp = require "spec.support.temp"
 
 local CALL = schedules.CALL

@@ -4,7 +4,7 @@
 local cjson = require "cjson"
 local core = require "crdbcloud.core"
 local load = require "spec.nginx_load.load"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local record = require "crdbcloud.record"
 local scenes = require "spec.support.scene"
 local sandbox = require "spec.support.sandbox"

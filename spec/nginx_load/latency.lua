@@ -2,7 +2,7 @@
 --- as a control, what the blocking module does there.
 
 local load = require "spec.nginx_load.load"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
 
 local M = {}

@@ -3,7 +3,7 @@
 
 local core = require "crdbcloud.core"
 local load = require "spec.nginx_load.load"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local scenes = require "spec.support.scene"
 local sandbox = require "spec.support.sandbox"
 

@@ -7,7 +7,7 @@
 -- a thread hold is beyond a library's reach.
 
 local load = require "spec.nginx_load.load"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
 local scans = require "spec.support.secrets_scan"
 local scenes = require "spec.support.scene"

@@ -6,7 +6,7 @@
 -- holds a dead password from the change until it is written. It must fail, or the test proves nothing.
 
 local core = require "crdbcloud.core"
-local crash = require "spec.support.crash"
+local crash = require "spec.support.crash.sweep"
 local record = require "crdbcloud.record"
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"

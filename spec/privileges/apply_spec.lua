@@ -2,7 +2,7 @@ local core = require "crdbcloud.core"
 local privileges = require "crdbcloud.privileges"
 local run = require "crdbcloud.privileges.run"
 local sqls = require "crdbcloud.sql"
-local postgres = require "spec.support.postgres".shared()
+local postgres = require "spec.support.servers.postgres".shared()
 
 local PASSWORD = "a-long-password-of-the-app"
 local READ_ORDERS = { database = "shop", tables = { "orders" }, privileges = { "SELECT" } }

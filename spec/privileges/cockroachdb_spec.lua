@@ -1,5 +1,5 @@
--- What privileges say to CockroachDB: the statements and the reading of the answers. See spec/support/cockroach_model.lua.
-local cockroach = require "spec.support.cockroach_model"
+-- What privileges say to CockroachDB: the statements and the reading of the answers. See spec/support/servers/cockroach_model.lua.
+local cockroach = require "spec.support.servers.cockroach_model"
 local privileges = require "crdbcloud.privileges"
 local sqls = require "crdbcloud.sql"
 

@@ -1,7 +1,7 @@
 local privileges = require "crdbcloud.privileges"
 local plan = require "crdbcloud.privileges.plan"
 local sqls = require "crdbcloud.sql"
-local postgres = require "spec.support.postgres".shared()
+local postgres = require "spec.support.servers.postgres".shared()
 
 local function raised(fn, ...)
   local ok, message = pcall(fn, ...)

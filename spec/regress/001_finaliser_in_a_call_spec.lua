@@ -2,7 +2,7 @@
 --- options table. What it closed was used afterwards, and the interpreter crashed.
 
 local core = require "crdbcloud.core"
-local raw = require "spec.support.raw_server"
+local raw = require "spec.support.servers.raw_server"
 local temp = require "spec.support.temp"
 
 local KEY = "CCDB1_0123456789abcdefghijkl_" .. ("k"):rep(40)

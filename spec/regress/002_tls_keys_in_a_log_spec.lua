@@ -1,7 +1,7 @@
 --- libcurl writes the keys of every TLS connection to the file that SSLKEYLOGFILE names; with them and the packets
 --- the API key and all passwords can be read.
 
-local raw = require "spec.support.raw_server"
+local raw = require "spec.support.servers.raw_server"
 local temp = require "spec.support.temp"
 
 after_each(raw.stop_all)

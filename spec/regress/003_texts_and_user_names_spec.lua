@@ -2,7 +2,7 @@
 --- unreadable, and a rule about the user's name was taken for one about the password in force.
 
 local core = require "crdbcloud.core"
-local raw = require "spec.support.raw_server"
+local raw = require "spec.support.servers.raw_server"
 local temp = require "spec.support.temp"
 
 after_each(raw.stop_all)

@@ -1,7 +1,7 @@
 --- A finaliser that closed the connection while its rows were being made into tables took the rows away.
 
 local pq = require "crdbcloud.pq"
-local postgres = require "spec.support.postgres".shared()
+local postgres = require "spec.support.servers.postgres".shared()
 
 local newproxy = rawget(_G, "newproxy") -- LuaJIT's way; in Lua 5.4 tables have finalisers
 

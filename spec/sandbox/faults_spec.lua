@@ -1,7 +1,7 @@
 -- Every fault of the sandbox, over both versions of HTTP: what the client sees, and whether the
 -- change was made, proven by a login.
 
-local outside = require "spec.support.outside"
+local outside = require "spec.support.servers.outside"
 local sandbox = require "spec.support.sandbox"
 
 local s, path

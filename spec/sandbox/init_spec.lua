@@ -1,6 +1,6 @@
 -- The sandbox's API, checked by clients that are not ours.
 
-local outside = require "spec.support.outside"
+local outside = require "spec.support.servers.outside"
 local sandbox = require "spec.support.sandbox"
 
 local s, users, clusters

@@ -1,6 +1,6 @@
 -- The sandbox as a program: starting, stopping, its directory, its processes.
 
-local outside = require "spec.support.outside"
+local outside = require "spec.support.servers.outside"
 local sandbox = require "spec.support.sandbox"
 
 local quote, run = outside.quote, outside.run

@@ -1,6 +1,6 @@
 -- Lists, clusters, the audit log and the rate limit of the sandbox, by curl.
 
-local outside = require "spec.support.outside"
+local outside = require "spec.support.servers.outside"
 local sandbox = require "spec.support.sandbox"
 
 local s, users

@@ -1,5 +1,5 @@
 local core = require "crdbcloud.core"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local temp = require "spec.support.temp"
 local uv = require "luv"
 

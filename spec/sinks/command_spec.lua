@@ -1,5 +1,5 @@
 local core = require "crdbcloud.core"
-local managers = require "spec.support.secret_managers"
+local managers = require "spec.support.servers.secret_managers"
 local sinks = require "crdbcloud.sinks"
 local temp = require "spec.support.temp"
 

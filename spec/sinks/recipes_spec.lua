@@ -3,7 +3,7 @@
 
 local cjson = require "cjson"
 local core = require "crdbcloud.core"
-local managers = require "spec.support.secret_managers"
+local managers = require "spec.support.servers.secret_managers"
 local sinks = require "crdbcloud.sinks"
 local temp = require "spec.support.temp"
 

@@ -3,7 +3,7 @@
 
 local sandbox = require "spec.support.sandbox"
 local soak = require "spec.soak.soak"
-local sql_store = require "spec.support.sql_store"
+local sql_store = require "spec.support.stores.sql_store"
 local temp = require "spec.support.temp"
 
 local function number(name, default) return tonumber(os.getenv(name) or "") or default end

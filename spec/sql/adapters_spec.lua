@@ -4,7 +4,7 @@ local core = require "crdbcloud.core"
 local privileges = require "crdbcloud.privileges"
 local sqls = require "crdbcloud.sql"
 local luasql = require "luasql.postgres"
-local postgres = require "spec.support.postgres".shared()
+local postgres = require "spec.support.servers.postgres".shared()
 
 local function raised(fn, ...)
   local ok, message = pcall(fn, ...)

@@ -5,8 +5,8 @@ local params = require "crdbcloud.sql.params"
 local failure = require "crdbcloud.sql.failure"
 local dialect = require "crdbcloud.sql.dialect"
 local temp = require "spec.support.temp"
-local wire_server = require "spec.support.wire_server"
-local postgres = require "spec.support.postgres".shared()
+local wire_server = require "spec.support.servers.wire_server"
+local postgres = require "spec.support.servers.postgres".shared()
 
 local function raised(fn, ...)
   local ok, message = pcall(fn, ...)

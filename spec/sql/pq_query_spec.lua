@@ -1,8 +1,8 @@
 local core = require "crdbcloud.core"
 local pq = require "crdbcloud.pq"
 local temp = require "spec.support.temp"
-local wire_server = require "spec.support.wire_server"
-local postgres = require "spec.support.postgres".shared()
+local wire_server = require "spec.support.servers.wire_server"
+local postgres = require "spec.support.servers.postgres".shared()
 
 local function connect(changes)
   local conn, err = pq.connect(postgres:params(changes))

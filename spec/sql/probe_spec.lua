@@ -1,9 +1,9 @@
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local probe = require "crdbcloud.sql.probe"
-local wire_server = require "spec.support.wire_server"
+local wire_server = require "spec.support.servers.wire_server"
 local temp = require "spec.support.temp"
-local postgres = require "spec.support.postgres".shared()
+local postgres = require "spec.support.servers.postgres".shared()
 
 local PASSWORD = "a-long-password-of-the-probe"
 

@@ -1,6 +1,6 @@
 local quote = require "crdbcloud.sql.quote"
 local sqls = require "crdbcloud.sql"
-local postgres = require "spec.support.postgres".shared()
+local postgres = require "spec.support.servers.postgres".shared()
 
 local function raised(fn, ...)
   local ok, message = pcall(fn, ...)

@@ -2,7 +2,7 @@ local cjson = require "cjson"
 local command = require "spec.support.command"
 local core = require "crdbcloud.core"
 local record = require "crdbcloud.record"
-local sql_store = require "spec.support.sql_store"
+local sql_store = require "spec.support.stores.sql_store"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"
 

@@ -1,6 +1,6 @@
-local contract = require "spec.support.store_contract"
+local contract = require "spec.support.stores.contract"
 local core = require "crdbcloud.core"
-local managers = require "spec.support.secret_managers"
+local managers = require "spec.support.servers.secret_managers"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"
 
@@ -12,7 +12,7 @@ describe("the lease of an exec: store", function()
 
   local function open(lease)
     return assert(store.open("exec:", {
-      command = managers.command(LUA, "spec/support/exec_backend.lua", dir), plaintext = true, lease = lease or 1, timeout = 20,
+      command = managers.command(LUA, "spec/support/stores/exec_backend.lua", dir), plaintext = true, lease = lease or 1, timeout = 20,
     }))
   end
 

@@ -2,7 +2,7 @@
 
 local cjson = require "cjson"
 local core = require "crdbcloud.core"
-local managers = require "spec.support.secret_managers"
+local managers = require "spec.support.servers.secret_managers"
 local readers = require "spec.support.env_readers"
 local scene = require "spec.support.scene"
 local store = require "crdbcloud.store"
@@ -17,7 +17,7 @@ describe("a rotation in an exec: store", function()
 
   local function open(lease)
     return assert(store.open("exec:", {
-      command = managers.command(LUA, "spec/support/exec_backend.lua", dir), store_key_file = dir .. "/key", lease = lease,
+      command = managers.command(LUA, "spec/support/stores/exec_backend.lua", dir), store_key_file = dir .. "/key", lease = lease,
     }))
   end
 

@@ -1,6 +1,6 @@
-local contract = require "spec.support.store_contract"
+local contract = require "spec.support.stores.contract"
 local core = require "crdbcloud.core"
-local managers = require "spec.support.secret_managers"
+local managers = require "spec.support.servers.secret_managers"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"
 
@@ -14,7 +14,7 @@ describe("an exec: store", function()
   before_each(function() dir = temp.dir() end)
   after_each(temp.clean)
 
-  local function command() return managers.command(LUA, "spec/support/exec_backend.lua", dir) end
+  local function command() return managers.command(LUA, "spec/support/stores/exec_backend.lua", dir) end
 
   local function try_open(opts)
     opts = opts or {}
@@ -33,7 +33,7 @@ describe("an exec: store", function()
 
   describe("is opened", function()
     it("by a URL that is split at blanks", function()
-      local s = assert(store.open("exec:  env  -u LD_PRELOAD -u ASAN_OPTIONS " .. LUA .. " spec/support/exec_backend.lua " .. dir, { plaintext = true }))
+      local s = assert(store.open("exec:  env  -u LD_PRELOAD -u ASAN_OPTIONS " .. LUA .. " spec/support/stores/exec_backend.lua " .. dir, { plaintext = true }))
       assert.equal("crdbcloud.store exec:env", tostring(s))
       assert.is_true(s.shared)
       assert.equal("hello \n", calls())
@@ -122,7 +122,7 @@ describe("an exec: store", function()
   it("keeps our own secrets from the command", function()
     local out = temp.run(("env COCKROACH_API_KEY=swordfish CRDBCLOUD_SQL=swordfish PGPASSWORD=swordfish FOO=bar %s"):format(temp.lua(([[
       local store = require "crdbcloud.store"
-      local s = assert(store.open("exec:%s spec/support/exec_backend.lua %s", {plaintext = true}))
+      local s = assert(store.open("exec:%s spec/support/stores/exec_backend.lua %s", {plaintext = true}))
       print(s:list "")]]):format(LUA, dir))))
     assert.matches("^%(none%)", out)
     local seen = temp.read(dir .. "/seen")

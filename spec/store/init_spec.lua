@@ -1,7 +1,7 @@
 local core = require "crdbcloud.core"
 local record = require "crdbcloud.record"
 local store = require "crdbcloud.store"
-local sql_store = require "spec.support.sql_store"
+local sql_store = require "spec.support.stores.sql_store"
 local temp = require "spec.support.temp"
 
 local CLUSTER = "1b6fee85-c1ae-42da-bb4f-e3f8a89fdd25"

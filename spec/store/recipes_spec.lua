@@ -1,9 +1,9 @@
 -- The recipes of examples/stores against the real pass and the real etcd.
 
 local cjson = require "cjson"
-local contract = require "spec.support.store_contract"
+local contract = require "spec.support.stores.contract"
 local core = require "crdbcloud.core"
-local managers = require "spec.support.secret_managers"
+local managers = require "spec.support.servers.secret_managers"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"
 

@@ -3,7 +3,7 @@
 local cjson = require "cjson"
 local core = require "crdbcloud.core"
 local scenes = require "spec.support.scene"
-local sql_store = require "spec.support.sql_store"
+local sql_store = require "spec.support.stores.sql_store"
 local temp = require "spec.support.temp"
 
 local PUT = "update_sql_user_password"

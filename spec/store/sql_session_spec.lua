@@ -1,6 +1,6 @@
 local core = require "crdbcloud.core"
-local sql_proxy = require "spec.support.sql_proxy"
-local sql_store = require "spec.support.sql_store"
+local sql_proxy = require "spec.support.servers.sql_proxy"
+local sql_store = require "spec.support.stores.sql_store"
 local temp = require "spec.support.temp"
 
 local KEY, example = sql_store.KEY, sql_store.example

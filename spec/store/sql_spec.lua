@@ -1,4 +1,4 @@
-local sql_store = require "spec.support.sql_store"
+local sql_store = require "spec.support.stores.sql_store"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"
 

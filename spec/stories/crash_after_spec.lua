@@ -1,12 +1,12 @@
 -- Crash points of what follows a change (sinks of one call, hooks, sessions), of a SQL store, and errors in what the
 -- caller gave. Each kills a real process, looks, and recovers.
 
-local cases = require "spec.support.crash_cases"
-local checks = require "spec.support.crash_checks"
+local cases = require "spec.support.crash.cases"
+local checks = require "spec.support.crash.checks"
 local core = require "crdbcloud.core"
-local crash = require "spec.support.crash"
+local crash = require "spec.support.crash.sweep"
 local scene = require "spec.support.scene"
-local sql_store = require "spec.support.sql_store"
+local sql_store = require "spec.support.stores.sql_store"
 local temp = require "spec.support.temp"
 
 local PUT = checks.PUT

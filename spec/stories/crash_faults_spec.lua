@@ -1,6 +1,6 @@
-local cases = require "spec.support.crash_cases"
-local crash = require "spec.support.crash"
-local faults = require "spec.support.crash_faults"
+local cases = require "spec.support.crash.cases"
+local crash = require "spec.support.crash.sweep"
+local faults = require "spec.support.crash.faults"
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"
 

@@ -1,9 +1,9 @@
 -- The crash points of the protocol by name. Each kills a real process where the point says, looks at what is left
 -- behind, and recovers: by `resume`, and by the same call again.
 
-local cases = require "spec.support.crash_cases"
-local checks = require "spec.support.crash_checks"
-local crash = require "spec.support.crash"
+local cases = require "spec.support.crash.cases"
+local checks = require "spec.support.crash.checks"
+local crash = require "spec.support.crash.sweep"
 local json_sink = require "crdbcloud.sinks.json"
 local privileges = require "crdbcloud.privileges"
 local scene = require "spec.support.scene"

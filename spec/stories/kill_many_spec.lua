@@ -1,4 +1,4 @@
-local kill_many = require "spec.support.kill_many"
+local kill_many = require "spec.support.crash.many"
 
 describe("a rotation of many users", function()
   -- `make torture` does it with 200 users and 40 kills, and another seed each time.

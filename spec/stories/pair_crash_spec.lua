@@ -1,5 +1,5 @@
-local cases = require "spec.support.pair_cases"
-local crash = require "spec.support.crash"
+local cases = require "spec.support.crash.pair_cases"
+local crash = require "spec.support.crash.sweep"
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"
 

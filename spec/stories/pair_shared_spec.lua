@@ -1,6 +1,6 @@
 local core = require "crdbcloud.core"
 local pairs_of = require "spec.support.pair"
-local sql_store = require "spec.support.sql_store"
+local sql_store = require "spec.support.stores.sql_store"
 
 local PUT = "update_sql_user_password"
 

@@ -73,7 +73,7 @@ describe("many users in threads", function()
       s.url, s.ca_file, s.keys.admin, s.cluster_id)
       .. ("CRDBCLOUD_STORE=%s CRDBCLOUD_SQL=%s PGPASSFILE=%s "):format(store_url, temp.quote(s.sql_url), s.pgpassfile)
     local command = temp.lua "":gsub(" %-e .*$", "")
-    local pipe = assert(io.popen(("%s sh -c 'echo $$; exec \"$@\"' x env %s spec/support/crash_job.lua %s 2>&1"):format(environment, command, job)))
+    local pipe = assert(io.popen(("%s sh -c 'echo $$; exec \"$@\"' x env %s spec/support/crash/job.lua %s 2>&1"):format(environment, command, job)))
     local pid = assert(pipe:read "*l"):match "^%d+$"
     local done, lines = 0, {}
     while done < 20 do

@@ -2,15 +2,15 @@
 --- random; prints figures. One interpreter recovers by `resume`, the other by the same call again, so that both ways are
 --- taken at each boundary. spec/torture/run starts both.
 
-local cases = require "spec.support.crash_cases"
+local cases = require "spec.support.crash.cases"
 local core = require "crdbcloud.core"
-local crash = require "spec.support.crash"
-local faults = require "spec.support.crash_faults"
-local kill_many = require "spec.support.kill_many"
-local pair_cases = require "spec.support.pair_cases"
+local crash = require "spec.support.crash.sweep"
+local faults = require "spec.support.crash.faults"
+local kill_many = require "spec.support.crash.many"
+local pair_cases = require "spec.support.crash.pair_cases"
 local sandbox = require "spec.support.sandbox"
 local scene = require "spec.support.scene"
-local sql_store = require "spec.support.sql_store"
+local sql_store = require "spec.support.stores.sql_store"
 local temp = require "spec.support.temp"
 
 local JIT = rawget(_G, "jit") ~= nil

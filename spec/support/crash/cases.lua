@@ -1,7 +1,7 @@
 --- The workflows that are killed at every boundary, each with the state it starts from, its ways of recovery, and what
---- must be true. A case is used by spec.support.crash: prepare, job, after_kill, recovery, at_end, finish.
+--- must be true. A case is used by spec.support.crash.sweep: prepare, job, after_kill, recovery, at_end, finish.
 
-local checks = require "spec.support.crash_checks"
+local checks = require "spec.support.crash.checks"
 local core = require "crdbcloud.core"
 local json_sink = require "crdbcloud.sinks.json"
 local record = require "crdbcloud.record"
@@ -150,7 +150,7 @@ end
 
 --- The same with the record in a SQL store.
 ---@param scene table opened with that store
----@param place table of spec.support.sql_store
+---@param place table of spec.support.stores.sql_store
 function M.in_sql(scene, place)
   temp.run("mkdir -m 700 -p " .. scene.dir .. "/store")
   scene.store_url = place:url()

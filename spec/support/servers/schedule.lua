@@ -1,7 +1,7 @@
 --- A scheduled rotation in nginx, for specs: real workers, real threads, five of the sandbox's users in a store.
 
 local cjson = require "cjson"
-local nginx = require "spec.support.nginx"
+local nginx = require "spec.support.servers.nginx"
 local scenes = require "spec.support.scene"
 
 local M = {}

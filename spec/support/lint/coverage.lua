@@ -1,7 +1,7 @@
 -- Lists each crash point (C1 to C24) and hostile case (A1 to A45) of the protocol with
 -- the specs that carry its id at the beginning of their title: "C8: ...", "A1, A2: ...".
 -- Ends with 1 when one has none. Titles are read from the files, nothing is run.
---   lua5.4 spec/support/coverage.lua
+--   lua5.4 spec/support/lint/coverage.lua
 
 local LAST = { C = 24, A = 45 }
 

@@ -3,8 +3,8 @@
 --- ends well.
 
 local cjson = require "cjson"
-local checks = require "spec.support.crash_checks"
-local crash = require "spec.support.crash"
+local checks = require "spec.support.crash.checks"
+local crash = require "spec.support.crash.sweep"
 
 local M = {}
 
@@ -62,7 +62,7 @@ local function told_truly(problems, case, run, err)
 end
 
 --- Lets call after call fail.
----@param case table of spec.support.crash_cases
+---@param case table of spec.support.crash.cases
 ---@param options table { how = errno or "short", last, only, path, mark, first, step, stop, store = true when the calls are the store's }
 ---@return table figures { faults, failed = runs that ended with an error, wrong = { text … } }
 function M.sweep(case, options)

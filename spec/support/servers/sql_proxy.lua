@@ -1,7 +1,7 @@
 --- Stands between a client and the sandbox's SQL port and breaks connections on order. It passes bytes on and cannot
 --- read them (TLS), but it sees which way they go, which is enough to lose a statement or only its answer.
 --
--- As a program: lua5.4 spec/support/sql_proxy.lua serve PORT FILE; orders come as lines on standard input, and
+-- As a program: lua5.4 spec/support/servers/sql_proxy.lua serve PORT FILE; orders come as lines on standard input, and
 -- FILE counts those that are in force.
 
 local M = {}
@@ -114,7 +114,7 @@ end
 ---@return table proxy with port
 function M.start(port, dir)
   local path = dir .. "/proxy"
-  local pipe = assert(io.popen(("exec lua5.4 spec/support/sql_proxy.lua serve %d %s"):format(port, path), "w"))
+  local pipe = assert(io.popen(("exec lua5.4 spec/support/servers/sql_proxy.lua serve %d %s"):format(port, path), "w"))
   return setmetatable({ pipe = pipe, path = path, orders = 0, port = tonumber(wait_for(path, "^(%d+) ")) }, Proxy)
 end
 

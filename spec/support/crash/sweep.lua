@@ -67,7 +67,7 @@ local function command_of(scene, job, kill)
   end
   local words = { "env -i" }
   for name, value in pairs(env) do words[#words + 1] = name .. "=" .. temp.quote(value) end
-  return ("%s %s spec/support/crash_job.lua %s"):format(table.concat(words, " "), LUA, temp.quote(dir .. "/job"))
+  return ("%s %s spec/support/crash/job.lua %s"):format(table.concat(words, " "), LUA, temp.quote(dir .. "/job"))
 end
 
 --- Runs one job in a process of its own.
@@ -101,7 +101,7 @@ function M.run_until(scene, job, happened)
 end
 
 --- Kills a workflow at boundary after boundary, recovers, and checks.
----@param case table of spec.support.crash_cases
+---@param case table of spec.support.crash.cases
 ---@param options table { how = "before", first = 1, step = 1, stop = integer|nil, only, path, mark, recoveries }
 ---@return table figures { kills, boundaries, wrong = { text … } }
 function M.sweep(case, options)

@@ -1,7 +1,7 @@
---- Workflows of pairs that are killed at every boundary (spec.support.crash). At each of them the credential in the
+--- Workflows of pairs that are killed at every boundary (spec.support.crash.sweep). At each of them the credential in the
 --- store and the one in the sink must log in: that is what a pair is for.
 
-local checks = require "spec.support.crash_checks"
+local checks = require "spec.support.crash.checks"
 local core = require "crdbcloud.core"
 local json_sink = require "crdbcloud.sinks.json"
 local privileges = require "crdbcloud.privileges"

@@ -1,9 +1,9 @@
 --- One rotation of many users, killed at random boundaries and taken up again each time. A seed gives the same kills
 --- again.
 
-local checks = require "spec.support.crash_checks"
+local checks = require "spec.support.crash.checks"
 local core = require "crdbcloud.core"
-local crash = require "spec.support.crash"
+local crash = require "spec.support.crash.sweep"
 local record = require "crdbcloud.record"
 local sandbox = require "spec.support.sandbox"
 local scene = require "spec.support.scene"
