@@ -62,7 +62,7 @@ describe("find_cluster", function()
   it("raises when it gets no name", function()
     for _, value in ipairs { "", 7, {} } do
       local _, message = pcall(function() cloud:find_cluster(value) end)
-      assert.truthy(message:find "cloud_find_spec.lua:%d+: cloud:find_cluster: name_or_id must be", message)
+      assert.truthy(message:find "find_spec.lua:%d+: cloud:find_cluster: name_or_id must be", message)
     end
   end)
 

@@ -120,7 +120,7 @@ describe("the API key", function()
 
   it("is given in one way only", function()
     local _, message = pcall(function() crdbcloud.new { api_key = "x", api_key_file = "/y" } end)
-    assert.truthy(message:find "cloud_keys_spec.lua:%d+: crdbcloud.new: give only one of api_key, api_key_file", message)
+    assert.truthy(message:find "keys_spec.lua:%d+: crdbcloud.new: give only one of api_key, api_key_file", message)
   end)
 end)
 

@@ -59,7 +59,7 @@ describe("a list of sinks", function()
           return specs
         end)
         assert.is_false(ok)
-        assert.truthy(why:find("sinks_spec.lua:" .. line .. ": sinks[1]", 1, true), i .. " " .. why)
+        assert.truthy(why:find("init_spec.lua:" .. line .. ": sinks[1]", 1, true), i .. " " .. why)
       end
     end
   end)

@@ -184,7 +184,7 @@ describe("crdbcloud.sql", function()
       assert.truthy(raised(sqls.options, { secret_columns = { 1 } }):find("secret_columns[1] must be a string", 1, true))
       assert.truthy(raised(sqls.options, { timeout = 0 }):find("must be a time limit above 0", 1, true))
       local message = raised(function() sql:query "SELECT 1" sql:query({}) end)
-      assert.truthy(message:find("sql_spec.lua", 1, true), message)
+      assert.truthy(message:find("init_spec.lua", 1, true), message)
     end)
 
     it("tells what became of a statement that failed", function()

@@ -296,7 +296,7 @@ describe("a rotation in threads", function()
       local ok, message = pcall(sc.cluster.rotate_passwords, sc.cluster, { users = USERS, parallel = n })
       assert.is_false(ok)
       assert.matches("parallel must be", message, 1, true)
-      assert.matches("parallel_spec", message, 1, true)
+      assert.matches("crew_spec", message, 1, true)
     end
     assert.same({ "done" }, results(assert(rotate { users = "app_user_001", parallel = 64 })))
     assert.same({ "done", "done" }, results(assert(rotate { users = { "app_user_001", "app_user_002" }, parallel = 1 })))
