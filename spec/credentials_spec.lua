@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/workflows/import_credential.lua.
+
 local core = require "crdbcloud.core"
 local crdbcloud = require "crdbcloud"
 local errors = require "crdbcloud.errors"

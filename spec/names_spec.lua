@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/base/keywords.lua.
+
 local names = require "crdbcloud.names"
 
 describe("names", function()

@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/cli/refuse.lua, lua/crdbcloud/cli/session.lua.
+
 local command = require "spec.support.command"
 
 describe("the command", function()

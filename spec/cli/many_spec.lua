@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/cli/confirm.lua.
+
 local account = require "spec.support.account"
 local cjson = require "cjson"
 local command = require "spec.support.command"

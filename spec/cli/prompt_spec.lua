@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/cli/explain.lua, lua/crdbcloud/cli/shell.lua.
+--
 -- The prompt as a person sees it: `crdbcloud shell` on a terminal, expressions typed, what each prints is checked.
 
 local command = require "spec.support.command"

@@ -1,3 +1,6 @@
+-- Tests lua/crdbcloud/cli/cluster.lua, lua/crdbcloud/cli/completion.lua, lua/crdbcloud/cli/doctor.lua,
+-- lua/crdbcloud/cli/lists.lua, lua/crdbcloud/cli/output.lua, lua/crdbcloud/cli/whoami.lua.
+
 local cjson = require "cjson"
 local command = require "spec.support.command"
 local temp = require "spec.support.temp"

@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/cli/password.lua.
+
 local command = require "spec.support.command"
 
 describe("the command", function()

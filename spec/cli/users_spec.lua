@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/cli/app_user.lua, lua/crdbcloud/cli/user.lua, lua/crdbcloud/cli/credential.lua.
+
 local cjson = require "cjson"
 local command = require "spec.support.command"
 local temp = require "spec.support.temp"

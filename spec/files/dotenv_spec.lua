@@ -1,3 +1,5 @@
+-- Tests csrc/files/dotenv_line.c, csrc/lua/document.c, lua/crdbcloud/sinks/dotenv.lua.
+
 local core = require "crdbcloud.core"
 local readers = require "spec.support.env_readers"
 local sinks = require "crdbcloud.sinks"

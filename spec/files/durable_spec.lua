@@ -1,3 +1,5 @@
+-- Tests csrc/files/file.c, csrc/lua/file.c.
+
 local core = require "crdbcloud.core"
 local native = require "spec.support.native"
 local temp = require "spec.support.temp"

@@ -1,3 +1,5 @@
+-- Tests csrc/lua/record.c.
+
 local core = require "crdbcloud.core"
 
 local META = '{"state":"staged","user":"app"}'

@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/help/render.lua.
+
 local crdbcloud = require "crdbcloud"
 local errors = require "crdbcloud.errors"
 local help = require "crdbcloud.help"

@@ -1,3 +1,5 @@
+-- Tests csrc/http/answer.c, csrc/http/message.c.
+
 local core = require "crdbcloud.core"
 local raw = require "spec.support.servers.raw_server"
 local sandbox = require "spec.support.sandbox"

@@ -1,3 +1,5 @@
+-- Tests csrc/http/request.c, csrc/http/response.c, csrc/lua/request.c, csrc/lua/result.c.
+
 local cjson = require "cjson"
 local core = require "crdbcloud.core"
 local native = require "spec.support.native"

@@ -1,3 +1,5 @@
+-- Tests csrc/http/base_url.c, csrc/http/curl_global.c, csrc/lua/client_new.c.
+
 local core = require "crdbcloud.core"
 local native = require "spec.support.native"
 local raw = require "spec.support.servers.raw_server"

@@ -1,3 +1,5 @@
+-- Tests csrc/base/buffer.c, csrc/base/failure.c.
+
 local native = require "spec.support.native"
 local temp = require "spec.support.temp"
 

@@ -1,3 +1,6 @@
+-- Tests csrc/base/secret.c, csrc/base/encode.c, csrc/lua/secret_make.c, csrc/lua/secret_type.c,
+-- csrc/process/terminal.c.
+
 local core = require "crdbcloud.core"
 local native = require "spec.support.native"
 local temp = require "spec.support.temp"

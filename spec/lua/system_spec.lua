@@ -1,3 +1,5 @@
+-- Tests csrc/base/clock.c, csrc/base/interrupts.c, csrc/base/random.c, csrc/lua/core.c, csrc/lua/check.c.
+
 local core = require "crdbcloud.core"
 local temp = require "spec.support.temp"
 

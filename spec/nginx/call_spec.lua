@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/nginx/job.lua, lua/crdbcloud/nginx/serve.lua.
+
 local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"

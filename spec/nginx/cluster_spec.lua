@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/nginx/shared_sink.lua.
+
 local account = require "spec.support.account"
 local clusters = require "crdbcloud.cluster"
 local clouds = require "crdbcloud.cloud"

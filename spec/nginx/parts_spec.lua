@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/base/blocking.lua, lua/crdbcloud/nginx/secrets.lua, lua/crdbcloud/nginx/states.lua.
+--
 -- The small parts of crdbcloud.nginx: what it offers, secrets, the warning of the blocking module.
 
 local nginx = require "spec.support.servers.nginx"

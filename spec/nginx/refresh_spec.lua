@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/nginx/refresh_job.lua.
+--
 -- A shared dictionary that follows the store.
 local cjson = require "cjson"
 local command = require "spec.support.command"

@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/nginx/schedule_job.lua.
+--
 -- Rotations by the clock: when they begin, whom they rotate, what their status says.
 local cjson = require "cjson"
 local nginx = require "spec.support.servers.nginx"

@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/privileges/catalog.lua, lua/crdbcloud/privileges/sessions.lua.
+--
 -- What privileges say to CockroachDB: the statements and the reading of the answers. See spec/support/servers/cockroach_model.lua.
 local cockroach = require "spec.support.servers.cockroach_model"
 local privileges = require "crdbcloud.privileges"

@@ -1,3 +1,5 @@
+-- Tests csrc/lua/process.c, csrc/process/process_keeper.c, csrc/process/process_spawn.c.
+
 local core = require "crdbcloud.core"
 local temp = require "spec.support.temp"
 

@@ -1,3 +1,7 @@
+-- Tests lua/crdbcloud/reference/account.lua, lua/crdbcloud/reference/calls.lua, lua/crdbcloud/reference/handles.lua,
+-- lua/crdbcloud/reference/nginx.lua, lua/crdbcloud/reference/results.lua, lua/crdbcloud/reference/secrets.lua,
+-- lua/crdbcloud/reference/shared.lua, lua/crdbcloud/reference/workflows.lua.
+--
 -- The reference says what there is, and there is what it says: functions, options, kinds, codes, variables.
 
 local crdbcloud = require "crdbcloud"

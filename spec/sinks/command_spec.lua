@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/sinks/file.lua, lua/crdbcloud/sinks/programs.lua.
+
 local core = require "crdbcloud.core"
 local managers = require "spec.support.servers.secret_managers"
 local sinks = require "crdbcloud.sinks"

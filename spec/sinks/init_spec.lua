@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/sinks/files.lua, lua/crdbcloud/sinks/pgpass.lua.
+
 local core = require "crdbcloud.core"
 local cjson = require "cjson"
 local hooks = require "crdbcloud.run.hooks"

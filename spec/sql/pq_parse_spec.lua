@@ -1,3 +1,5 @@
+-- Tests csrc/lua/pq_parse.c.
+
 local core = require "crdbcloud.core"
 local pq = require "crdbcloud.pq"
 

@@ -1,3 +1,5 @@
+-- Tests csrc/sql/error.c, csrc/lua/pq_rows.c.
+
 local core = require "crdbcloud.core"
 local pq = require "crdbcloud.pq"
 local temp = require "spec.support.temp"

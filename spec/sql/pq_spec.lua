@@ -1,3 +1,5 @@
+-- Tests csrc/sql/session.c, csrc/sql/params.c, csrc/lua/pq.c, csrc/lua/pq_connection.c.
+
 local core = require "crdbcloud.core"
 local pq = require "crdbcloud.pq"
 local native = require "spec.support.native"

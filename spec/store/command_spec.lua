@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/cli/store.lua.
+
 local cjson = require "cjson"
 local command = require "spec.support.command"
 local core = require "crdbcloud.core"

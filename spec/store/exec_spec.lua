@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/store/exec_call.lua.
+
 local contract = require "spec.support.stores.contract"
 local core = require "crdbcloud.core"
 local managers = require "spec.support.servers.secret_managers"

@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/store/guarded.lua, lua/crdbcloud/store/memory.lua.
+
 local core = require "crdbcloud.core"
 local record = require "crdbcloud.record"
 local store = require "crdbcloud.store"

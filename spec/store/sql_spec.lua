@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/store/sql_schema.lua.
+
 local sql_store = require "spec.support.stores.sql_store"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"

@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/workflows/resume.lua.
+--
 -- Scenario 30 of the protocol: while it is not known which password is live, no way
 -- through the code makes a second one. Watched where passwords are made, over random
 -- worlds and over every short script of answers.

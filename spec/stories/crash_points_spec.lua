@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/base/leftovers.lua.
+--
 -- The crash points of the protocol by name. Each kills a real process where the point says, looks at what is left
 -- behind, and recovers: by `resume`, and by the same call again.
 

@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/base/guard.lua, lua/crdbcloud/run/rules.lua.
+--
 -- Every public call, called wrongly: a dot in place of a colon, arguments forgotten, of a wrong type, or too many. Each
 -- says what is wrong, at the caller's line, shows no password, and sends nothing.
 

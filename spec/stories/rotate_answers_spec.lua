@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/change/send.lua.
+
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"
 

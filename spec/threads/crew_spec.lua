@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/threads/channel.lua, lua/crdbcloud/threads/worker.lua, lua/crdbcloud/base/json.lua.
+
 local core = require "crdbcloud.core"
 local crdbcloud = require "crdbcloud"
 local record = require "crdbcloud.record"

@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/workflows/remove_app_user.lua.
+
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local privileges = require "crdbcloud.privileges"

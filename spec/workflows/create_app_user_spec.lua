@@ -1,3 +1,5 @@
+-- Tests lua/crdbcloud/change/create.lua.
+
 local core = require "crdbcloud.core"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"

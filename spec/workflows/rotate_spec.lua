@@ -1,3 +1,6 @@
+-- Tests lua/crdbcloud/change/rotate_user.lua, lua/crdbcloud/change/finish.lua, lua/crdbcloud/change/held.lua,
+-- lua/crdbcloud/run/context.lua.
+
 local core = require "crdbcloud.core"
 local record = require "crdbcloud.record"
 local scene = require "spec.support.scene"
