@@ -1,9 +1,20 @@
 #include "base/names.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
+
+bool crdb_is_utf8(const char *bytes, size_t length) {
+    for (size_t i = 0; i < length;) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)bytes + i,
+                                              (utf8proc_ssize_t)(length - i), &c);
+        if (n <= 0)
+            return false;
+        i += (size_t)n;
+    }
+    return true;
+}
 
 /* Folds one code point as the server does: utf8proc alone would keep U+0131 and turn U+0130
  * into an i with a combining dot. */

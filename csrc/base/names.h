@@ -9,9 +9,12 @@
 #ifndef CRDB_NAMES_H
 #define CRDB_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { CRDB_NAME_BYTES_MAX = 63 };
+
+bool crdb_is_utf8(const char *bytes, size_t length);
 
 enum crdb_fold_result { CRDB_FOLD_OK, CRDB_FOLD_NOT_UTF8, CRDB_FOLD_NO_MEMORY };
 

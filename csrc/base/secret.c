@@ -58,6 +58,7 @@ struct crdb_secret {
     atomic_uint references;
     pid_t pid;
     size_t length;
+    bool generated;
     struct region *region;
     unsigned char *bytes;
 };
@@ -237,6 +238,14 @@ unsigned char *crdb_secret_bytes(struct crdb_secret *s) {
 
 size_t crdb_secret_length(const struct crdb_secret *s) {
     return s->length;
+}
+
+void crdb_secret_mark_generated(struct crdb_secret *s) {
+    s->generated = true;
+}
+
+bool crdb_secret_generated(const struct crdb_secret *s) {
+    return s->generated;
 }
 
 bool crdb_secret_forked(const struct crdb_secret *s) {

@@ -36,6 +36,11 @@ void crdb_secret_release(struct crdb_secret *s);
 unsigned char *crdb_secret_bytes(struct crdb_secret *s);
 size_t crdb_secret_length(const struct crdb_secret *s);
 
+/* Whether our generator drew the bytes, so that nobody can guess them. The generator marks the secret
+ * before it hands it on; no copy has the mark. */
+void crdb_secret_mark_generated(struct crdb_secret *s);
+bool crdb_secret_generated(const struct crdb_secret *s);
+
 /* True in a process that was forked after the secret was made. */
 bool crdb_secret_forked(const struct crdb_secret *s);
 

@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "base/buffer.h"
 #include "base/failure.h"
 
 /* Replaces the file, or makes it: a crash at any point leaves the old content or
@@ -31,9 +30,5 @@ bool crdb_durable_remove(const char *path, struct crdb_failure *f);
 /* Makes the directory and those above it that are missing, mode 0700. One that
  * exists is left as it is. Code "type": something else has the name. */
 bool crdb_durable_make_dir(const char *path, struct crdb_failure *f);
-
-/* The names in a directory without "." and "..", sorted by byte, one after the
- * other in *names, each ended by a NUL. The caller frees the buffer. */
-bool crdb_list_dir(const char *path, struct crdb_buffer *names, struct crdb_failure *f);
 
 #endif

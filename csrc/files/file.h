@@ -1,5 +1,5 @@
 /*
- * file.h - reading files that may hold secrets, and looking at them.
+ * file.h - reading files that may hold secrets, and looking at files and directories.
  */
 #ifndef CRDB_FILE_H
 #define CRDB_FILE_H
@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/buffer.h"
 #include "base/failure.h"
 #include "base/secret.h"
 
@@ -37,5 +38,9 @@ struct crdb_file_info {
 
 /* About the path itself, symlinks not followed. */
 bool crdb_file_stat(const char *path, struct crdb_file_info *info, struct crdb_failure *f);
+
+/* The names in a directory without "." and "..", sorted by byte, one after the
+ * other in *names, each ended by a NUL. The caller frees the buffer. */
+bool crdb_list_dir(const char *path, struct crdb_buffer *names, struct crdb_failure *f);
 
 #endif

@@ -81,18 +81,6 @@ void crdb_request_free(struct crdb_request *r) {
     crdb_buffer_free(&r->quote);
 }
 
-bool crdb_is_utf8(const char *bytes, size_t length) {
-    for (size_t i = 0; i < length;) {
-        utf8proc_int32_t c;
-        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)bytes + i,
-                                              (utf8proc_ssize_t)(length - i), &c);
-        if (n <= 0)
-            return false;
-        i += (size_t)n;
-    }
-    return true;
-}
-
 const char *crdb_segment_problem(const char *bytes, size_t length) {
     if (length == 0)
         return "an empty one";

@@ -65,8 +65,6 @@ bool crdb_request_ok(const struct crdb_request *r);
 void crdb_request_forget(struct crdb_request *r);
 void crdb_request_free(struct crdb_request *r);
 
-bool crdb_is_utf8(const char *bytes, size_t length);
-
 /* NULL when bytes may stand as one path segment; else what is wrong, as a noun
  * phrase after "got". "." and ".." are wrong: servers resolve them, encoded or not. */
 const char *crdb_segment_problem(const char *bytes, size_t length);

@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include "http/curl_global.h"
-#include "http/headers.h"
-#include "http/keylog.h"
 
 /* SIGPIPE: with CURLOPT_NOSIGNAL libcurl leaves it to us, and OpenSSL writes
  * without MSG_NOSIGNAL. It is kept from this thread alone, and one that came
@@ -156,11 +154,54 @@ static CURLcode set_network(struct crdb_transfer *t, const struct crdb_transfer_
     return rc;
 }
 
+/* Appends "name: value"; NULL value: nothing to do. False: no memory. */
+static bool add_header(struct curl_slist **list, const char *name, const char *value,
+                       size_t length) {
+    if (!value)
+        return true;
+    struct crdb_buffer line = {0};
+    struct curl_slist *longer = NULL;
+    if (crdb_buffer_text(&line, name) && crdb_buffer_append(&line, value, length))
+        longer = curl_slist_append(*list, line.data);
+    crdb_buffer_free(&line);
+    if (longer)
+        *list = longer;
+    return longer != NULL;
+}
+
+static bool add_header_text(struct curl_slist **list, const char *name, const char *value) {
+    return add_header(list, name, value, value ? strlen(value) : 0);
+}
+
+/* Wipes the lines, which hold the API key. */
+static void free_headers(struct curl_slist *headers) {
+    for (struct curl_slist *h = headers; h; h = h->next)
+        crdb_wipe(h->data, strlen(h->data));
+    curl_slist_free_all(headers);
+}
+
+/* The lines of every request, built once; NULL: no memory. */
+static struct curl_slist *make_headers(const struct crdb_transfer_options *o) {
+    struct curl_slist *list = NULL;
+    bool fits =
+        add_header_text(&list, "Accept: ", "application/json") &&
+        add_header(&list, "Authorization: Bearer ", (const char *)crdb_secret_bytes(o->api_key),
+                   crdb_secret_length(o->api_key)) &&
+        add_header_text(&list, "Cc-Version: ", o->api_version) &&
+        add_header_text(&list, "Cc-Vanity-Name: ", o->vanity_name) &&
+        add_header_text(&list, "Cc-Username: ", o->username) &&
+        add_header_text(&list, "Expect:", ""); /* takes libcurl's "100-continue" away */
+    if (fits)
+        return list;
+    free_headers(list);
+    return NULL;
+}
+
 CURLcode crdb_transfer_open(struct crdb_transfer *t, const struct crdb_transfer_options *o) {
     t->loopback_only = o->base->loopback_only;
     t->timeout_ms = -1;
     t->easy = curl_easy_init();
-    t->headers = crdb_headers_make(o);
+    t->headers = make_headers(o);
     if (!t->easy || !t->headers)
         return CURLE_OUT_OF_MEMORY;
     static char content_type[] = "Content-Type: application/json";
@@ -250,7 +291,7 @@ void crdb_transfer_perform(struct crdb_transfer *t, const struct crdb_request *r
 }
 
 static void wipe_headers(struct crdb_transfer *t) {
-    crdb_headers_free(t->headers);
+    free_headers(t->headers);
     t->headers = NULL;
 }
 

@@ -66,45 +66,8 @@ void crdb_check_count(lua_State *L, int max) {
         luaL_error(L, "too many arguments: expected at most %d, got %d", max, n);
 }
 
-enum { NAME_MAX_LEN = 40 };
-
-/* Edit distance of two names; SIZE_MAX when one is too long to be worth comparing. */
-static size_t distance(const char *a, const char *b) {
-    size_t la = strlen(a), lb = strlen(b), row[NAME_MAX_LEN + 1];
-    if (la > NAME_MAX_LEN || lb > NAME_MAX_LEN)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= lb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[lb];
-}
-
 static int raise_unknown(lua_State *L, const char *what, const char *name,
                          const char *const allowed[]) {
-    const char *nearest = NULL;
-    size_t best = SIZE_MAX;
-    for (size_t i = 0; allowed[i]; i++) {
-        size_t d = distance(name, allowed[i]);
-        if (d < best) {
-            best = d;
-            nearest = allowed[i];
-        }
-    }
-    /* A name that differs in most of its letters is no help. */
-    if (nearest && best <= (strlen(nearest) + 1) / 2)
-        return luaL_error(L, "%s: unknown option '%s'; did you mean '%s'?", what, name, nearest);
     luaL_Buffer list;
     luaL_buffinit(L, &list);
     for (size_t i = 0; allowed[i]; i++) {
@@ -153,4 +116,56 @@ int crdb_push_field(lua_State *L, int idx, const char *name) {
         lua_getfield(L, idx, name);
     }
     return lua_type(L, -1);
+}
+
+long crdb_check_timeout(lua_State *L, int idx, const char *field, long fallback) {
+    long ms = fallback;
+    if (crdb_push_field(L, idx, field) != LUA_TNIL)
+        ms = (long)ceil(crdb_check_number(L, -1, field, 0.001, 86400) * 1000);
+    lua_pop(L, 1);
+    return ms;
+}
+
+const char *crdb_check_path(lua_State *L, int idx, const char *what) {
+    size_t len;
+    const char *path = crdb_check_string(L, idx, what, &len);
+    if (len == 0 || strlen(path) != len)
+        luaL_error(L, "%s: expected a path, got %s", what,
+                   len ? "a string with a NUL byte" : "an empty string");
+    return path;
+}
+
+int crdb_push_failure(lua_State *L, const struct crdb_failure *f) {
+    lua_pushnil(L);
+    lua_pushstring(L, f->message);
+    lua_pushstring(L, f->code);
+    return 3;
+}
+
+int crdb_raise_no_memory(lua_State *L) {
+    return luaL_error(L, "out of memory");
+}
+
+void *crdb_new(lua_State *L, size_t size, const char *type) {
+    void *made = crdb_newuserdata(L, size);
+    memset(made, 0, size);
+    luaL_getmetatable(L, type);
+    lua_setmetatable(L, -2);
+    return made;
+}
+
+void crdb_open_type(lua_State *L, const char *type, const luaL_Reg metamethods[],
+                    const luaL_Reg methods[]) {
+    luaL_newmetatable(L, type);
+    luaL_setfuncs(L, metamethods, 0);
+    if (methods) {
+        lua_newtable(L);
+        luaL_setfuncs(L, methods, 0);
+        lua_setfield(L, -2, "__index");
+    }
+    lua_pushstring(L, type);
+    lua_setfield(L, -2, "__name");
+    lua_pushstring(L, type);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
 }

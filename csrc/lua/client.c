@@ -3,18 +3,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/names.h"
 #include "lua/check.h"
 #include "lua/result.h"
 #include "lua/secret.h"
-#include "secrets/ticket.h"
-
-struct crdb_client *crdb_push_client(lua_State *L) {
-    struct crdb_client *c = crdb_newuserdata(L, sizeof *c); /* may raise: nothing to lose yet */
-    memset(c, 0, sizeof *c);
-    luaL_getmetatable(L, CRDB_CLIENT_TYPE);
-    lua_setmetatable(L, -2);
-    return c;
-}
 
 void crdb_client_release(struct crdb_client *c) {
     bool in_child = c->open && c->pid != getpid();
@@ -36,7 +28,6 @@ struct crdb_client *crdb_check_client(lua_State *L, int idx) {
 
 unsigned long crdb_client_begin(struct crdb_client *c, enum crdb_operation operation,
                                 const char *method) {
-    crdb_tickets_expire(); /* nothing else is called so regularly */
     crdb_request_begin(&c->exchange.request, operation, method, &c->base.text);
     return ++c->calls;
 }
@@ -230,50 +221,10 @@ static int call(lua_State *L) {
     return 1;
 }
 
-/* ---- The type ---- */
-
-/* client:close(); again is allowed, and in a child process too */
-static int client_close(lua_State *L) {
-    struct crdb_client *c = luaL_testudata(L, 1, CRDB_CLIENT_TYPE);
-    if (!c)
-        return crdb_raise_type(L, 1, "client", "a client as in client:close()");
-    crdb_client_release(c);
-    return 0;
-}
-
-static int client_tostring(lua_State *L) {
-    const struct crdb_client *c = luaL_testudata(L, 1, CRDB_CLIENT_TYPE);
-    if (!c)
-        return crdb_raise_type(L, 1, "client", "a client");
-    if (c->open)
-        lua_pushfstring(L, "crdbcloud.client %s %s", c->base.text.data,
-                        c->key_id[0] ? c->key_id : "(key without an id)");
-    else
-        lua_pushliteral(L, "crdbcloud.client (closed)");
-    return 1;
-}
-
-void crdb_open_client(lua_State *L) {
-    static const luaL_Reg meta[] = {{"__gc", client_close},
-                                    {"__close", client_close},
-                                    {"__tostring", client_tostring},
-                                    {NULL, NULL}};
-    crdb_open_held(L);
-    luaL_newmetatable(L, CRDB_CLIENT_TYPE);
-    luaL_setfuncs(L, meta, 0);
-    lua_pushliteral(L, CRDB_CLIENT_TYPE);
-    lua_setfield(L, -2, "__name");
-    lua_pushliteral(L, CRDB_CLIENT_TYPE); /* its __gc is not for others to call */
-    lua_setfield(L, -2, "__metatable");
-    lua_newtable(L);
-    luaL_setfuncs(L, crdb_request_methods, 0);
-    lua_pushcfunction(L, client_close);
-    lua_setfield(L, -2, "close");
+void crdb_add_operations(lua_State *L) {
     for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++) {
         lua_pushinteger(L, (lua_Integer)i);
         lua_pushcclosure(L, call, 1);
         lua_setfield(L, -2, endpoints[i].name);
     }
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
 }

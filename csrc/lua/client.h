@@ -1,5 +1,5 @@
 /*
- * lua_client.h - the Lua type crdbcloud.client: one connection to the API.
+ * client.h - the Lua type crdbcloud.client: one connection to the API.
  *
  * The userdata is made closed (all zero), then opened; __gc, __close and
  * close() use one release function. It belongs to the process that made it:
@@ -27,9 +27,6 @@ struct crdb_client {
     unsigned long calls; /* begun so far */
 };
 
-/* Pushes a closed client. */
-struct crdb_client *crdb_push_client(lua_State *L);
-
 /* The open client at idx; raises if it is none, closed, or made before a fork. */
 struct crdb_client *crdb_check_client(lua_State *L, int idx);
 
@@ -45,13 +42,9 @@ void crdb_client_check_call(lua_State *L, const struct crdb_client *c, unsigned 
 /* Releases what it holds; for half-built, whole and closed ones. */
 void crdb_client_release(struct crdb_client *c);
 
-/* Seconds in field "timeout" of the options at idx as milliseconds, or fallback. */
-long crdb_check_timeout(lua_State *L, int idx, const char *field, long fallback);
+/* Adds the methods for the operations of the API to the table at the top of the stack. */
+void crdb_add_operations(lua_State *L);
 
-/* Creates the metatable; called by luaopen_crdbcloud_core. */
-void crdb_open_client(lua_State *L);
-
-extern const luaL_Reg crdb_client_functions[]; /* client; lua_client_new.c */
-extern const luaL_Reg crdb_request_methods[];  /* request; lua_request.c */
+extern const luaL_Reg crdb_request_methods[]; /* request; request.c */
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * lua_client_new.c - core.client(options): checks every option, then opens.
+ * client_new.c - the type of clients, and core.client(options): checks every option, then opens.
  */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,10 +9,9 @@
 #include "http/curl_global.h"
 #include "lua/check.h"
 #include "lua/client.h"
+#include "lua/core.h"
+#include "lua/result.h"
 #include "lua/secret.h"
-
-#define SECONDS_MIN 0.001
-#define SECONDS_MAX 86400.0
 
 enum { DEFAULT_CONNECT_MS = 10000, DEFAULT_TIMEOUT_MS = 30000, DEFAULT_BODY = 8 * 1024 * 1024 };
 enum { BODY_MIN = 1024, BODY_MAX = 1024 * 1024 * 1024 };
@@ -22,14 +20,6 @@ static const char *const allowed[] = {"base_url",    "api_key",         "vanity_
                                       "api_version", "connect_timeout", "timeout",     "ca_file",
                                       "ca_path",     "proxy",           "user_agent",  "max_body",
                                       NULL};
-
-long crdb_check_timeout(lua_State *L, int idx, const char *field, long fallback) {
-    long ms = fallback;
-    if (crdb_push_field(L, idx, field) != LUA_TNIL)
-        ms = (long)ceil(crdb_check_number(L, -1, field, SECONDS_MIN, SECONDS_MAX) * 1000);
-    lua_pop(L, 1);
-    return ms;
-}
 
 /* A text option; it stays on the stack, so that the pointer stays good. */
 static const char *text(lua_State *L, const char *field, const char *fallback) {
@@ -107,7 +97,7 @@ static int client_new(lua_State *L) {
     const char *problem = crdb_curl_global();
     if (problem)
         return push_failure(L, problem, "curl");
-    struct crdb_client *c = crdb_push_client(L);
+    struct crdb_client *c = crdb_new(L, sizeof *c, CRDB_CLIENT_TYPE);
     int client = lua_gettop(L);
     problem = crdb_base_url_parse(&c->base, text(L, "base_url", CRDB_DEFAULT_BASE_URL));
     if (problem)
@@ -142,6 +132,42 @@ static int client_new(lua_State *L) {
     c->open = true;
     lua_settop(L, client);
     return 1;
+}
+
+/* client:close(); again is allowed, and in a child process too */
+static int client_close(lua_State *L) {
+    struct crdb_client *c = luaL_testudata(L, 1, CRDB_CLIENT_TYPE);
+    if (!c)
+        return crdb_raise_type(L, 1, "client", "a client as in client:close()");
+    crdb_client_release(c);
+    return 0;
+}
+
+static int client_tostring(lua_State *L) {
+    const struct crdb_client *c = luaL_testudata(L, 1, CRDB_CLIENT_TYPE);
+    if (!c)
+        return crdb_raise_type(L, 1, "client", "a client");
+    if (c->open)
+        lua_pushfstring(L, "crdbcloud.client %s %s", c->base.text.data,
+                        c->key_id[0] ? c->key_id : "(key without an id)");
+    else
+        lua_pushliteral(L, "crdbcloud.client (closed)");
+    return 1;
+}
+
+void crdb_open_client(lua_State *L) {
+    static const luaL_Reg methods[] = {{"close", client_close}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__gc", client_close},
+                                           {"__close", client_close},
+                                           {"__tostring", client_tostring},
+                                           {NULL, NULL}};
+    crdb_open_held(L);
+    crdb_open_type(L, CRDB_CLIENT_TYPE, metamethods, methods);
+    luaL_getmetatable(L, CRDB_CLIENT_TYPE);
+    lua_getfield(L, -1, "__index");
+    luaL_setfuncs(L, crdb_request_methods, 0);
+    crdb_add_operations(L);
+    lua_pop(L, 2);
 }
 
 const luaL_Reg crdb_client_functions[] = {{"client", client_new}, {NULL, NULL}};

@@ -1,5 +1,5 @@
 /*
- * lua_compat.h - the few differences between Lua 5.4 and LuaJIT (Lua 5.1 ABI).
+ * compat.h - the few differences between Lua 5.4 and LuaJIT (Lua 5.1 ABI).
  *
  * All tests of the Lua version stand here. LuaJIT has luaL_setfuncs,
  * luaL_newmetatable, luaL_setmetatable, luaL_testudata and lua_copy although it

@@ -1,5 +1,5 @@
 /*
- * lua_document.c - documents that hold secrets: password files, environment files, JSON.
+ * document.c - documents that hold secrets: password files, environment files, JSON.
  *
  * In each function the userdata that will own the result is pushed before there
  * is a result; borrowed bytes stay on the stack while they are used.
@@ -11,9 +11,8 @@
 #include "files/dotenv.h"
 #include "files/pgpass.h"
 #include "lua/check.h"
-#include "lua/scratch.h"
+#include "lua/core.h"
 #include "lua/secret.h"
-#include "lua/system.h"
 
 /* Leaves the field's value on the stack, as the entry points into it. */
 static void check_pgpass_field(lua_State *L, int idx, const char *name, const char **bytes,

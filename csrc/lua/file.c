@@ -1,5 +1,5 @@
 /*
- * lua_file.c - files, directories and locks for Lua; see file.h, durable.h, lock.h.
+ * file.c - files, directories and locks for Lua; see file.h, durable.h, lock.h.
  *
  * What fails returns nil, message, code; misuse raises.
  */
@@ -13,9 +13,8 @@
 #include "files/file.h"
 #include "files/lock.h"
 #include "lua/check.h"
-#include "lua/scratch.h"
+#include "lua/core.h"
 #include "lua/secret.h"
-#include "lua/system.h"
 
 #define LOCK_TYPE "crdbcloud.lock"
 
@@ -127,10 +126,7 @@ static int lock(lua_State *L) {
     if (len > CRDB_LOCK_NOTE_MAX)
         return luaL_error(L, "note: expected at most %d bytes, got %d", (int)CRDB_LOCK_NOTE_MAX,
                           (int)len);
-    struct crdb_lock *l = crdb_newuserdata(L, sizeof *l);
-    *l = (struct crdb_lock){0};
-    luaL_getmetatable(L, LOCK_TYPE);
-    lua_setmetatable(L, -2);
+    struct crdb_lock *l = crdb_new(L, sizeof *l, LOCK_TYPE);
     struct crdb_lock_note holder;
     struct crdb_failure f;
     if (crdb_lock_open(l, path, note, len, &holder, &f))
@@ -195,12 +191,5 @@ void crdb_open_lock(lua_State *L) {
         {"__close", lock_close},
         {NULL, NULL},
     };
-    luaL_newmetatable(L, LOCK_TYPE);
-    luaL_setfuncs(L, metamethods, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushliteral(L, LOCK_TYPE);
-    lua_setfield(L, -2, "__name");
-    lua_pop(L, 1);
+    crdb_open_type(L, LOCK_TYPE, metamethods, methods);
 }

@@ -45,11 +45,7 @@ static void release(struct connection *c) {
 /* Pushes an owner for the result of one statement. Not the connection: handing rows to Lua may run
  * a finaliser, and that may close the connection or run a statement on it. */
 static PGresult **push_result_slot(lua_State *L) {
-    PGresult **slot = crdb_newuserdata(L, sizeof *slot);
-    *slot = NULL;
-    luaL_getmetatable(L, RESULT_TYPE);
-    lua_setmetatable(L, -2);
-    return slot;
+    return crdb_new(L, sizeof(PGresult *), RESULT_TYPE);
 }
 
 static void clear_result(PGresult **slot) {
@@ -130,10 +126,7 @@ int crdb_pq_lua_connect(lua_State *L) {
         crdb_raise_type(L, -1, "ambient_password", "true or false");
     bool ambient = lua_toboolean(L, -1) != 0;
     lua_pop(L, 1);
-    struct connection *c = crdb_newuserdata(L, sizeof *c);
-    memset(c, 0, sizeof *c);
-    luaL_getmetatable(L, CRDB_CONNECTION_TYPE);
-    lua_setmetatable(L, -2);
+    struct connection *c = crdb_new(L, sizeof *c, CRDB_CONNECTION_TYPE);
     /* Last: what is borrowed here must not wait while Lua makes something. */
     crdb_pq_params_start(&params);
     collect_params(L, &params, hidden);
@@ -266,19 +259,7 @@ static const luaL_Reg metamethods[] = {
 };
 
 void crdb_open_connection(lua_State *L) {
-    luaL_newmetatable(L, RESULT_TYPE);
-    lua_pushcfunction(L, release_result);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
-    luaL_newmetatable(L, CRDB_CONNECTION_TYPE);
-    luaL_setfuncs(L, metamethods, 0);
-    lua_pushliteral(L, CRDB_CONNECTION_TYPE);
-    lua_setfield(L, -2, "__name");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    /* getmetatable(connection) shows the name only. */
-    lua_pushliteral(L, CRDB_CONNECTION_TYPE);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    static const luaL_Reg of_result[] = {{"__gc", release_result}, {NULL, NULL}};
+    crdb_open_type(L, RESULT_TYPE, of_result, NULL);
+    crdb_open_type(L, CRDB_CONNECTION_TYPE, metamethods, methods);
 }

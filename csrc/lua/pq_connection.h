@@ -1,5 +1,5 @@
 /*
- * lua_pq.h - crdbcloud.pq as Lua sees it.
+ * pq_connection.h - crdbcloud.pq as Lua sees it.
  *
  * A connection is a userdata of metatable CRDB_CONNECTION_TYPE. It is made
  * closed and owns its session. A result belongs to a userdata of its own while
@@ -23,7 +23,7 @@ void crdb_open_conninfo(lua_State *L);
 /* pq.connect(params) */
 int crdb_pq_lua_connect(lua_State *L);
 
-/* pq.parse(url): see lua_pq_parse.c */
+/* pq.parse(url): see pq_parse.c */
 int crdb_pq_lua_parse(lua_State *L);
 
 /* Pushes nil and { reason, message, sqlstate, detail, sent }; returns 2. */

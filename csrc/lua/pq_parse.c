@@ -1,5 +1,5 @@
 /*
- * lua_pq_parse.c - pq.parse(url): libpq's own reading of a URL or connection string.
+ * pq_parse.c - pq.parse(url): libpq's own reading of a URL or connection string.
  *
  * The password comes out as a secret and the copy in libpq's hands is wiped. A
  * message quotes nothing of what was given, because any part may be a piece of
@@ -40,10 +40,8 @@ static int release(lua_State *L) {
 }
 
 void crdb_open_conninfo(lua_State *L) {
-    luaL_newmetatable(L, CONNINFO_TYPE);
-    lua_pushcfunction(L, release);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
+    static const luaL_Reg metamethods[] = {{"__gc", release}, {NULL, NULL}};
+    crdb_open_type(L, CONNINFO_TYPE, metamethods, NULL);
 }
 
 /* The fixed words at the start of libpq's message; what it quotes begins at the first mark. */
@@ -61,10 +59,7 @@ int crdb_pq_lua_parse(lua_State *L) {
     size_t length;
     crdb_check_count(L, 1);
     crdb_check_bytes(L, 1, "url", NULL);
-    struct conninfo *info = crdb_newuserdata(L, sizeof *info);
-    memset(info, 0, sizeof *info);
-    luaL_getmetatable(L, CONNINFO_TYPE);
-    lua_setmetatable(L, -2);
+    struct conninfo *info = crdb_new(L, sizeof *info, CONNINFO_TYPE);
     int holder = lua_gettop(L);
 
     const char *text = crdb_check_bytes(L, 1, "url", &length); /* borrowed last */

@@ -1,5 +1,5 @@
 /*
- * lua_pq_rows.c - a result of libpq as Lua tables.
+ * pq_rows.c - a result of libpq as Lua tables.
  */
 #include "lua/pq_connection.h"
 #include "lua/secret.h"

@@ -1,5 +1,5 @@
 /*
- * lua_process.c - core.run: runs a program from Lua; see process.h. core.exec: becomes one.
+ * process.c - core.run: runs a program from Lua; see process.h. core.exec: becomes one.
  *
  * The vectors for exec are userdata that point into Lua strings, which the
  * arguments keep alive, and into a buffer that is wiped.
@@ -10,9 +10,8 @@
 #include <unistd.h>
 
 #include "lua/check.h"
-#include "lua/scratch.h"
+#include "lua/core.h"
 #include "lua/secret.h"
-#include "lua/system.h"
 #include "process/process.h"
 
 enum { ARGUMENTS_MAX = 1024, OUTPUT_MAX_DEFAULT = 1048576 };

@@ -1,5 +1,5 @@
 /*
- * lua_record.c - record files and the sealing of their secrets.
+ * record.c - record files and the sealing of their secrets.
  *
  * In each function the userdata that will own the result is pushed before there
  * is a result; borrowed bytes stay on the stack, or in a table on it, while they
@@ -9,11 +9,9 @@
 
 #include "files/record_file.h"
 #include "lua/check.h"
-#include "lua/scratch.h"
+#include "lua/core.h"
 #include "lua/secret.h"
-#include "lua/system.h"
 #include "secrets/seal.h"
-#include "secrets/seal_keys.h"
 
 /* Fills the record from the table {name = secret} at idx. Each secret is left in
  * the table alone: it is borrowed while the table stays on the stack. */
@@ -220,7 +218,7 @@ static int record_decode(lua_State *L) {
     return 2;
 }
 
-/* core.seal_keys(secret) -> {secret, ...} | nil, message, code; codes: see seal_keys.h */
+/* core.seal_keys(secret) -> {secret, ...} | nil, message, code; codes: see seal.h */
 static int seal_keys(lua_State *L) {
     crdb_check_count(L, 1);
     size_t len;

@@ -1,5 +1,5 @@
 /*
- * lua_request.c - client:request(), for endpoints that have no method of their own.
+ * request.c - client:request(), for endpoints that have no method of their own.
  */
 #include <math.h>
 #include <stdio.h>

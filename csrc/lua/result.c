@@ -1,5 +1,7 @@
 #include "lua/result.h"
 
+#include "lua/check.h"
+
 #define HELD_TYPE "crdbcloud.held"
 
 struct crdb_held {
@@ -7,11 +9,7 @@ struct crdb_held {
 };
 
 struct crdb_held *crdb_push_held(lua_State *L) {
-    struct crdb_held *held = crdb_newuserdata(L, sizeof *held);
-    *held = (struct crdb_held){.body = {0}};
-    luaL_getmetatable(L, HELD_TYPE);
-    lua_setmetatable(L, -2);
-    return held;
+    return crdb_new(L, sizeof(struct crdb_held), HELD_TYPE);
 }
 
 static int release(lua_State *L) {
@@ -22,10 +20,8 @@ static int release(lua_State *L) {
 }
 
 void crdb_open_held(lua_State *L) {
-    luaL_newmetatable(L, HELD_TYPE);
-    lua_pushcfunction(L, release);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
+    static const luaL_Reg metamethods[] = {{"__gc", release}, {NULL, NULL}};
+    crdb_open_type(L, HELD_TYPE, metamethods, NULL);
 }
 
 /* The bytes stay where they are, only their owner changes. */

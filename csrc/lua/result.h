@@ -1,5 +1,5 @@
 /*
- * lua_result.h - the result of an exchange as a Lua table.
+ * result.h - the result of an exchange as a Lua table.
  *
  * Making a Lua value may run a finaliser, that is any Lua code: it may close
  * the client whose answer is being handed over, or make a call with it. So the

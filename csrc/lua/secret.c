@@ -2,12 +2,10 @@
 
 #include "lua/check.h"
 
+#define SCRATCH_TYPE "crdbcloud.scratch"
+
 struct crdb_secret **crdb_push_secret_slot(lua_State *L) {
-    struct crdb_secret **slot = crdb_newuserdata(L, sizeof *slot);
-    *slot = NULL;
-    luaL_getmetatable(L, CRDB_SECRET_TYPE);
-    lua_setmetatable(L, -2);
-    return slot;
+    return crdb_new(L, sizeof(struct crdb_secret *), CRDB_SECRET_TYPE);
 }
 
 static struct crdb_secret *usable(lua_State *L, struct crdb_secret *s) {
@@ -48,4 +46,26 @@ const char *crdb_check_bytes(lua_State *L, int idx, const char *what, size_t *le
     if (len)
         *len = crdb_secret_length(s);
     return (const char *)crdb_secret_bytes(s);
+}
+
+struct crdb_buffer *crdb_push_scratch(lua_State *L) {
+    return crdb_new(L, sizeof(struct crdb_buffer), SCRATCH_TYPE);
+}
+
+void crdb_scratch_to_secret(lua_State *L, struct crdb_secret **slot, struct crdb_buffer *b) {
+    if (!b->failed)
+        *slot = crdb_secret_copy(b->data, b->length);
+    crdb_buffer_free(b);
+    if (!*slot)
+        crdb_raise_no_memory(L);
+}
+
+static int release_scratch(lua_State *L) {
+    crdb_buffer_free(luaL_checkudata(L, 1, SCRATCH_TYPE));
+    return 0;
+}
+
+void crdb_open_scratch(lua_State *L) {
+    static const luaL_Reg metamethods[] = {{"__gc", release_scratch}, {NULL, NULL}};
+    crdb_open_type(L, SCRATCH_TYPE, metamethods, NULL);
 }

@@ -1,5 +1,6 @@
 /*
- * lua_secret.h - the Lua type of a secret, shared by crdbcloud.core and crdbcloud.pq.
+ * secret.h - the Lua type of a secret, shared by crdbcloud.core and crdbcloud.pq, and the buffers in
+ * which one is made.
  *
  * A userdata of metatable CRDB_SECRET_TYPE holds one struct crdb_secret * and
  * owns one reference; NULL means closed.
@@ -7,6 +8,7 @@
 #ifndef CRDB_LUA_SECRET_H
 #define CRDB_LUA_SECRET_H
 
+#include "base/buffer.h"
 #include "base/secret.h"
 #include "lua/compat.h"
 
@@ -34,10 +36,16 @@ struct crdb_secret *crdb_test_secret(lua_State *L, int idx);
  * argument in the message when it is neither. Numbers are not accepted. */
 const char *crdb_check_bytes(lua_State *L, int idx, const char *what, size_t *len);
 
-/* Creates the metatable; called by luaopen_crdbcloud_core. In lua_secret_type.c, core only. */
-void crdb_open_secret(lua_State *L);
+/* Pushes a userdata that owns the empty buffer returned, so that the bytes are
+ * wiped and freed also when Lua raises. Free it as soon as it is done with:
+ * the collector may take long. May raise. */
+struct crdb_buffer *crdb_push_scratch(lua_State *L);
 
-/* core.secret and the other functions that make secrets. In lua_secret_make.c, core only. */
-extern const luaL_Reg crdb_secret_functions[];
+/* Moves the buffer into the slot as a secret and frees it; raises when memory
+ * was short. */
+void crdb_scratch_to_secret(lua_State *L, struct crdb_secret **slot, struct crdb_buffer *b);
+
+/* Creates the metatable of scratch buffers. */
+void crdb_open_scratch(lua_State *L);
 
 #endif

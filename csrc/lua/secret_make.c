@@ -1,5 +1,6 @@
 /*
- * lua_secret_make.c - the functions that make secrets.
+ * secret_make.c - the functions that make secrets, lend them (ticket.h) and tell them apart
+ * (fingerprint.h).
  *
  * In each of them the userdata comes first, so that no secret is without an
  * owner when Lua raises.
@@ -8,14 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "files/file.h"
 #include "lua/check.h"
-#include "lua/scratch.h"
+#include "lua/core.h"
 #include "lua/secret.h"
 #include "process/terminal.h"
-#include "secrets/password.h"
+#include "secrets/fingerprint.h"
+#include "secrets/ticket.h"
 
-enum { SECRET_FILE_MAX = 65536, LENGTH_DEFAULT = 32 };
+enum { SECRET_FILE_MAX = 65536 };
 
 /* core.secret(string) -> secret */
 static int from_string(lua_State *L) {
@@ -130,76 +133,77 @@ static int is_secret(lua_State *L) {
     return 1;
 }
 
-static void check_alphabet(lua_State *L, int idx, struct crdb_bytes *alphabet) {
-    static const char base62[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    alphabet->bytes = (const unsigned char *)base62;
-    alphabet->length = sizeof base62 - 1;
-    if (lua_isnoneornil(L, idx))
-        return;
-    alphabet->bytes =
-        (const unsigned char *)crdb_check_string(L, idx, "alphabet", &alphabet->length);
-    if (alphabet->length < 2 || alphabet->length > 256)
-        luaL_error(L, "alphabet: expected 2 to 256 distinct bytes, got %d", (int)alphabet->length);
-    for (size_t i = 1; i < alphabet->length; i++)
-        if (memchr(alphabet->bytes, alphabet->bytes[i], i))
-            luaL_error(L, "alphabet: expected distinct bytes, but byte %d repeats an earlier one",
-                       (int)(i + 1));
-}
-
-/* The classes stay on the stack, since the policy points into them. */
-static void check_classes(lua_State *L, int idx, struct crdb_password_policy *policy) {
-    if (lua_isnoneornil(L, idx))
-        return;
-    if (!lua_istable(L, idx))
-        crdb_raise_type(L, idx, "classes", "a list of strings");
-    size_t count = crdb_rawlen(L, idx);
-    if (count > CRDB_PASSWORD_CLASSES_MAX)
-        luaL_error(L, "classes: expected at most %d, got %d", (int)CRDB_PASSWORD_CLASSES_MAX,
-                   (int)count);
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, idx, (int)(i + 1));
-        struct crdb_bytes *class = &policy->classes[i];
-        class->bytes = (const unsigned char *)crdb_check_string(L, -1, "classes", &class->length);
-    }
-    policy->class_count = count;
-}
-
-/* core.password(length = 32, alphabet = letters and digits, classes = {}) -> secret | nil, message */
-static int password(lua_State *L) {
-    crdb_check_count(L, 3);
-    lua_settop(L, 3);
-    struct crdb_password_policy policy = {0};
-    policy.length = LENGTH_DEFAULT;
-    if (!lua_isnil(L, 1))
-        policy.length = (size_t)crdb_check_integer(L, 1, "length", 1, CRDB_PASSWORD_LENGTH_MAX);
-    check_alphabet(L, 2, &policy.alphabet);
-    check_classes(L, 3, &policy);
-    struct crdb_secret **slot = crdb_push_secret_slot(L);
-    lua_pushnil(L);
-    switch (crdb_password_generate(&policy, slot)) {
-    case CRDB_PASSWORD_OK:
-        lua_pop(L, 1);
-        return 1;
-    case CRDB_PASSWORD_NO_MEMORY:
+/* core.lend(secret) -> ticket of 32 hexadecimal digits | nil, message, "full" */
+static int lend(lua_State *L) {
+    unsigned char ticket[CRDB_TICKET_BYTES];
+    crdb_check_count(L, 1);
+    crdb_check_secret(L, 1);
+    struct crdb_buffer *text = crdb_push_scratch(L);
+    switch (crdb_lend(crdb_check_secret(L, 1), ticket)) {
+    case CRDB_TICKET_OK:
+        break;
+    case CRDB_TICKET_FULL:
+        lua_pushnil(L);
+        lua_pushfstring(L, "%d secrets wait to be taken already", (int)CRDB_TICKETS_MAX);
+        lua_pushliteral(L, "full");
+        return 3;
+    case CRDB_TICKET_NO_MEMORY:
         return crdb_raise_no_memory(L);
-    case CRDB_PASSWORD_IMPOSSIBLE:
-        lua_pushliteral(L, "no password of this length and alphabet has a character of each class");
-        break;
-    case CRDB_PASSWORD_UNLIKELY:
-        lua_pushliteral(L,
-                        "fewer than one in a million passwords of this length and alphabet has a "
-                        "character of each class");
-        break;
-    case CRDB_PASSWORD_NO_RANDOM:
-        lua_pushliteral(L, "the system gives no random bytes");
-        break;
+    case CRDB_TICKET_NO_RANDOM:
+        return luaL_error(L, "the system gives no random bytes");
     }
-    return 2;
+    if (!crdb_encode_hex(text, ticket, sizeof ticket))
+        return crdb_raise_no_memory(L);
+    lua_pushlstring(L, text->data, text->length);
+    crdb_buffer_free(text);
+    return 1;
+}
+
+/* core.take(ticket) -> secret | nil, message, "gone" */
+static int take(lua_State *L) {
+    crdb_check_count(L, 1);
+    size_t len;
+    const char *text = crdb_check_string(L, 1, "ticket", &len);
+    struct crdb_buffer *ticket = crdb_push_scratch(L);
+    struct crdb_secret **slot = crdb_push_secret_slot(L);
+    bool whole = len == (size_t)2 * CRDB_TICKET_BYTES && crdb_decode_hex(ticket, text, len);
+    if (ticket->failed)
+        return crdb_raise_no_memory(L);
+    if (whole)
+        *slot = crdb_take((const unsigned char *)ticket->data);
+    crdb_buffer_free(ticket);
+    if (*slot)
+        return 1;
+    lua_pushnil(L);
+    lua_pushliteral(L, "no secret waits for this ticket: it is wrong, was used, or is too old");
+    lua_pushliteral(L, "gone");
+    return 3;
+}
+
+/* core.fingerprint(string | secret) -> string of 64 hexadecimal digits */
+static int fingerprint(lua_State *L) {
+    unsigned char bytes[CRDB_FINGERPRINT_BYTES];
+    size_t len;
+    crdb_check_count(L, 1);
+    crdb_check_bytes(L, 1, "fingerprint", NULL);
+    struct crdb_buffer *text = crdb_push_scratch(L);
+    const char *from = crdb_check_bytes(L, 1, "fingerprint", &len); /* borrowed last */
+    if (!crdb_fingerprint(from, len, bytes) || !crdb_encode_hex(text, bytes, sizeof bytes))
+        return luaL_error(L, "no memory, or the system gives no random bytes");
+    lua_pushlstring(L, text->data, text->length);
+    crdb_buffer_free(text);
+    return 1;
 }
 
 const luaL_Reg crdb_secret_functions[] = {
-    {"secret", from_string},         {"secret_join", join},
-    {"secret_from_file", from_file}, {"secret_from_env", from_env},
-    {"secret_prompt", from_prompt},  {"is_secret", is_secret},
-    {"password", password},          {NULL, NULL},
+    {"secret", from_string},
+    {"secret_join", join},
+    {"secret_from_file", from_file},
+    {"secret_from_env", from_env},
+    {"secret_prompt", from_prompt},
+    {"is_secret", is_secret},
+    {"lend", lend},
+    {"take", take},
+    {"fingerprint", fingerprint},
+    {NULL, NULL},
 };

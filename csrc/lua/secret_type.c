@@ -1,17 +1,16 @@
 /*
- * lua_secret_type.c - the methods of secrets.
+ * secret_type.c - the methods of secrets.
  *
  * Only crdbcloud.core has this file; crdbcloud.pq shares the type through
- * lua_secret.c.
+ * secret.c.
  */
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/buffer.h"
-#include "base/decode.h"
 #include "base/encode.h"
 #include "lua/check.h"
-#include "lua/scratch.h"
+#include "lua/core.h"
 #include "lua/secret.h"
 
 /* secret:reveal() -> string */
@@ -140,15 +139,5 @@ static const luaL_Reg metamethods[] = {
 };
 
 void crdb_open_secret(lua_State *L) {
-    luaL_newmetatable(L, CRDB_SECRET_TYPE);
-    luaL_setfuncs(L, metamethods, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushliteral(L, CRDB_SECRET_TYPE);
-    lua_setfield(L, -2, "__name");
-    /* getmetatable(secret) shows the name only, so no script can swap the methods of all secrets. */
-    lua_pushliteral(L, CRDB_SECRET_TYPE);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    crdb_open_type(L, CRDB_SECRET_TYPE, metamethods, methods);
 }

@@ -1,5 +1,5 @@
 /*
- * lua_system.c - random ids, names, clocks, pace and process facts for Lua.
+ * system.c - random ids, names, clocks, pace and process facts for Lua.
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,8 +15,8 @@
 #include "base/random.h"
 #include "http/pace.h"
 #include "lua/check.h"
-#include "lua/scratch.h"
-#include "lua/system.h"
+#include "lua/core.h"
+#include "lua/secret.h"
 #include "process/terminal.h"
 
 static const double day = 86400;

@@ -1,9 +1,11 @@
 #include "secrets/password.h"
 
+#include <ctype.h>
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/names.h"
 #include "base/random.h"
 
 static const double least_acceptance = 1e-6;
@@ -111,6 +113,13 @@ static bool fill(const struct crdb_password_policy *policy, unsigned char *candi
     return drawn;
 }
 
+static bool is_printable(const struct crdb_bytes *alphabet) {
+    for (size_t i = 0; i < alphabet->length; i++)
+        if (alphabet->bytes[i] <= ' ' || alphabet->bytes[i] > '~')
+            return false;
+    return true;
+}
+
 enum crdb_password_result crdb_password_generate(const struct crdb_password_policy *policy,
                                                  struct crdb_secret **password) {
     double acceptance = crdb_password_acceptance(policy);
@@ -126,6 +135,196 @@ enum crdb_password_result crdb_password_generate(const struct crdb_password_poli
         crdb_secret_release(made);
         return CRDB_PASSWORD_NO_RANDOM;
     }
+    if (is_printable(&policy->alphabet))
+        crdb_secret_mark_generated(made);
     *password = made;
     return CRDB_PASSWORD_OK;
+}
+
+static bool has_control(const char *bytes, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7f)
+            return true;
+    return false;
+}
+
+static bool begins_with(const char *bytes, size_t len, const char *head, size_t head_len) {
+    return len >= head_len && strncasecmp(bytes, head, head_len) == 0;
+}
+
+/* CockroachDB stores a password of these forms as the hash itself. */
+static bool is_hash(const char *bytes, size_t len) {
+    static const char *const heads[] = {"SCRAM-SHA-256$", "CRDB-BCRYPT$", "$2a$", "$2b$", "$2y$"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        if (begins_with(bytes, len, heads[i], strlen(heads[i])))
+            return true;
+    size_t digits = 3;
+    while (digits < len && isxdigit((unsigned char)bytes[digits]))
+        digits++;
+    return len == 35 && digits == len && begins_with(bytes, len, "md5", 3);
+}
+
+bool crdb_password_is_word(const char *bytes, size_t len, const char *word, size_t word_len) {
+    if (word_len == 0 || !begins_with(bytes, len, word, word_len))
+        return false;
+    for (size_t i = word_len; i < len; i++)
+        if (is_letter((unsigned char)bytes[i]) || (bytes[i] & 0x80))
+            return false;
+    return true;
+}
+
+/* What people choose when twelve characters are asked for; see crdb_password_is_word. */
+static bool is_common(const char *bytes, size_t len) {
+    static const char *const words[] = {"000000",
+                                        "111111",
+                                        "123123",
+                                        "123321",
+                                        "12345",
+                                        "654321",
+                                        "987654",
+                                        "098765",
+                                        "112233",
+                                        "!!!!!!",
+                                        "!@#$%^&*",
+                                        "1q2w3e4r5t6y",
+                                        "1q2w3e4r5t",
+                                        "1q2w3e4r",
+                                        "1qaz2wsx",
+                                        "1qaz2wsx3edc",
+                                        "1qazxsw23edc",
+                                        "q1w2e3r4t5y6",
+                                        "q1w2e3r4",
+                                        "qazwsxedc",
+                                        "qazwsxedcrfv",
+                                        "zaq12wsx",
+                                        "zaq12wsxcde3",
+                                        "zaq1xsw2cde3",
+                                        "qwerty",
+                                        "qwertyqwerty",
+                                        "qwertyuiop",
+                                        "qwertyuiopas",
+                                        "qwertyuiopasdfghjkl",
+                                        "asdfghjkl",
+                                        "asdfghjklzxcvbnm",
+                                        "asdfasdfasdf",
+                                        "zxcvbnm",
+                                        "zxcvbnmasdfgh",
+                                        "aaaaaaaaaaaa",
+                                        "abababababab",
+                                        "abc123abc123",
+                                        "a1b2c3d4e5f6",
+                                        "abcdef",
+                                        "abcd1234abcd",
+                                        "abcdefgh",
+                                        "abcdefghijkl",
+                                        "abcdefghijklmnop",
+                                        "abcdefghijklmnopqrstuvwxyz",
+                                        "zyxwvutsrqpo",
+                                        "password",
+                                        "passwordpassword",
+                                        "password123password",
+                                        "password1password",
+                                        "passw0rd",
+                                        "p@ssword",
+                                        "p@ssw0rd",
+                                        "p@ssw0rdp@ssw0rd",
+                                        "pa$$word",
+                                        "pa$$w0rd",
+                                        "p4ssw0rd",
+                                        "mypassword",
+                                        "mypasswordis",
+                                        "newpassword",
+                                        "oldpassword",
+                                        "thisisapassword",
+                                        "thisismypassword",
+                                        "passphrase",
+                                        "secretpassword",
+                                        "secretsecret",
+                                        "supersecret",
+                                        "topsecret",
+                                        "admin",
+                                        "adminadmin",
+                                        "adminadminadmin",
+                                        "adminpassword",
+                                        "administrator",
+                                        "root",
+                                        "rootroot",
+                                        "rootrootroot",
+                                        "rootpassword",
+                                        "superuser",
+                                        "letmein",
+                                        "letmeinletmein",
+                                        "letmeinplease",
+                                        "welcome",
+                                        "welcomewelcome",
+                                        "changeme",
+                                        "changeme-changeme",
+                                        "changemechangeme",
+                                        "changemeplease",
+                                        "pleasechangeme",
+                                        "change-me",
+                                        "change_me",
+                                        "replaceme",
+                                        "default",
+                                        "defaultpassword",
+                                        "temppassword",
+                                        "temporarypassword",
+                                        "test",
+                                        "testtest",
+                                        "testtesttest",
+                                        "testpassword",
+                                        "testing",
+                                        "cockroach",
+                                        "cockroachdb",
+                                        "cockroachlabs",
+                                        "cockroachcockroach",
+                                        "database",
+                                        "databasepassword",
+                                        "databasedatabase",
+                                        "postgres",
+                                        "postgresql",
+                                        "postgrespostgres",
+                                        "production",
+                                        "productionpassword",
+                                        "production-password",
+                                        "prodpassword",
+                                        "staging",
+                                        "iloveyou",
+                                        "iloveyouiloveyou",
+                                        "iloveyousomuch",
+                                        "trustno1",
+                                        "sunshine",
+                                        "football",
+                                        "baseball",
+                                        "princess",
+                                        "dragon",
+                                        "monkey",
+                                        "superman",
+                                        "starwars",
+                                        "opensesame",
+                                        "correcthorsebatterystaple",
+                                        "correct-horse-battery-staple",
+                                        "maytheforcebewithyou",
+                                        "winteriscoming",
+                                        "youshallnotpass",
+                                        "hunter2hunter2",
+                                        "ihatepasswords",
+                                        "donttellanyone"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (crdb_password_is_word(bytes, len, words[i], strlen(words[i])))
+            return true;
+    return false;
+}
+
+const char *crdb_password_problem(const char *bytes, size_t len, const char *user,
+                                  size_t user_len) {
+    if (!crdb_is_utf8(bytes, len))
+        return "utf8";
+    if (has_control(bytes, len))
+        return "control";
+    if (is_hash(bytes, len))
+        return "hash";
+    if (crdb_password_is_word(bytes, len, user, user_len))
+        return "name";
+    return is_common(bytes, len) ? "common" : NULL;
 }

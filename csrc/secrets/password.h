@@ -1,5 +1,5 @@
 /*
- * password.h - generates passwords.
+ * password.h - generates passwords, and judges those that a person chose.
  *
  * Every password that meets the policy is equally likely: a candidate is drawn
  * whole and thrown away when it does not meet it. How often that happens is
@@ -8,6 +8,7 @@
 #ifndef CRDB_PASSWORD_H
 #define CRDB_PASSWORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/secret.h"
@@ -40,8 +41,17 @@ double crdb_password_acceptance(const struct crdb_password_policy *policy);
 
 /* Makes a password and gives the caller the one reference to it. The first
  * byte is a letter (a-z, A-Z) whenever the alphabet has letters, because a
- * leading '-' looks like an option and a leading digit like a number. */
+ * leading '-' looks like an option and a leading digit like a number. A password
+ * over printable ASCII is marked: see crdb_secret_generated. */
 enum crdb_password_result crdb_password_generate(const struct crdb_password_policy *policy,
                                                  struct crdb_secret **password);
+
+/* What is wrong with a password that a person chose, whatever its length: "utf8" (it is not), "control"
+ * (it holds a control character), "hash" (the database would take it for a stored hash), "name" (it is
+ * the user's), "common" (many people choose it); NULL: nothing. An empty user is nobody's name. */
+const char *crdb_password_problem(const char *bytes, size_t len, const char *user, size_t user_len);
+
+/* Whether the password is the word in any case, alone or with nothing but digits and signs behind it. */
+bool crdb_password_is_word(const char *bytes, size_t len, const char *word, size_t word_len);
 
 #endif

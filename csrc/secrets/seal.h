@@ -12,8 +12,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buffer.h"
+#include "base/failure.h"
+
 enum { CRDB_SEAL_KEY = 32, CRDB_SEAL_NONCE = 12, CRDB_SEAL_TAG = 16, CRDB_SEAL_ID = 16 };
-enum { CRDB_SEAL_EXTRA = CRDB_SEAL_NONCE + CRDB_SEAL_TAG };
+enum { CRDB_SEAL_KEYS_MAX = 64, CRDB_SEAL_EXTRA = CRDB_SEAL_NONCE + CRDB_SEAL_TAG };
 
 enum crdb_seal_result {
     CRDB_SEAL_OK,
@@ -32,5 +35,12 @@ enum crdb_seal_result crdb_seal(const void *key, const void *data, size_t data_l
  * (fewer sealed bytes are TAMPERED). Unless OK, out is wiped. */
 enum crdb_seal_result crdb_unseal(const void *key, const void *data, size_t data_len,
                                   const void *sealed, size_t len, void *out);
+
+/* Reads a file of keys: one a line, as 64 hexadecimal digits or as base64. The first seals, all of
+ * them open. Empty lines and lines that begin with '#' are left out; blanks around a key do not
+ * count. Appends the bytes of the keys (CRDB_SEAL_KEY each) to out, which its owner wipes. Codes of
+ * *f: "key" (a line is no key; the message gives its number and none of it), "empty" (no key),
+ * "large" (more than CRDB_SEAL_KEYS_MAX), "ENOMEM". */
+bool crdb_seal_keys(const void *text, size_t len, struct crdb_buffer *out, struct crdb_failure *f);
 
 #endif

@@ -91,13 +91,6 @@ enum crdb_ticket_result crdb_lend(struct crdb_secret *s, unsigned char ticket[CR
     return full ? CRDB_TICKET_FULL : CRDB_TICKET_OK;
 }
 
-void crdb_tickets_expire(void) {
-    lock();
-    struct lent *old = newest ? cut_old(crdb_boottime()) : NULL;
-    unlock();
-    drop_all(old);
-}
-
 struct crdb_secret *crdb_take(const unsigned char ticket[CRDB_TICKET_BYTES]) {
     pthread_once(&fork_handlers, install_fork_handlers);
     struct crdb_secret *found = NULL;

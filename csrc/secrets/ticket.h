@@ -4,11 +4,9 @@
  * Lua states share nothing, and a secret must not become a string on its way.
  * So one state leaves a reference here and gets a ticket, random bytes that
  * mean nothing outside this process; the other state gives the ticket back for
- * the reference. A ticket is good once and for CRDB_TICKET_SECONDS. What nobody
- * fetched in that time gives nothing any more, and is let go of at the next call
- * of a function below by any thread. Each API call of the process makes one; in
- * one that makes no calls it stays. A forked child finds no tickets. Safe from
- * any thread.
+ * the reference. A ticket is good once and for CRDB_TICKET_SECONDS; after that it
+ * gives nothing, and the next crdb_lend or crdb_take of any thread releases its
+ * secret. A forked child finds no tickets. Safe from any thread.
  */
 #ifndef CRDB_TICKET_H
 #define CRDB_TICKET_H
@@ -30,8 +28,5 @@ enum crdb_ticket_result crdb_lend(struct crdb_secret *s, unsigned char ticket[CR
 /* The reference that was left, which the caller now owns. NULL: no such ticket, taken already,
  * or too old. */
 struct crdb_secret *crdb_take(const unsigned char ticket[CRDB_TICKET_BYTES]);
-
-/* Lets go of what nobody has fetched in time. */
-void crdb_tickets_expire(void);
 
 #endif

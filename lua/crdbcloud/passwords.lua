@@ -18,10 +18,6 @@ M.SHORTEST, M.LONGEST = 12, 500
 local DEFAULT_LENGTH = 32
 local BASE62 = M.LOWER .. M.UPPER .. M.DIGITS
 
--- Guessable pieces that a password may not be made of; see csrc/secrets/password_measure.h
--- for what a piece costs. "Password-2024!" costs 4; twelve random characters cost over 15.
-local TOO_CHEAP = 5
-
 local function core()
   return require "crdbcloud.core"
 end
@@ -92,33 +88,16 @@ function M.generate(opts)
   return refused("password.generate", message, "drop a class, or make the password longer", "impossible")
 end
 
--- Words that would be easy to guess for this user, beside the common ones.
-local function words_for(user, extra)
-  local words = {}
-  local function add(word)
-    word = word:lower()
-    if #word >= 3 then words[#words + 1] = word end
-  end
-  for _, word in ipairs(require "crdbcloud.base.common_passwords") do words[#words + 1] = word end
-  for _, name in ipairs(extra or {}) do
-    add(name)
-    for part in name:gmatch "[^-_.%s]+" do add(part) end
-  end
-  if user then
-    add(user)
-    add(user:reverse())
-    for part in user:gmatch "[^-_.]+" do add(part) end
-  end
-  return words
-end
-
-local function same(password, text)
-  if type(password) == "string" then return password == text end
-  return password:equals(text)
-end
-
 local CHECK = { user = "text", words = "table" }
 local MAKE_ONE = "use crdbcloud.password.generate()"
+
+local PROBLEMS = {
+  utf8 = "password is not valid UTF-8",
+  control = "password holds a control character, such as a newline at its end",
+  hash = "password has the form of a stored hash, and the database would take it for one",
+  name = "password is the user's name, alone or with digits and signs behind it",
+  common = "password is a common one, alone or with digits and signs behind it, and is easy to guess",
+}
 
 --- Checks a password that somebody chose: 12 to 500 bytes, not the user's name, not a common one, not a hash form.
 --- A secret is judged in C and does not become a Lua string.
@@ -142,18 +121,8 @@ function M.check(password, opts)
   elseif length > M.LONGEST then
     return bad("long", ("password is %d bytes long; at most %d are allowed"):format(length, M.LONGEST))
   end
-  local traits = core().password_traits(password, words_for(o.user, o.words))
-  if not traits.utf8 then return bad("utf8", "password is not valid UTF-8") end
-  if traits.control then
-    return bad("control", "password holds a control character, such as a newline at its end")
-  end
-  if traits.hash then
-    return bad("hash", "password has the form of a stored hash, and the database would take it for one")
-  end
-  if o.user and same(password, o.user) then return bad("name", "password is the user's name") end
-  if traits.cost <= TOO_CHEAP then
-    return bad("common", "password is made of common words, names, years or sequences and is easy to guess")
-  end
+  local problem = core().password_problem(password, o.user, o.words)
+  if problem then return bad(problem, PROBLEMS[problem]) end
   return true
 end
 

@@ -25,6 +25,8 @@ static void *allocate(void *unused, void *block, size_t old, size_t new) {
 static int prepare(lua_State *L) {
     char **argv = lua_touserdata(L, 1);
     luaL_openlibs(L);
+    /* Lua drops an object when it has no memory to call its finaliser; so finalisers wait for lua_close. */
+    lua_gc(L, LUA_GCSTOP);
     lua_getglobal(L, "package");
     lua_pushstring(L, argv[2]);
     lua_setfield(L, -2, "cpath");

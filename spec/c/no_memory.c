@@ -17,7 +17,7 @@
 #include "process/process.h"
 #include "secrets/fingerprint.h"
 #include "secrets/password.h"
-#include "secrets/seal_keys.h"
+#include "secrets/seal.h"
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t count, size_t n);

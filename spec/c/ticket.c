@@ -59,20 +59,6 @@ static void ends_after_its_time(void) {
     crdb_secret_release(stays);
 }
 
-static void ends_without_another_ticket(void) {
-    unsigned char ticket[CRDB_TICKET_BYTES];
-    struct crdb_secret *stays = crdb_secret_new(10);
-    unsigned char *bytes = lend(ticket);
-    now += CRDB_TICKET_SECONDS - 0.001;
-    crdb_tickets_expire();
-    check(memcmp(bytes, "SECRETMARK", 10) == 0, "what is in time is kept");
-    now += 0.001;
-    crdb_tickets_expire();
-    check(bytes[0] == 0, "what nobody fetched in time is wiped when something else is called");
-    take(ticket, 0, "and gives nothing");
-    crdb_secret_release(stays);
-}
-
 static void is_bounded(void) {
     static unsigned char tickets[CRDB_TICKETS_MAX][CRDB_TICKET_BYTES];
     unsigned char more[CRDB_TICKET_BYTES];
@@ -109,7 +95,6 @@ static void is_not_inherited(void) {
 
 int main(void) {
     ends_after_its_time();
-    ends_without_another_ticket();
     is_bounded();
     is_not_inherited();
     puts("ok");

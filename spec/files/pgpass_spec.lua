@@ -90,7 +90,7 @@ describe("a password file", function()
         assert.matches(field .. ": expected a string, got nil", message_of(core.pgpass_update, nil, entry, core.secret "x"))
       end
     end
-    assert.matches("unknown option 'hosts'; did you mean 'host'", message_of(core.pgpass_update, nil, { hosts = "x" }, core.secret "x"))
+    assert.matches("unknown option 'hosts'; expected one of: host, port, database, user", message_of(core.pgpass_update, nil, { hosts = "x" }, core.secret "x"))
     assert.matches("entry: expected a table", message_of(core.pgpass_update, nil, "x", core.secret "x"))
     assert.matches("file: expected a string or a secret, got number", message_of(core.pgpass_update, 1, ENTRY, core.secret "x"))
     assert.matches("password: expected a string or a secret, got nil", message_of(core.pgpass_update, nil, ENTRY))

@@ -6,10 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/decode.h"
 #include "base/encode.h"
 #include "secrets/seal.h"
-#include "secrets/seal_keys.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -35,7 +35,8 @@ describe("core.client", function()
     { "no table", function() return core.client() end, "client: expected a table of options, got nothing" },
     { "a text for a table", function() return core.client "https://x" end, "client: expected a table of options, got string" },
     { "two arguments", function() return core.client({}, 1) end, "too many arguments: expected at most 1, got 2" },
-    { "an unknown option", { base_ulr = "https://x" }, "client: unknown option 'base_ulr'; did you mean 'base_url'?" },
+    { "an unknown option", { base_ulr = "https://x" }, "client: unknown option 'base_ulr'; expected one of: base_url, api_key, vanity_name, "
+      .. "username, api_version, connect_timeout, timeout, ca_file, ca_path, proxy, user_agent, max_body" },
     { "no key", function() return core.client { base_url = "https://x" } end, "api_key: expected a string or a secret, got nil" },
     { "a key of another type", { api_key = 7 }, "api_key: expected a string or a secret, got number" },
     { "an empty key", { api_key = "" }, "api_key: expected a key, got an empty one" },
@@ -123,7 +124,8 @@ describe("a client", function()
     { "a directory as cluster", LIST, { ".." }, "cluster_id: expected a cluster id, got one that means a directory" },
     { "a control character in a cluster", LIST, { "a\nb" }, "cluster_id: expected a cluster id, got one with a control character in it" },
     { "bytes that are no text as cluster", LIST, { "a\255" }, "cluster_id: expected a cluster id, got one that is not UTF-8" },
-    { "an unknown option", LIST, { "c", { limit = 1, pages = 2 } }, "list_sql_users: unknown option 'pages'; did you mean 'page'?" },
+    { "an unknown option", LIST, { "c", { limit = 1, pages = 2 } }, "list_sql_users: unknown option 'pages'; "
+      .. "expected one of: page, limit, as_of_time, sort_order, timeout" },
     { "options that are no table", LIST, { "c", 5 }, "list_sql_users: expected a table, got number" },
     { "options without names", LIST, { "c", { 5 } }, "list_sql_users: expected named options only, got a key of type number" },
     { "too many arguments", LIST, { "c", {}, 1 }, "too many arguments: expected at most 3, got 4" },

@@ -15,6 +15,7 @@ assert(joined:encode "base64":equals(core.secret(joined:encode "base64":reveal()
 for _, form in ipairs { "json", "uri", "hex", "pgpass" } do secret:encode(form) end
 assert(core.fingerprint(secret) == core.fingerprint "abc")
 assert(#core.password(32, nil, { "abcdefghijklmnopqrstuvwxyz" }) == 32)
+assert(core.take(core.lend(secret)):equals "abc" and core.password_problem(secret, "abc") == "name")
 assert(core.fold_name "ÄB" == "äb")
 local record = core.record_encode("{}", { a = secret, b = joined })
 local meta, secrets = core.record_decode(record)
@@ -50,7 +51,7 @@ describe("when memory runs out", function()
     local dir = temp.dir()
     local program = native.program(dir, "no_memory", {
       "base/secret", "base/buffer", "base/encode", "base/failure", "secrets/fingerprint", "base/random", "secrets/password",
-      "base/names", "files/file", "files/durable", "files/list_dir", "files/record_file", "secrets/seal_keys", "base/decode",
+      "base/names", "files/file", "files/durable", "files/record_file", "secrets/seal",
       "files/pgpass", "base/json_scan", "base/json_take", "http/pace", "base/clock", "base/interrupts", "files/dotenv",
       "files/dotenv_line", "process/process", "process/process_keeper", "process/process_spawn",
     }, "-Wl,--wrap=malloc,--wrap=calloc $(pkg-config --cflags --libs libcrypto libutf8proc)" .. SANITIZE)

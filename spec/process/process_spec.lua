@@ -314,7 +314,7 @@ describe("a program that is named wrongly", function()
         { "ls", core.secret "x" }, { timeout = 1 } },
       { "timeout: expected a time limit in seconds, got nothing", { "ls" } },
       { "timeout: expected a number from 0.001 to 31622400, got 0", { "ls" }, { timeout = 0 } },
-      { "run: unknown option 'time'; did you mean 'timeout'?", { "ls" }, { time = 1 } },
+      { "run: unknown option 'time'; expected one of: stdin, env, inherit, cwd, timeout, max_output", { "ls" }, { time = 1 } },
       { "stdin: expected a string or a secret, got table", { "ls" }, { timeout = 1, stdin = {} } },
       { "env: expected names of variables, got 'A=B'", { "ls" }, { timeout = 1, env = { ["A=B"] = "x" } } },
       { "env: A has a NUL byte, which a variable cannot hold", { "ls" }, { timeout = 1, env = { A = "x\0" } } },

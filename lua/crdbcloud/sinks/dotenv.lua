@@ -46,9 +46,9 @@ end
 -- Whether the reader takes these characters at all.
 local function characters_problem(self, password)
   if self.dialect == "posix" then return nil end
-  local traits = core.password_traits(password, {})
-  if not traits.utf8 then return ("the password is not UTF-8, which %s refuses"):format(READERS[self.dialect]) end
-  if traits.control and self.dialect == "systemd" then return "the password has a control character, which systemd refuses" end
+  local problem = core.password_problem(password)
+  if problem == "utf8" then return ("the password is not UTF-8, which %s refuses"):format(READERS[self.dialect]) end
+  if problem == "control" and self.dialect == "systemd" then return "the password has a control character, which systemd refuses" end
   return nil
 end
 

@@ -69,11 +69,13 @@ function core.is_secret(v) end
 ---@return string? message
 function core.password(length, alphabet, classes) end
 
---- What a password is made of, measured without making it a Lua string; cost grows with what a guess takes.
+--- What is wrong with a password of any length, judged without making it a Lua string; nil for one that core.password
+--- made of printable ASCII. A name or word counts in any case, alone or with digits and signs behind it.
 ---@param password string|crdbcloud.secret
----@param words string[] that count as little where they occur
----@return { length: integer, utf8: boolean, control: boolean, hash: boolean, cost: integer }
-function core.password_traits(password, words) end
+---@param user string? whose it is to be
+---@param words string[]? that it may not be
+---@return "utf8"|"control"|"hash"|"name"|"common"|nil
+function core.password_problem(password, user, words) end
 
 ---@param bytes integer
 ---@return string hex twice as long; for ids, not for secrets
