@@ -174,145 +174,35 @@ bool crdb_password_is_word(const char *bytes, size_t len, const char *word, size
 }
 
 /* What people choose when twelve characters are asked for; see crdb_password_is_word. */
+static const char common[] =
+    "000000 111111 123123 123321 12345 654321 987654 098765 112233 !!!!!! !@#$%^&* "
+    "1q2w3e4r5t6y 1q2w3e4r5t 1q2w3e4r 1qaz2wsx 1qaz2wsx3edc 1qazxsw23edc q1w2e3r4t5y6 "
+    "q1w2e3r4 qazwsxedc qazwsxedcrfv zaq12wsx zaq12wsxcde3 zaq1xsw2cde3 qwerty qwertyqwerty "
+    "qwertyuiop qwertyuiopas qwertyuiopasdfghjkl asdfghjkl asdfghjklzxcvbnm asdfasdfasdf "
+    "zxcvbnm zxcvbnmasdfgh aaaaaaaaaaaa abababababab abc123abc123 a1b2c3d4e5f6 abcdef "
+    "abcd1234abcd abcdefgh abcdefghijkl abcdefghijklmnop abcdefghijklmnopqrstuvwxyz "
+    "zyxwvutsrqpo password passwordpassword password123password password1password passw0rd "
+    "p@ssword p@ssw0rd p@ssw0rdp@ssw0rd pa$$word pa$$w0rd p4ssw0rd mypassword mypasswordis "
+    "newpassword oldpassword thisisapassword thisismypassword passphrase secretpassword "
+    "secretsecret supersecret topsecret admin adminadmin adminadminadmin adminpassword "
+    "administrator root rootroot rootrootroot rootpassword superuser letmein letmeinletmein "
+    "letmeinplease welcome welcomewelcome changeme changeme-changeme changemechangeme "
+    "changemeplease pleasechangeme change-me change_me replaceme default defaultpassword "
+    "temppassword temporarypassword test testtest testtesttest testpassword testing "
+    "cockroach cockroachdb cockroachlabs cockroachcockroach database databasepassword "
+    "databasedatabase postgres postgresql postgrespostgres production productionpassword "
+    "production-password prodpassword staging iloveyou iloveyouiloveyou iloveyousomuch "
+    "trustno1 sunshine football baseball princess dragon monkey superman starwars "
+    "opensesame correcthorsebatterystaple correct-horse-battery-staple maytheforcebewithyou "
+    "winteriscoming youshallnotpass hunter2hunter2 ihatepasswords donttellanyone";
+
 static bool is_common(const char *bytes, size_t len) {
-    static const char *const words[] = {"000000",
-                                        "111111",
-                                        "123123",
-                                        "123321",
-                                        "12345",
-                                        "654321",
-                                        "987654",
-                                        "098765",
-                                        "112233",
-                                        "!!!!!!",
-                                        "!@#$%^&*",
-                                        "1q2w3e4r5t6y",
-                                        "1q2w3e4r5t",
-                                        "1q2w3e4r",
-                                        "1qaz2wsx",
-                                        "1qaz2wsx3edc",
-                                        "1qazxsw23edc",
-                                        "q1w2e3r4t5y6",
-                                        "q1w2e3r4",
-                                        "qazwsxedc",
-                                        "qazwsxedcrfv",
-                                        "zaq12wsx",
-                                        "zaq12wsxcde3",
-                                        "zaq1xsw2cde3",
-                                        "qwerty",
-                                        "qwertyqwerty",
-                                        "qwertyuiop",
-                                        "qwertyuiopas",
-                                        "qwertyuiopasdfghjkl",
-                                        "asdfghjkl",
-                                        "asdfghjklzxcvbnm",
-                                        "asdfasdfasdf",
-                                        "zxcvbnm",
-                                        "zxcvbnmasdfgh",
-                                        "aaaaaaaaaaaa",
-                                        "abababababab",
-                                        "abc123abc123",
-                                        "a1b2c3d4e5f6",
-                                        "abcdef",
-                                        "abcd1234abcd",
-                                        "abcdefgh",
-                                        "abcdefghijkl",
-                                        "abcdefghijklmnop",
-                                        "abcdefghijklmnopqrstuvwxyz",
-                                        "zyxwvutsrqpo",
-                                        "password",
-                                        "passwordpassword",
-                                        "password123password",
-                                        "password1password",
-                                        "passw0rd",
-                                        "p@ssword",
-                                        "p@ssw0rd",
-                                        "p@ssw0rdp@ssw0rd",
-                                        "pa$$word",
-                                        "pa$$w0rd",
-                                        "p4ssw0rd",
-                                        "mypassword",
-                                        "mypasswordis",
-                                        "newpassword",
-                                        "oldpassword",
-                                        "thisisapassword",
-                                        "thisismypassword",
-                                        "passphrase",
-                                        "secretpassword",
-                                        "secretsecret",
-                                        "supersecret",
-                                        "topsecret",
-                                        "admin",
-                                        "adminadmin",
-                                        "adminadminadmin",
-                                        "adminpassword",
-                                        "administrator",
-                                        "root",
-                                        "rootroot",
-                                        "rootrootroot",
-                                        "rootpassword",
-                                        "superuser",
-                                        "letmein",
-                                        "letmeinletmein",
-                                        "letmeinplease",
-                                        "welcome",
-                                        "welcomewelcome",
-                                        "changeme",
-                                        "changeme-changeme",
-                                        "changemechangeme",
-                                        "changemeplease",
-                                        "pleasechangeme",
-                                        "change-me",
-                                        "change_me",
-                                        "replaceme",
-                                        "default",
-                                        "defaultpassword",
-                                        "temppassword",
-                                        "temporarypassword",
-                                        "test",
-                                        "testtest",
-                                        "testtesttest",
-                                        "testpassword",
-                                        "testing",
-                                        "cockroach",
-                                        "cockroachdb",
-                                        "cockroachlabs",
-                                        "cockroachcockroach",
-                                        "database",
-                                        "databasepassword",
-                                        "databasedatabase",
-                                        "postgres",
-                                        "postgresql",
-                                        "postgrespostgres",
-                                        "production",
-                                        "productionpassword",
-                                        "production-password",
-                                        "prodpassword",
-                                        "staging",
-                                        "iloveyou",
-                                        "iloveyouiloveyou",
-                                        "iloveyousomuch",
-                                        "trustno1",
-                                        "sunshine",
-                                        "football",
-                                        "baseball",
-                                        "princess",
-                                        "dragon",
-                                        "monkey",
-                                        "superman",
-                                        "starwars",
-                                        "opensesame",
-                                        "correcthorsebatterystaple",
-                                        "correct-horse-battery-staple",
-                                        "maytheforcebewithyou",
-                                        "winteriscoming",
-                                        "youshallnotpass",
-                                        "hunter2hunter2",
-                                        "ihatepasswords",
-                                        "donttellanyone"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (crdb_password_is_word(bytes, len, words[i], strlen(words[i])))
+    for (const char *word = common; *word; word += strspn(word, " ")) {
+        size_t n = strcspn(word, " ");
+        if (crdb_password_is_word(bytes, len, word, n))
             return true;
+        word += n;
+    }
     return false;
 }
 
@@ -324,7 +214,8 @@ const char *crdb_password_problem(const char *bytes, size_t len, const char *use
         return "control";
     if (is_hash(bytes, len))
         return "hash";
-    if (crdb_password_is_word(bytes, len, user, user_len))
+    if (len > 0 && len == user_len && memcmp(bytes, user, len) == 0)
         return "name";
-    return is_common(bytes, len) ? "common" : NULL;
+    bool guessable = crdb_password_is_word(bytes, len, user, user_len) || is_common(bytes, len);
+    return guessable ? "common" : NULL;
 }

@@ -48,7 +48,7 @@ enum crdb_password_result crdb_password_generate(const struct crdb_password_poli
 
 /* What is wrong with a password that a person chose, whatever its length: "utf8" (it is not), "control"
  * (it holds a control character), "hash" (the database would take it for a stored hash), "name" (it is
- * the user's), "common" (many people choose it); NULL: nothing. An empty user is nobody's name. */
+ * the user's), "common" (many people choose it, or it is the user's name as a word); NULL: nothing. An empty user is nobody's name. */
 const char *crdb_password_problem(const char *bytes, size_t len, const char *user, size_t user_len);
 
 /* Whether the password is the word in any case, alone or with nothing but digits and signs behind it. */

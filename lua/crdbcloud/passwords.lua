@@ -95,8 +95,8 @@ local PROBLEMS = {
   utf8 = "password is not valid UTF-8",
   control = "password holds a control character, such as a newline at its end",
   hash = "password has the form of a stored hash, and the database would take it for one",
-  name = "password is the user's name, alone or with digits and signs behind it",
-  common = "password is a common one, alone or with digits and signs behind it, and is easy to guess",
+  name = "password is the user's name",
+  common = "password is made of common words, names, years or sequences and is easy to guess",
 }
 
 --- Checks a password that somebody chose: 12 to 500 bytes, not the user's name, not a common one, not a hash form.

@@ -1,3 +1,4 @@
+-- Tests csrc/lua/password.c.
 local core = require "crdbcloud.core"
 local native = require "spec.support.native"
 local temp = require "spec.support.temp"
@@ -183,5 +184,31 @@ describe("a random id", function()
     for _, bytes in ipairs { 0, 65, 1.5 } do
       assert.matches("bytes: expected a whole number from 1", message_of(core.random_hex, bytes))
     end
+  end)
+end)
+
+describe("a password that a person chose", function()
+  it("judges any length, and the first thing that is wrong", function()
+    for _, case in ipairs {
+      { "", nil }, { "\255\n", "utf8" }, { "md5\n", "control" }, { "\127", "control" }, { "$2a$", "hash" }, { "$2c$", nil },
+      { "md5" .. ("0"):rep(31) .. "g", nil }, { "md5" .. ("0"):rep(33), nil }, { "md4" .. ("0"):rep(32), nil },
+      { "test", "common" }, { "tester", nil }, { "TEST-1", "common" }, { ("x"):rep(5000), nil },
+    } do
+      assert.equal(case[2], core.password_problem(case[1]))
+      assert.equal(case[2], core.password_problem(core.secret(case[1]), nil, {}))
+    end
+  end)
+
+  it("looks at what was generated of other bytes than printable ones", function()
+    assert.equal("control", core.password_problem(core.password(40, "\1\2")))
+    assert.is_nil(core.password_problem(core.password(40, "ab"), nil, {}))
+  end)
+
+  it("refuses other things than a list of strings", function()
+    assert.error_matches(function() core.password_problem("abc", nil, "abc") end, "words: expected a list of strings, got string")
+    assert.error_matches(function() core.password_problem("abc", nil, { 1 }) end, "words: entry")
+    assert.error_matches(function() core.password_problem("abc", 1) end, "user: expected a string, got number")
+    assert.error_matches(function() core.password_problem(1) end, "password")
+    assert.has_error(function() core.password_problem("abc", nil, {}, 1) end)
   end)
 end)

@@ -70,7 +70,8 @@ function core.is_secret(v) end
 function core.password(length, alphabet, classes) end
 
 --- What is wrong with a password of any length, judged without making it a Lua string; nil for one that core.password
---- made of printable ASCII. A name or word counts in any case, alone or with digits and signs behind it.
+--- made of printable ASCII. A word, the user's name among them, counts in any case, alone or with
+--- digits and signs behind it.
 ---@param password string|crdbcloud.secret
 ---@param user string? whose it is to be
 ---@param words string[]? that it may not be
