@@ -4,6 +4,8 @@
 
 local calls = require "crdbcloud.api.operations"
 local errors = require "crdbcloud.errors"
+local guard = require "crdbcloud.base.guard"
+local ids = require "crdbcloud.api.ids"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
 local record = require "crdbcloud.record"
@@ -109,7 +111,7 @@ end
 ---@return crdbcloud.error|nil
 function Cluster:id()
   if self.info then return self.info.id end
-  if self.name_or_id:match(record.CLUSTER_ID) then return self.name_or_id end
+  if self.name_or_id:match(ids.PATTERN) then return self.name_or_id end
   local info, err = self:resolve()
   return info and info.id, err
 end
@@ -222,8 +224,9 @@ local CALLS = {
   all_databases = "list_databases",
 }
 for call, operation in pairs(CALLS) do
+  local written = calls.written(operation, "cluster:" .. call, true)
   Cluster[call] = function(self, ...)
-    local ok, err = calls.arguments_of_cluster(call, operation, select("#", ...), ...)
+    local ok, err = calls.arguments(written, select("#", ...), ...)
     if not ok then return nil, err end
     local id
     id, err = self:id()
@@ -234,8 +237,9 @@ end
 
 -- Iterators have no place for an error but to raise it.
 for call, operation in pairs { sql_users = "list_sql_users", databases = "list_databases" } do
+  local written = calls.written(operation, "cluster:" .. call, true)
   Cluster[call] = function(self, ...)
-    calls.arguments_of_cluster(call, operation, select("#", ...), ...)
+    calls.arguments(written, select("#", ...), ...)
     local id, err = self:id()
     if not id then error(err, 0) end
     return self.cloud[call](self.cloud, id, ...)
@@ -244,24 +248,24 @@ end
 
 -- A password or user changed behind its record would leave a wrong one in the store.
 local function guarded(call, workflow)
+  local written = calls.written(call, "cluster:" .. call, true)
   Cluster[call] = function(self, ...)
-    local args, err = calls.arguments_of_cluster(call, call, select("#", ...), ...)
+    local args, err = calls.arguments(written, select("#", ...), ...)
     if not args then return nil, err end
     local id
     id, err = self:id()
     if not id then return nil, err end
     if self.store_spec then
-      local folded = args.name
       local kept
       kept, err = self:open_store(call)
       if not kept then return nil, err end
       local rec
-      rec, err = kept:get(record.key(id, folded))
+      rec, err = kept:get(record.key(id, args.name))
       if not rec and errors.is(err) then return nil, err end
       if rec then
         return nil, errors.new {
           kind = "conflict", operation = call, outcome = "not_sent",
-          message = ("%s has a record in the store, which this would make wrong"):format(folded),
+          message = ("%s has a record in the store, which this would make wrong"):format(args.name),
           hint = workflow .. " does it and keeps the record right; cloud:" .. call .. " is the raw call",
         }
       end
@@ -334,6 +338,6 @@ end
 Cluster.__close = Cluster.close
 
 --- The methods of a handle.
-M.CLASS = require("crdbcloud.base.guard").guard(Cluster, "cluster", "cloud:cluster")
+M.CLASS = guard.guard(Cluster, "cluster", "cloud:cluster")
 
 return M

@@ -3,8 +3,10 @@
 --   local credentials = assert(crdbcloud.credentials{ source = "file:/var/lib/crdbcloud", user = "payment_service" })
 --   local conn = assert(credentials:connect_with(function(c) return connect(c.host, c.user, c.password) end))
 
+local classes = require "crdbcloud.base.classes"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
+local ids = require "crdbcloud.api.ids"
 local methods = require "crdbcloud.base.guard"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
@@ -30,10 +32,10 @@ M.WRITTEN = {
   "user", "pair", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
 }
 
-local Credential = { __name = "crdbcloud.credential" }
+local Credential = classes.register("credentials", { __name = "crdbcloud.credential" })
 Credential.__index = Credential
 
---- The metatable, for crdbcloud.threads.values: what comes out of another Lua state gets it back.
+--- The methods of a credential.
 M.CLASS = Credential
 
 function Credential:__tostring()
@@ -127,7 +129,7 @@ end
 
 -- The record of the user; a store may hold several clusters.
 local function find_record(kept, user, cluster)
-  if cluster and cluster:match(record.CLUSTER_ID) then return kept:get(record.key(cluster, user)) end
+  if cluster and cluster:match(ids.PATTERN) then return kept:get(record.key(cluster, user)) end
   local keys, err = kept:list("")
   if not keys then return nil, err end
   local found

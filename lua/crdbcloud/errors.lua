@@ -3,6 +3,7 @@
 -- what a person needs to read (`message`, `hint`). It never holds a request body
 -- or a secret.
 
+local classes = require "crdbcloud.base.classes"
 local printing = require "crdbcloud.base.printing"
 
 local M = {}
@@ -31,9 +32,8 @@ local M = {}
 ---@field report table? of a workflow
 ---@field cause any the error below this one
 ---@field json fun(self: crdbcloud.error): string
-local Error = {}
+local Error = classes.register("errors", { __name = "crdbcloud.error" })
 Error.__index = Error
-Error.__name = "crdbcloud.error"
 
 local KINDS = {
   invalid_argument = true, unauthenticated = true, permission_denied = true, not_found = true,
@@ -70,9 +70,6 @@ end
 local function one_line(s)
   return printing.harmless((tostring(s):gsub("%c+", " ")))
 end
-
---- The metatable, for crdbcloud.threads.values: what comes out of another Lua state gets it back.
-M.CLASS = Error
 
 --- Makes an error from the fields of crdbcloud.error; `exit` and `retryable` are worked out unless given.
 ---@param fields table

@@ -17,9 +17,6 @@ M.SCHEMA = 1
 --- Seconds after which an unanswered request can no longer be applied.
 M.SETTLE = 120
 
---- What a cluster's id looks like, as a pattern.
-M.CLUSTER_ID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
-
 --- The passwords of a record by the name under which they are stored.
 local HOLDERS = { "bootstrap", "current", "previous", "staged" }
 

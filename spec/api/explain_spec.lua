@@ -1,14 +1,11 @@
 local explain = require "crdbcloud.api.explain"
+local operations = require "crdbcloud.api.operations"
 
 local ID = "35c4abb2-bb66-46d7-afed-25ebef5ed2aa"
-local EFFECT = {
-  list_sql_users = "read", create_sql_user = "create", delete_sql_user = "delete", update_sql_user_password = "put",
-  list_audit_logs = "read", get_cluster = "read", request = "create",
-}
-
 local function explained(operation, result, context)
+  local row = operations.OPERATIONS[operation] or { effect = "create" } -- a request
   local call = {
-    operation = operation, effect = EFFECT[operation], server = "https://server", key_from = "KEY SOURCE",
+    operation = operation, effect = row.effect, role = row.role, server = "https://server", key_from = "KEY SOURCE",
     cluster_id = operation ~= "list_audit_logs" and operation ~= "request" and ID or nil,
     name = operation:find "_sql_user" and operation ~= "list_sql_users" and "app" or nil,
   }
@@ -110,18 +107,5 @@ describe("the error of a call", function()
     assert.is_nil(err.outcome)
     assert.equal(1, err.exit)
     assert.is_true(err.retryable)
-  end)
-
-  it("takes its kind from the status where the exchange gives none", function()
-    for status, kind in pairs { [400] = "invalid_argument", [404] = "not_found", [409] = "conflict", [418] = "protocol",
-      [500] = "server", [503] = "unavailable", [504] = "timeout" } do
-      assert.equal(kind, explain.kind { status = status })
-    end
-    assert.equal("network", explain.kind { status = 0 })
-    assert.equal("sql", explain.kind { status = 500, kind = "sql" })
-  end)
-
-  it("knows a role for every operation of the API", function()
-    for operation in pairs(require("crdbcloud.api.retry").EFFECT) do assert.is_string(explain.ROLE[operation]) end
   end)
 end)

@@ -59,15 +59,15 @@ describe("the API key", function()
     local given = crdbcloud.secret "CCDB1_given_secret4"
     for _, key in ipairs { given, "CCDB1_given_secret4", function() return "CCDB1_given_secret4" end, function() return given end } do
       local cloud = assert(crdbcloud.new { api_key = key })
-      local held = cloud._secret
+      local held = cloud._account.secret
       cloud:close()
       assert.equal(rawequal(held, given), (pcall(held.reveal, held)))
     end
     assert.equal("CCDB1_given_secret4", given:reveal())
     local cloud = assert(crdbcloud.new { api_key_file = path })
-    local old = cloud._secret
+    local old = cloud._account.secret
     assert(core.write_file(path, "CCDB1_file_secret9\n"))
-    assert.is_true(cloud:_reconnect())
+    assert.is_true(cloud._account:read_key_again())
     assert.is_false((pcall(old.reveal, old)))
     assert.truthy(tostring(cloud):find("CCDB1_file", 1, true))
     cloud:close()

@@ -6,8 +6,8 @@ local function decide(fields)
   return retry.decide(s)
 end
 
--- operation x outcome x reason -> sent again?
-local READ, PUT, DELETE, CREATE = "list_sql_users", "update_sql_user_password", "delete_sql_user", "create_sql_user"
+-- effect x outcome x reason -> sent again?
+local READ, PUT, DELETE, CREATE = "read", "put", "delete", "create"
 local ALL = { READ, PUT, DELETE, CREATE }
 local yes = { [READ] = true, [PUT] = true, [DELETE] = true, [CREATE] = true }
 local no = {}
@@ -31,44 +31,26 @@ local TABLE = {
 describe("retry.decide", function()
   for _, row in ipairs(TABLE) do
     local outcome, reason, expected = row[1], row[2], row[3]
-    for _, operation in ipairs(ALL) do
-      it(("%s %s after %s %s"):format(expected[operation] and "repeats" or "does not repeat", operation, outcome, reason or ""), function()
-        local decision = decide { operation = operation, outcome = outcome, reason = reason or false }
-        assert.equal(expected[operation] == true, decision.retry)
+    for _, effect in ipairs(ALL) do
+      it(("%s %s after %s %s"):format(expected[effect] and "repeats" or "does not repeat", effect, outcome, reason or ""), function()
+        local decision = decide { effect = effect, outcome = outcome, reason = reason or false }
+        assert.equal(expected[effect] == true, decision.retry)
         assert.is_string(decision.why)
       end)
     end
   end
 
-  it("takes every operation of the API for what it is", function()
-    for operation, effect in pairs(retry.EFFECT) do
-      assert.equal(operation:match "^list_" and "read" or operation:match "^get_" and "read" or effect, effect)
-    end
-    assert.equal("create", retry.EFFECT.create_sql_user)
-    assert.equal("put", retry.EFFECT.update_sql_user_password)
-    assert.equal("delete", retry.EFFECT.delete_sql_user)
-  end)
-
-  it("takes an unknown operation for a create", function()
-    assert.is_false(decide({ operation = "something_new" }).retry)
-  end)
-
-  it("lets the effect be given", function()
-    assert.is_true(decide({ effect = "put" }).retry)
-    assert.is_false(decide({ effect = "create" }).retry)
-  end)
-
   it("repeats whatever did not leave for a network fault without a name", function()
-    assert.is_true(decide({ operation = CREATE, outcome = "not_sent", reason = "other", kind = "network" }).retry)
-    assert.is_false(decide({ operation = CREATE, outcome = "not_sent", reason = "other", kind = "invalid_argument" }).retry)
+    assert.is_true(decide({ effect = CREATE, outcome = "not_sent", reason = "other", kind = "network" }).retry)
+    assert.is_false(decide({ effect = CREATE, outcome = "not_sent", reason = "other", kind = "invalid_argument" }).retry)
   end)
 
   it("ends with the attempts", function()
-    assert.is_true(decide({ operation = READ, attempt = 3 }).retry)
-    local decision = decide { operation = READ, attempt = 4 }
+    assert.is_true(decide({ effect = READ, attempt = 3 }).retry)
+    local decision = decide { effect = READ, attempt = 4 }
     assert.is_false(decision.retry)
     assert.truthy(decision.why:find "4 of 4 attempts")
-    assert.is_false(decide({ operation = READ, attempt = 1, max_attempts = 1 }).retry)
+    assert.is_false(decide({ effect = READ, attempt = 1, max_attempts = 1 }).retry)
   end)
 
   it("waits longer each time, half of it by chance, 8 s at most", function()
@@ -79,43 +61,43 @@ describe("retry.decide", function()
   end)
 
   it("sends a refused stream again almost at once", function()
-    assert.is_true(decide({ operation = CREATE, outcome = "not_sent", reason = "refused_stream" }).wait <= 0.05)
+    assert.is_true(decide({ effect = CREATE, outcome = "not_sent", reason = "refused_stream" }).wait <= 0.05)
   end)
 
   it("waits as long as the service asks", function()
-    local decision = decide { operation = CREATE, outcome = "not_sent", reason = "rate_limited", retry_after = 7 }
+    local decision = decide { effect = CREATE, outcome = "not_sent", reason = "rate_limited", retry_after = 7 }
     assert.is_true(decision.retry)
     assert.equal(7, decision.wait)
-    assert.equal(3, decide({ operation = READ, reason = "server", status = 503, retry_after = 3 }).wait)
+    assert.equal(3, decide({ effect = READ, reason = "server", status = 503, retry_after = 3 }).wait)
   end)
 
   it("waits its own time when the service asks for less", function()
-    assert.equal(0.25, decide({ operation = READ, outcome = "not_sent", reason = "rate_limited", retry_after = 0 }).wait)
+    assert.equal(0.25, decide({ effect = READ, outcome = "not_sent", reason = "rate_limited", retry_after = 0 }).wait)
   end)
 
   it("gives up when the service asks for more than a minute", function()
-    local decision = decide { operation = READ, outcome = "not_sent", reason = "rate_limited", retry_after = 61, remaining = 1000 }
+    local decision = decide { effect = READ, outcome = "not_sent", reason = "rate_limited", retry_after = 61, remaining = 1000 }
     assert.is_false(decision.retry)
     assert.truthy(decision.why:find "61 s")
-    assert.is_true(decide({ operation = READ, outcome = "not_sent", reason = "rate_limited", retry_after = 60, remaining = 1000 }).retry)
+    assert.is_true(decide({ effect = READ, outcome = "not_sent", reason = "rate_limited", retry_after = 60, remaining = 1000 }).retry)
   end)
 
   it("gives up when the wait would end past the deadline", function()
-    local decision = decide { operation = READ, outcome = "not_sent", reason = "rate_limited", retry_after = 20, remaining = 20 }
+    local decision = decide { effect = READ, outcome = "not_sent", reason = "rate_limited", retry_after = 20, remaining = 20 }
     assert.is_false(decision.retry)
     assert.truthy(decision.why:find "deadline")
-    assert.is_false(decide({ operation = READ, remaining = 0.2 }).retry)
-    assert.is_false(decide({ operation = READ, remaining = -1 }).retry)
+    assert.is_false(decide({ effect = READ, remaining = 0.2 }).retry)
+    assert.is_false(decide({ effect = READ, remaining = -1 }).retry)
   end)
 
   it("does not ask again for what is not implemented", function()
-    assert.is_false(decide({ operation = READ, reason = "server", status = 501 }).retry)
-    assert.is_true(decide({ operation = READ, reason = "server", status = 500 }).retry)
+    assert.is_false(decide({ effect = READ, reason = "server", status = 501 }).retry)
+    assert.is_true(decide({ effect = READ, reason = "server", status = 500 }).retry)
   end)
 
   it("does not ask again where something else than the API answers", function()
-    assert.is_false(decide({ operation = READ, reason = "html", status = 200 }).retry)
-    assert.is_false(decide({ operation = PUT, reason = "bad_content_type", status = 200 }).retry)
-    assert.is_true(decide({ operation = READ, reason = "html", status = 502 }).retry)
+    assert.is_false(decide({ effect = READ, reason = "html", status = 200 }).retry)
+    assert.is_false(decide({ effect = PUT, reason = "bad_content_type", status = 200 }).retry)
+    assert.is_true(decide({ effect = READ, reason = "html", status = 502 }).retry)
   end)
 end)

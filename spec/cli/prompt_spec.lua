@@ -68,7 +68,7 @@ local EXPRESSIONS = {
   { 'cluster:credential "app_user_001":url()', { "<secret " } },
   { "crdbcloud.password.generate { length = 40 }", { "<secret 40 bytes>" } },
   { '"x" .. cluster:credential "app_user_001".password', { ":reveal()" } },
-  { 'cloud._secret, cloud._client', { "<secret ", "crdbcloud.client https://127.0.0.1" } },
+  { 'cloud._account.secret, cloud._account.client', { "<secret ", "crdbcloud.client https://127.0.0.1" } },
   -- SQL, stores, statements
   { 'cluster:open_sql "prompt"', { "crdbcloud.sql sandbox_admin@127.0.0.1:", "/shop (open)" } },
   { 'cluster:open_sql "prompt":query("SELECT 1 AS one, NULL AS none, $1 AS two", "2")', { "one  none  two\n1          2\n(1)" } },

@@ -68,11 +68,11 @@ describe("an account in nginx", function()
     start()
     assert.equal(("crdbcloud.nginx.cloud %s, thread pool crdbcloud, 16 calls at most for 5s"):format(s.url), web:run "say(cloud)")
     web:raises {
-      ["cloud.list_clusters()"] = "cloud:list_clusters(options): call it with a colon, on what crdbcloud.new returned (got nothing as the account)",
+      ["cloud.list_clusters()"] = "cloud:list_clusters: call it with a colon, on what crdbcloud.new returned (got nothing in the place of the cloud)",
       ["cloud.sql_users(id)"] = "cloud:sql_users: call it with a colon",
-      ["cloud.find_cluster('x')"] = "cloud:find_cluster(name_or_id): call it with a colon",
-      ["cloud.request('GET', '/x')"] = "cloud:request(method, path, options): call it with a colon",
-      ["cloud.resume {}"] = "cloud:resume{ clusters = … }: call it with a colon",
+      ["cloud.find_cluster('x')"] = "cloud:find_cluster: call it with a colon",
+      ["cloud.request('GET', '/x')"] = "cloud:request: call it with a colon",
+      ["cloud.resume {}"] = "cloud:resume: call it with a colon",
       ["cloud.close()"] = "call it with a colon",
       ["(function() local c = crdbcloud.new(settings) c:close() c:close() return c:list_clusters() end)()"] = "the account is closed",
       ["(function() local c = crdbcloud.new(settings) local h = c:cluster(id) c:close() return h:id() end)()"] = "the account is closed",

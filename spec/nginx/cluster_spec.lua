@@ -58,7 +58,7 @@ describe("a cluster in nginx", function()
     local out = web:run [[
       say(assert(cluster:create_app_user { name = "webapp", owner = "o", access = SHOP }))
       local plan = assert(cluster:plan_rotation { users = "managed" })
-      say(getmetatable(plan) == require("crdbcloud.run.report").CLASS, plan.rows[1].user)
+      say(getmetatable(plan) == require("crdbcloud.base.classes").of "run.report", plan.rows[1].user)
       local report = assert(cluster:rotate_passwords { plan = plan })
       say(report.rows[1].result, report.rows[1].epoch, report.run_id == plan.run_id)
       say(assert(cluster:rotate_password { user = "webapp", password = "a-chosen-one-for-once-7" }).rows[1].epoch)

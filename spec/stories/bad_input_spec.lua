@@ -46,13 +46,13 @@ describe("bad input", function()
   end
 
   describe("in the way of calling", function()
-    raises("a dot in the place of a colon", "cloud:list_sql_users(cluster_id, options): call it with a colon", function()
+    raises("a dot in the place of a colon", "cloud:list_sql_users: call it with a colon", function()
       local list = cloud.list_sql_users
       list(id)
     end)
     raises("a dot before a listing", "cloud:sql_users: call it with a colon", function() cloud.sql_users(id) end)
     raises("a dot before all of a listing", "cloud:all_sql_users: call it with a colon", function() cloud.all_sql_users(id) end)
-    raises("a dot before find_cluster", "cloud:find_cluster(name_or_id): call it with a colon", function() cloud.find_cluster "x" end)
+    raises("a dot before find_cluster", "cloud:find_cluster: call it with a colon", function() cloud.find_cluster "x" end)
     raises("a dot before cluster", "call it with a colon", function() cloud.cluster "x" end)
     raises("a dot before request", "call it with a colon", function() cloud.request("GET", "/") end)
     raises("another object", "call it with a colon", function() cloud.get_cluster({}, id) end)

@@ -1,10 +1,11 @@
 local account = require "spec.support.account"
-local carry = require "crdbcloud.threads.carry"
 local core = require "crdbcloud.core"
 local cjson = require "cjson"
 local crdbcloud = require "crdbcloud"
 local sandbox = require "spec.support.sandbox"
+local setups = require "crdbcloud.threads.setup"
 local temp = require "spec.support.temp"
+local worker = require "crdbcloud.threads.worker"
 
 local function nothing() end
 
@@ -25,9 +26,9 @@ describe("an account that goes into another thread", function()
 
   -- Packs, as text on its way, and opens.
   local function carried(cloud, on_event, ask)
-    local data = assert(carry.pack(cloud))
+    local data = assert(setups.pack_account(cloud._account))
     local text = cjson.encode(data)
-    local copy = carry.open(cjson.decode(text), on_event or nothing, ask or nothing)
+    local copy = worker.open_account(cjson.decode(text), on_event or nothing, ask or nothing)
     finally(function() copy:close() end)
     return copy, text
   end
@@ -51,7 +52,7 @@ describe("an account that goes into another thread", function()
     assert.is_nil(text:find(key:match "[^_]+$", 1, true))
     assert.is_nil(text:find("hidden", 1, true))
     assert.equal(cloud.config.proxy, copy.config.proxy)
-    assert.has_error(function() carry.open(cjson.decode(text), nothing, nothing) end) -- a ticket is good once
+    assert.has_error(function() worker.open_account(cjson.decode(text), nothing, nothing) end) -- a ticket is good once
   end)
 
   it("says of a refused key where it first came from", function()
@@ -84,7 +85,7 @@ describe("an account that goes into another thread", function()
       end,
     }
     local function renewed(seen)
-      local ticket, times = assert(carry.renew(cloud, seen))
+      local ticket, times = assert(setups.renew(cloud._account, seen))
       return assert(core.take(ticket)), times
     end
     local other = assert(core.secret_from_file(s.keys.other))
@@ -96,7 +97,7 @@ describe("an account that goes into another thread", function()
     assert.equal(2, calls)
     assert.equal(2, (select(2, renewed(1))))
     assert.equal(3, calls)
-    local ticket, err = carry.renew(cloud, 2) -- the function has no more
+    local ticket, err = setups.renew(cloud._account, 2) -- the function has no more
     assert.is_nil(ticket)
     assert.equal("unauthenticated", err.kind)
   end)

@@ -5,32 +5,6 @@ local ids = require "crdbcloud.api.ids"
 
 local M = {}
 
-local WRITERS = "Cluster Admin or Cluster Creator"
-local READERS = "Cluster Developer or Cluster Admin"
-
---- The role that an operation needs, as the Console names it.
-M.ROLE = {
-  list_sql_users = READERS, list_databases = READERS, list_clusters = READERS, get_cluster = READERS,
-  get_connection_string = READERS, create_sql_user = WRITERS, delete_sql_user = WRITERS,
-  update_sql_user_password = WRITERS, list_audit_logs = "Organization Admin",
-}
-
-local KIND_OF_STATUS = {
-  [400] = "invalid_argument", [401] = "unauthenticated", [403] = "permission_denied", [404] = "not_found",
-  [409] = "conflict", [422] = "invalid_argument", [429] = "rate_limited", [408] = "timeout", [504] = "timeout",
-  [502] = "unavailable", [503] = "unavailable",
-}
-
----@param result table of an exchange
----@return crdbcloud.kind
-function M.kind(result)
-  if result.kind then return result.kind end
-  if KIND_OF_STATUS[result.status] then return KIND_OF_STATUS[result.status] end
-  if result.status >= 500 then return "server" end
-  if result.status > 0 then return "protocol" end
-  return "network"
-end
-
 -- reason -> function(call, result, context) -> message, hint
 local TEXT = {}
 
@@ -41,11 +15,10 @@ function TEXT.unauthenticated(call)
 end
 
 function TEXT.permission_denied(call)
-  local role = M.ROLE[call.operation]
   local where = call.operation == "list_audit_logs" and "the organization"
     or call.cluster_id and "cluster " .. call.cluster_id or "the cluster"
-  if not role then return "the API key may not do this", "its service account lacks the role that this endpoint needs" end
-  return ("the API key may not do this; it needs the role %s on %s"):format(role, where),
+  if not call.role then return "the API key may not do this", "its service account lacks the role that this endpoint needs" end
+  return ("the API key may not do this; it needs the role %s on %s"):format(call.role, where),
     "give the role to the key's service account in the Console under Access Management"
 end
 
@@ -194,12 +167,12 @@ end
 local MISSING = { cluster = "cluster_not_found", user = "user_not_found", cluster_state = "cluster_not_ready" }
 
 --- The error for an exchange that did not end in "applied".
----@param call table {operation, effect, cluster_id, name, server, key_from}
+---@param call crdbcloud.call with server and key_from, which say where it was sent and under which key
 ---@param result table of the last exchange
 ---@param context crdbcloud.explain.context
 ---@return crdbcloud.error
 function M.error(call, result, context)
-  local kind = M.kind(result)
+  local kind = result.kind
   local reason = MISSING[context.missing] or result.reason
   local by_reason = TEXT[reason] or TEXT[kind]
   local message, hint

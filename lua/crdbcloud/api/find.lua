@@ -1,8 +1,10 @@
 --- Finds the cluster that somebody means by a name, an id, or something that looks like one.
 
 local errors = require "crdbcloud.errors"
+local exchange = require "crdbcloud.api.exchange"
 local ids = require "crdbcloud.api.ids"
 local lists = require "crdbcloud.api.lists"
+local operations = require "crdbcloud.api.operations"
 local options = require "crdbcloud.base.options"
 local printed = require "crdbcloud.api.printed"
 
@@ -65,21 +67,21 @@ function M.pick(text, clusters)
 end
 
 --- The cluster, as the API describes it.
----@param cloud crdbcloud.cloud
+---@param account crdbcloud.account
 ---@param text string
 ---@return table|nil
 ---@return crdbcloud.error|nil
-function M.cluster(cloud, text)
+function M.cluster(account, text)
   local look = ids.look(text)
   if look == "id" then
-    local cluster, err = cloud:get_cluster(text)
+    local cluster, err = exchange.run(account, operations.make("get_cluster", { cluster_id = text }, {}))
     if not cluster then return nil, err end
     return printed.cluster(cluster)
   elseif look == "upper_case_id" or look == "url" then
     local _, err = ids.check(text, "find_cluster")
     return nil, err
   end
-  local clusters, err = lists.all(cloud, "list_clusters", {}, {}, false)
+  local clusters, err = lists.all(account, "list_clusters", {}, {}, false)
   if not clusters then return nil, err end
   local cluster, pick_err = M.pick(text, clusters)
   return cluster and printed.cluster(cluster), pick_err

@@ -1,9 +1,11 @@
 --- Tells a cluster id from the things that people take for one. Pure.
 
 local errors = require "crdbcloud.errors"
-local record = require "crdbcloud.record"
 
 local M = {}
+
+--- A Lua pattern that a cluster id matches.
+M.PATTERN = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
 local EXAMPLE = "35c4abb2-bb66-46d7-afed-25ebef5ed2aa"
 
@@ -13,7 +15,7 @@ local EXAMPLE = "35c4abb2-bb66-46d7-afed-25ebef5ed2aa"
 ---@param text string
 ---@return crdbcloud.ids.look
 function M.look(text)
-  if text:match(record.CLUSTER_ID) then return text == text:lower() and "id" or "upper_case_id" end
+  if text:match(M.PATTERN) then return text == text:lower() and "id" or "upper_case_id" end
   if text:match "^%a[%w+.-]*://" then return "url" end
   if text:match "^[%w-]+%.[%w.-]+$" then return "host" end
   if text:match "^%l+%-%l+%-%d+$" then return "routing_id" end

@@ -1,12 +1,14 @@
 --- Whole lists and iterators over pages; lists print as tables.
 
 local calls = require "crdbcloud.api.operations"
-local errors = require "crdbcloud.errors"
 local exchange = require "crdbcloud.api.exchange"
 local pages = require "crdbcloud.api.pages"
 local printed = require "crdbcloud.api.printed"
 
 local M = {}
+
+--- Name of a listing, as in cloud:all_sql_users and cloud:sql_users -> operation that reads a page.
+M.LISTS = { sql_users = "list_sql_users", clusters = "list_clusters", databases = "list_databases" }
 
 ---@class crdbcloud.lists.reader
 ---@field done boolean
@@ -17,17 +19,17 @@ local M = {}
 local Reader = {}
 Reader.__index = Reader
 
----@param cloud crdbcloud.cloud
+---@param account crdbcloud.account|any what ask takes
 ---@param operation string
 ---@param args table
 ---@param opts table options of the call
 ---@param pinned boolean
----@param ask nil|fun(cloud: any, call: crdbcloud.call, limits: table, opts: table): table|nil, crdbcloud.error|nil one page;
----  default crdbcloud.cloud.exchange.run
-function M.reader(cloud, operation, args, opts, pinned, ask)
+---@param ask nil|fun(account: any, call: crdbcloud.call, limits: table, opts: table): table|nil, crdbcloud.error|nil one page;
+---  default crdbcloud.api.exchange.run
+function M.reader(account, operation, args, opts, pinned, ask)
   local declared = calls.OPERATIONS[operation]
   return setmetatable({
-    cloud = cloud, operation = operation, args = args, opts = opts, field = declared.list, ask = ask or exchange.run,
+    account = account, operation = operation, args = args, opts = opts, field = declared.list, ask = ask or exchange.run,
     own_time = pinned and opts.as_of_time == nil,
     walk = pages.begin { as_of_time = opts.as_of_time },
   }, Reader)
@@ -40,7 +42,7 @@ function Reader:fetch(until_time)
     walk.as_of_time = pages.timestamp(require("crdbcloud.core").time())
   end
   opts.page, opts.as_of_time = walk.token, walk.as_of_time
-  return self.ask(self.cloud, calls.make(self.operation, self.args, opts), {
+  return self.ask(self.account, calls.make(self.operation, self.args, opts), {
     timeout = opts.timeout, deadline = opts.deadline, until_time = until_time,
   }, opts)
 end
@@ -77,10 +79,10 @@ end
 --- All items of a listing, within one deadline.
 ---@return table[]|nil
 ---@return crdbcloud.error|nil
-function M.all(cloud, operation, args, opts, pinned, ask)
-  local reader = M.reader(cloud, operation, args, opts, pinned, ask)
+function M.all(account, operation, args, opts, pinned, ask)
+  local reader = M.reader(account, operation, args, opts, pinned, ask)
   local core = require "crdbcloud.core"
-  local until_time = core.boottime() + (opts.deadline or cloud.config.deadline)
+  local until_time = core.boottime() + (opts.deadline or account.config.deadline)
   local out = {}
   while true do
     local items, err = reader:next(until_time)
@@ -92,8 +94,8 @@ end
 
 --- An iterator over a listing; one page is held. An error raises the error object.
 ---@return fun(): table|nil
-function M.each(cloud, operation, args, opts, ask)
-  local reader = M.reader(cloud, operation, args, opts, true, ask)
+function M.each(account, operation, args, opts, ask)
+  local reader = M.reader(account, operation, args, opts, true, ask)
   local items, i = {}, 0
   return function()
     while true do
@@ -112,12 +114,6 @@ function M.each(cloud, operation, args, opts, ask)
       i = 0
     end
   end
-end
-
---- Raises an error object where there is no other way to report it.
-function M.raise(err)
-  if not errors.is(err) then err = errors.new { kind = "protocol", message = tostring(err) } end
-  error(err, 0)
 end
 
 return M

@@ -1,5 +1,5 @@
---- The API's operations, declared: arguments, options, the exchange, and how the answer is read.
--- crdbcloud.cloud makes a method of each.
+--- The API's operations, one row each: arguments, options, effect, the role that is needed, and how the answer is read.
+-- crdbcloud.cloud makes a method of each row. Path, method and query fields of a row stand in csrc/lua/client.c.
 
 local answers = require "crdbcloud.api.answers"
 local errors = require "crdbcloud.errors"
@@ -10,31 +10,30 @@ local pages = require "crdbcloud.api.pages"
 local passwords = require "crdbcloud.passwords"
 local printed = require "crdbcloud.api.printed"
 local printing = require "crdbcloud.base.printing"
-local retry = require "crdbcloud.api.retry"
 
 local M = {}
 
 local function one_of(...)
   local words = { ... }
-  return function(value, name, level)
+  return function(value, name)
     for _, word in ipairs(words) do
       if type(value) == "string" and value:upper() == word then return word end
     end
-    errors.raise(errors.up(level), "%s must be one of %s, got %s", name, table.concat(words, ", "), errors.shown(value))
+    errors.raise(nil, "%s must be one of %s, got %s", name, table.concat(words, ", "), errors.shown(value))
   end
 end
 
 -- RFC 3339 text, or seconds since 1970.
-local function time(value, name, level)
+local function time(value, name)
   if type(value) == "number" and value >= 0 and value < 1e11 then return pages.timestamp(value) end
   if type(value) == "string" and value:match "^%d%d%d%d%-%d%d%-%d%d[Tt]%d%d:%d%d:%d%d" then return value end
-  errors.raise(errors.up(level), '%s must be a time such as "2024-09-16T12:00:00Z", or seconds since 1970, got %s', name,
+  errors.raise(nil, '%s must be a time such as "2024-09-16T12:00:00Z", or seconds since 1970, got %s', name,
     errors.shown(value))
 end
 
-local function page_limit(value, name, level)
+local function page_limit(value, name)
   if options.is_integer(value) and value >= 1 and value <= pages.LIMIT then return value end
-  errors.raise(errors.up(level), "%s must be a whole number from 1 to %d, got %s", name, pages.LIMIT,
+  errors.raise(nil, "%s must be a whole number from 1 to %d, got %s", name, pages.LIMIT,
     errors.shown(value))
 end
 
@@ -74,96 +73,90 @@ M.ARGUMENTS = {
   },
 }
 
--- The options that the C client knows, from those of the call.
-local function for_client(o, timeout)
-  local copy = { timeout = timeout }
-  for name, value in pairs(o) do
-    if not LIMITS[name] then copy[name] = value end
-  end
-  if copy.page == "" then copy.page = nil end
-  return copy
-end
+-- As the Console names them.
+local WRITERS, READERS = "Cluster Admin or Cluster Creator", "Cluster Developer or Cluster Admin"
 
-local function list_options(o, timeout)
-  local copy = for_client(o, timeout)
-  copy.limit = copy.limit or pages.LIMIT
-  return copy
-end
+---@class crdbcloud.operation
+---@field operation string its name, as the API spells it
+---@field args string[] positional; options follow them
+---@field options table<string, any> rules of crdbcloud.base.options
+---@field effect crdbcloud.effect
+---@field role string that the API key needs
+---@field list string|nil the field that holds the items of a page
+---@field key string|nil a field that each item has
+---@field read fun(document: table): table what the caller gets of a decoded answer
+---@field signature string
 
--- Reads a page into {FIELD = items, next_page = token}.
-local function page_of(operation, field, key)
-  return function(body)
-    local document, err = answers.decode(body, operation)
-    if not document then return nil, err end
-    local items, items_err = answers.items(document, field, key, operation)
-    if not items then return nil, items_err end
-    return printed.page({ [field] = items, next_page = pages.next_token(document) }, field)
-  end
-end
-
-local function whole(operation)
-  return function(body) return answers.decode(body, operation) end
-end
-
---- operation -> declaration; args are positional, then options.
+--- operation -> row
+---@type table<string, crdbcloud.operation>
 M.OPERATIONS = {
   list_sql_users = {
-    args = { "cluster_id" }, options = paged(), list = "users", key = "name",
-    send = function(client, a, o, timeout) return client:list_sql_users(a.cluster_id, list_options(o, timeout)) end,
+    args = { "cluster_id" }, options = paged(), effect = "read", role = READERS, list = "users", key = "name",
   },
   create_sql_user = {
-    args = { "cluster_id", "name", "password" }, options = with_limits {},
-    send = function(client, a, _, timeout)
-      return client:create_sql_user(a.cluster_id, a.name, a.password, { timeout = timeout })
-    end,
+    args = { "cluster_id", "name", "password" }, options = with_limits {}, effect = "create", role = WRITERS,
   },
-  delete_sql_user = {
-    args = { "cluster_id", "name" }, options = with_limits {},
-    send = function(client, a, _, timeout) return client:delete_sql_user(a.cluster_id, a.name, { timeout = timeout }) end,
-  },
+  delete_sql_user = { args = { "cluster_id", "name" }, options = with_limits {}, effect = "delete", role = WRITERS },
   update_sql_user_password = {
-    args = { "cluster_id", "name", "password" }, options = with_limits {},
-    send = function(client, a, _, timeout)
-      return client:update_sql_user_password(a.cluster_id, a.name, a.password, { timeout = timeout })
-    end,
+    args = { "cluster_id", "name", "password" }, options = with_limits {}, effect = "put", role = WRITERS,
   },
   list_clusters = {
-    args = {}, list = "clusters", key = "id",
+    args = {}, effect = "read", role = READERS, list = "clusters", key = "id",
     options = paged { show_inactive = "boolean", sort_by = one_of("NAME", "CREATED_AT", "DELETED_AT") },
-    send = function(client, _, o, timeout) return client:list_clusters(list_options(o, timeout)) end,
   },
-  get_cluster = {
-    args = { "cluster_id" }, options = with_limits {},
-    send = function(client, a, _, timeout) return client:get_cluster(a.cluster_id, { timeout = timeout }) end,
-  },
+  get_cluster = { args = { "cluster_id" }, options = with_limits {}, effect = "read", role = READERS },
   get_connection_string = {
-    args = { "cluster_id" },
+    args = { "cluster_id" }, effect = "read", role = READERS,
     options = with_limits { database = "text", sql_user = "text", os = one_of("MAC", "LINUX", "WINDOWS") },
-    send = function(client, a, o, timeout) return client:get_connection_string(a.cluster_id, for_client(o, timeout)) end,
   },
   list_databases = {
-    args = { "cluster_id" }, options = paged(), list = "databases", key = "name",
-    send = function(client, a, o, timeout) return client:list_databases(a.cluster_id, list_options(o, timeout)) end,
+    args = { "cluster_id" }, options = paged(), effect = "read", role = READERS, list = "databases", key = "name",
   },
   list_audit_logs = {
-    args = {},
+    args = {}, effect = "read", role = "Organization Admin", read = printed.audit,
     options = with_limits { starting_from = time, sort_order = one_of("ASC", "DESC"), limit = "count" },
-    send = function(client, _, o, timeout) return client:list_audit_logs(for_client(o, timeout)) end,
   },
 }
 
-M.OPERATIONS.list_audit_logs.accept = function(body)
-  local document, err = answers.decode(body, "list_audit_logs")
-  return document and printed.audit(document), err
+---@class crdbcloud.call
+---@field operation string
+---@field effect crdbcloud.effect
+---@field role string|nil that the API key needs
+---@field cluster_id string|nil
+---@field name string|nil the SQL user
+---@field method string|nil of a generic request
+---@field path string|nil of a generic request
+---@field send fun(self: crdbcloud.call, client: userdata, timeout: number): table one exchange
+---@field accept fun(self: crdbcloud.call, body: string|nil): table|nil, crdbcloud.error|nil reads the body of a 2xx answer
+
+local Call = {}
+
+function Call:send(client, timeout)
+  local method, query, count = client[self.operation], self.query, #self.args
+  query.timeout = timeout
+  if count == 0 then return method(client, query) end
+  if count == 1 then return method(client, self.cluster_id, query) end
+  if count == 2 then return method(client, self.cluster_id, self.name, query) end
+  return method(client, self.cluster_id, self.name, self.password, query)
 end
 
-for operation, declared in pairs(M.OPERATIONS) do
-  declared.effect = retry.EFFECT[operation]
-  declared.accept = declared.accept or declared.list and page_of(operation, declared.list, declared.key) or whole(operation)
+-- A page becomes {FIELD = items, next_page = token}.
+function Call:accept(body)
+  local document, err = answers.decode(body, self.operation)
+  if not document then return nil, err end
+  if self.read then return self.read(document) end
+  if not self.list then return document end
+  local items, items_err = answers.items(document, self.list, self.key, self.operation)
+  if not items then return nil, items_err end
+  return printed.page({ [self.list] = items, next_page = pages.next_token(document) }, self.list)
+end
+
+for operation, row in pairs(M.OPERATIONS) do
+  row.operation, row.send, row.accept, row.__index = operation, Call.send, Call.accept, row
   local words = {}
-  for _, arg in ipairs(declared.args) do words[#words + 1] = arg end
+  for _, arg in ipairs(row.args) do words[#words + 1] = arg end
   words[#words + 1] = "options"
-  declared.signature = ("cloud:%s(%s)"):format(operation, table.concat(words, ", "))
+  row.signature = ("cloud:%s(%s)"):format(operation, table.concat(words, ", "))
 end
 
 --- A call that crdbcloud.api.exchange can run.
@@ -172,79 +165,68 @@ end
 ---@param opts table checked
 ---@return crdbcloud.call
 function M.make(operation, args, opts)
-  local declared = M.OPERATIONS[operation]
-  return {
-    operation = operation, effect = declared.effect, cluster_id = args.cluster_id, name = args.name,
-    send = function(client, timeout) return declared.send(client, args, opts, timeout) end,
-    accept = declared.accept,
-  }
+  local row, query = M.OPERATIONS[operation], {}
+  for name, value in pairs(opts) do
+    if not LIMITS[name] then query[name] = value end
+  end
+  if row.list then query.limit = query.limit or pages.LIMIT end
+  if query.page == "" then query.page = nil end
+  return setmetatable({ cluster_id = args.cluster_id, name = args.name, password = args.password, query = query }, row)
 end
 
--- signature: how the call is written, for messages; hidden: arguments that the caller did not write himself; unmeasured:
--- how good a password is stays open.
-local function arguments(operation, signature, hidden, unmeasured, n, ...)
-  local declared = M.OPERATIONS[operation]
-  local values, most = { ... }, #declared.args + 1
-  if n > most then errors.raise(nil, "%s takes at most %s, got %d", signature, printing.count(most - hidden, "argument"), n - hidden) end
-  for i, arg in ipairs(declared.args) do
+local SOME_ID = "00000000-0000-4000-8000-000000000000"
+
+--- How a method that takes an operation's arguments is written, for messages; made once for each method.
+---@param operation string
+---@param method string|nil as it is written, where that is another name: "cloud:sql_users"
+---@param of_cluster boolean|nil the caller does not write the cluster's id
+---@return { operation: string, signature: string, of_cluster: boolean|nil }
+function M.written(operation, method, of_cluster)
+  local signature = M.OPERATIONS[operation].signature
+  if method then signature = signature:gsub("^[^(]*", method, 1) end
+  if of_cluster then signature = signature:gsub("%(cluster_id, ", "(", 1) end
+  return { operation = operation, signature = signature, of_cluster = of_cluster }
+end
+
+local function check_types(row, written, values)
+  for i, arg in ipairs(row.args) do
     local value, rule = values[i], M.ARGUMENTS[arg]
     local fits = type(value) == "string" or rule.secret and options.is_secret(value)
     if value == nil then
-      errors.raise(nil, "%s: %s is missing; it is %s", signature, arg, rule.wanted)
+      errors.raise(nil, "%s: %s is missing; it is %s", written.signature, arg, rule.wanted)
     elseif not fits then
-      errors.raise(nil, "%s: %s must be %s, got %s", signature, arg, rule.wanted,
+      errors.raise(nil, "%s: %s must be %s, got %s", written.signature, arg, rule.wanted,
         rule.secret and type(value) == "number" and "a number" or errors.shown(value))
     end
   end
-  local opts = options.check(declared.options, values[most], signature)
+end
+
+--- Checks positional arguments. Raises for what is missing or of a wrong type; what is merely not acceptable comes
+--- back as nil, err.
+---@param written table of M.written
+---@param n integer how many came
+---@param ... any
+---@return table|nil args by name
+---@return crdbcloud.error|table problem_or_options the checked options
+function M.arguments(written, n, ...)
+  local row = M.OPERATIONS[written.operation]
+  local most, hidden = #row.args + 1, written.of_cluster and 1 or 0
+  local values = written.of_cluster and { SOME_ID, ... } or { ... }
+  if n + hidden > most then
+    errors.raise(nil, "%s takes at most %s, got %d", written.signature, printing.count(most - hidden, "argument"), n)
+  end
+  check_types(row, written, values)
+  local opts = options.check(row.options, values[most], written.signature)
   local args = {}
-  for i, arg in ipairs(declared.args) do
-    local value, err = values[i], nil
-    if not (unmeasured and M.ARGUMENTS[arg].secret) then value, err = M.ARGUMENTS[arg].check(value, args, operation) end
+  for i, arg in ipairs(row.args) do
+    local value, err = M.ARGUMENTS[arg].check(values[i], args, row.operation)
     if not value then
-      err.operation = operation
+      err.operation = row.operation
       return nil, err
     end
     args[arg] = value
   end
   return args, opts
-end
-
---- Checks positional arguments. Raises for what is missing or of a wrong type; what is merely not acceptable comes
---- back as nil, err.
----@param operation string
----@param n integer how many came
----@param ... any
----@return table|nil args by name
----@return crdbcloud.error|table problem_or_options the checked options
-function M.arguments(operation, n, ...)
-  return arguments(operation, M.OPERATIONS[operation].signature, 0, false, n, ...)
-end
-
---- The same for a call that makes a list or an iterator of an operation's pages.
----@param call string as it is written, for messages
-function M.arguments_of_list(call, operation, n, ...)
-  local signature = M.OPERATIONS[operation].signature:gsub("^[^(]*", "cloud:" .. call, 1)
-  return arguments(operation, signature, 0, false, n, ...)
-end
-
-local SOME_ID = "00000000-0000-4000-8000-000000000000"
-
-local function signature_of_cluster(call, operation)
-  return (M.OPERATIONS[operation].signature:gsub("^[^(]*", "cluster:" .. call, 1):gsub("%(cluster_id, ", "(", 1))
-end
-
---- The same for a call of a cluster handle, before its id is known.
----@param call string as it is written, for messages
-function M.arguments_of_cluster(call, operation, n, ...)
-  return arguments(operation, signature_of_cluster(call, operation), 1, false, n + 1, SOME_ID, ...)
-end
-
---- The same of either in an event loop: how good a password is takes milliseconds to find out, so that stays open.
----@param cluster_call string|nil as it is written, for a call of a cluster handle
-function M.arguments_for_thread(cluster_call, operation, n, ...)
-  if not cluster_call then return arguments(operation, M.OPERATIONS[operation].signature, 0, true, n, ...) end
-  return arguments(operation, signature_of_cluster(cluster_call, operation), 1, true, n + 1, SOME_ID, ...)
 end
 
 return M

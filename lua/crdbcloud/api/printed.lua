@@ -1,5 +1,6 @@
 --- How what the API answered prints: lists as tables, a page as its list, a cluster as one line, the rest as fields.
 
+local classes = require "crdbcloud.base.classes"
 local printing = require "crdbcloud.base.printing"
 
 local M = {}
@@ -36,13 +37,15 @@ for field, kind in pairs(KINDS) do
     __name = "crdbcloud.list",
     __tostring = function(items) return ("%s\n(%d)"):format(printing.rows(kind.columns, items), #items) end,
   }
-  kind.page = {
+  classes.register("api.printed:" .. field, kind.list)
+  classes.register("api.printed:" .. field .. "_item", kind.item)
+  kind.page = classes.register("api.printed:" .. field .. "_page", {
     __name = "crdbcloud.page",
     __tostring = function(page)
       local more = page.next_page and "\n" .. printing.fit("next_page  " .. printing.cell(page.next_page), printing.terminal())
       return tostring(page[field]) .. (more or "")
     end,
-  }
+  })
 end
 
 --- Makes an array of items print as a table; nothing else about it changes.
@@ -66,7 +69,7 @@ end
 
 local AUDIT = { "created_at", "action", "cluster", "by" }
 
-local Audit = {
+local Audit = classes.register("api.printed:audit_log", {
   __name = "crdbcloud.audit_log",
   __tostring = function(log)
     local rows = {}
@@ -78,7 +81,7 @@ local Audit = {
     end
     return ("%s\n(%d)"):format(printing.rows(AUDIT, rows), #rows)
   end,
-}
+})
 
 --- Makes the audit log print as a table.
 ---@param log table { entries }

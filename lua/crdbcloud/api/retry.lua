@@ -13,8 +13,7 @@ local M = {}
 ---@alias crdbcloud.effect "read"|"put"|"delete"|"create"
 
 ---@class crdbcloud.retry.state
----@field operation string? e.g. "create_sql_user"; gives effect
----@field effect crdbcloud.effect? instead of operation
+---@field effect crdbcloud.effect of the call
 ---@field outcome crdbcloud.outcome of the exchange that has ended
 ---@field reason string? token of the exchange
 ---@field kind crdbcloud.kind? of the exchange
@@ -29,14 +28,6 @@ local M = {}
 ---@field retry boolean
 ---@field wait number seconds before the next exchange
 ---@field why string for people and events
-
-M.EFFECT = {
-  list_sql_users = "read", list_clusters = "read", get_cluster = "read", get_connection_string = "read",
-  list_databases = "read", list_audit_logs = "read",
-  create_sql_user = "create", delete_sql_user = "delete", update_sql_user_password = "put",
-}
-
-M.EFFECT_OF_METHOD = { GET = "read", PUT = "put", DELETE = "delete", POST = "create", PATCH = "create" }
 
 M.LONGEST_WAIT = 60 -- seconds; a longer Retry-After ends the call, the caller is told how long
 local FIRST_WAIT, LONGEST_BACKOFF = 0.5, 8 -- seconds
@@ -67,8 +58,8 @@ local function no(why)
 end
 
 -- May this call be sent again at all? Returns why, or nil and why not.
-local function permission(s, effect)
-  local outcome, reason = s.outcome, s.reason
+local function permission(s)
+  local effect, outcome, reason = s.effect, s.outcome, s.reason
   if outcome == "applied" then return nil, "done" end
   if outcome == "not_sent" then
     if reason == "rate_limited" then return "the rate limit refused it before it was carried out" end
@@ -94,8 +85,7 @@ end
 ---@param s crdbcloud.retry.state
 ---@return crdbcloud.retry.decision
 function M.decide(s)
-  local effect = s.effect or M.EFFECT[s.operation] or "create"
-  local why, why_not = permission(s, effect)
+  local why, why_not = permission(s)
   if not why then return no(why_not) end
   if s.attempt >= s.max_attempts then
     return no(("%d of %d attempts are used up"):format(s.attempt, s.max_attempts))

@@ -19,17 +19,17 @@ end
 ---@param class table methods, and metatable of the objects
 ---@param object string what an object is called in messages: "cluster"
 ---@param source string where one comes from: "cloud:cluster"
----@param check nil|fun(name: string, ...) raises for arguments that cannot be meant
+---@param check nil|fun(name: string, self: table, ...) raises for an object or for arguments that cannot be meant
 ---@return table class
 function M.guard(class, object, source, check)
   for name, method in pairs(class) do
     if type(method) == "function" and not name:find "^_" then
       class[name] = function(self, ...)
         if not is_object(self, class) then
-          errors.raise("caller", "%s:%s: call it with a colon, on what %s returned (got %s in the place of the %s)", object, name,
+          errors.raise(nil, "%s:%s: call it with a colon, on what %s returned (got %s in the place of the %s)", object, name,
             source, errors.shown(self), object)
         end
-        if check then check(name, ...) end
+        if check then check(name, self, ...) end
         return method(self, ...)
       end
     end

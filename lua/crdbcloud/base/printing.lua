@@ -1,6 +1,8 @@
 --- How values print at a prompt: tables of rows and lists of fields, cut or folded to the terminal's width.
 -- What is printed elsewhere than on a terminal is never cut.
 
+local classes = require "crdbcloud.base.classes"
+
 local M = {}
 
 local DEEPEST = 6 -- levels of a nested value
@@ -242,7 +244,7 @@ function M.fields(value)
   return table.concat(lines, "\n")
 end
 
-local Fields = { __name = "crdbcloud.result", __tostring = M.fields }
+local Fields = classes.register("base.printing:fields", { __name = "crdbcloud.result", __tostring = M.fields })
 
 --- Makes a plain result print as its fields; nothing else about it changes.
 ---@generic T: table
@@ -261,7 +263,7 @@ function M.joined(list)
   return #lines > 0 and table.concat(lines, "\n") or "(none)"
 end
 
-local Lines = { __name = "crdbcloud.lines", __tostring = M.joined }
+local Lines = classes.register("base.printing:lines", { __name = "crdbcloud.lines", __tostring = M.joined })
 
 --- Makes a list print one item a line; nothing else about it changes.
 ---@generic T: table

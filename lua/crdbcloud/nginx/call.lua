@@ -215,7 +215,7 @@ end
 
 --- Runs a call.
 ---@param pool crdbcloud.nginx.pool
----@param request { operation: string, max_wait: number, wire: crdbcloud.nginx.wire } max_wait: seconds for a permit
+---@param request { operation: string, max_wait: number, wire: crdbcloud.threads.wire } max_wait: seconds for a permit
 ---@return any ... what the method gave; or nil, err
 function M.run(pool, request)
   local err = M.misplaced(request.operation)

@@ -1,12 +1,15 @@
 --- An API account in nginx's event loop: the same calls as crdbcloud.cloud, each run whole in nginx's thread pool. A
 --- handle does no I/O and holds no connection; it can be made before the fork and kept at module level.
 
+local accounts = require "crdbcloud.api.account"
+local arguments = require "crdbcloud.nginx.arguments"
 local call = require "crdbcloud.nginx.call"
 local calls = require "crdbcloud.api.operations"
 local clouds = require "crdbcloud.cloud"
 local core = require "crdbcloud.core"
 local durations = require "crdbcloud.base.durations"
 local errors = require "crdbcloud.errors"
+local guard = require "crdbcloud.base.guard"
 local lists = require "crdbcloud.api.lists"
 local options = require "crdbcloud.base.options"
 local values = require "crdbcloud.threads.values"
@@ -31,44 +34,35 @@ M.DEFAULTS = {
 }
 
 local function refuse_function(hint)
-  return function(_, name, level)
-    errors.raise(errors.up(level), "%s cannot be a function here: the call runs in a thread that has a Lua state of its own; %s", name, hint)
+  return function(_, name)
+    errors.raise(nil, "%s cannot be a function here: the call runs in a thread that has a Lua state of its own; %s", name, hint)
   end
 end
 
 local function no_function(rule, hint)
   local refuse = refuse_function(hint)
-  return function(value, name, level)
-    if type(value) == "function" then refuse(value, name, errors.up(level)) end
-    return options.value(rule, value, name, errors.up(level))
+  return function(value, name)
+    if type(value) == "function" then refuse(value, name) end
+    return options.value(rule, value, name)
   end
 end
 
 -- What nobody could declare in nginx.conf is a slip.
-local function pool_rule(value, name, level)
-  options.value("text", value, name, errors.up(level))
+local function pool_rule(value, name)
+  options.value("text", value, name)
   if #value <= 64 and value:match "^[%w_.-]+$" then return value end
-  errors.raise(errors.up(level), "%s must be the name of a thread_pool of nginx.conf: up to 64 letters, digits, _, - and ., got %s", name,
+  errors.raise(nil, "%s must be the name of a thread_pool of nginx.conf: up to 64 letters, digits, _, - and ., got %s", name,
     errors.shown(value))
 end
 
 local OPTIONS = { thread_pool = pool_rule, max_calls = "count", max_wait = "limit" }
-for name, rule in pairs(clouds.OPTIONS) do OPTIONS[name] = rule end
-OPTIONS.api_key = no_function(clouds.OPTIONS.api_key, "give api_key_file, which is read again after a 401")
+for name, rule in pairs(accounts.OPTIONS) do OPTIONS[name] = rule end
+OPTIONS.api_key = no_function(accounts.OPTIONS.api_key, "give api_key_file, which is read again after a 401")
 OPTIONS.on_event = refuse_function "leave it out"
 
 -- Text that is or may hold a secret crosses as one.
 local SECRET = { api_key = true, api_jwt = true, proxy = true }
 local OWN = { thread_pool = true, max_calls = true, max_wait = true }
-
-local function length(secret) return #secret end
-
--- Why a value is a secret that cannot be read, or nil.
-local function unusable(value)
-  if not options.is_secret(value) then return nil end
-  local ok, why = pcall(length, value)
-  return not ok and tostring(why) or nil
-end
 
 -- Whatever a script would hear about its options at once.
 local function try(given)
@@ -79,50 +73,36 @@ local function try(given)
   if not (trial.api_key or trial.api_jwt) then
     trial.api_key, trial.api_key_file = "CCDB1_0000000000000000000000_0000000000000000000000000000000000000000", nil
   end
-  local cloud = clouds.new(trial)
-  if cloud then cloud:close() end
+  local account = accounts.new(trial)
+  if account then account:close() end
 end
 
---- Makes a handle. No I/O.
+-- Modules of what calls give back; loaded with a handle, so that no call waits for the disk.
+local RESULTS = {
+  "run.report", "credentials", "workflows.resume", "workflows.many_clusters", "workflows.access", "workflows.history",
+}
+
+--- Makes a handle. No I/O but that of loading modules.
 ---@param opts table|nil as of crdbcloud.new in a script, without functions; thread_pool ("crdbcloud"), max_calls (16): calls
 ---  under way at once, per worker and pool; max_wait ("5s"): then kind "busy"
 ---@return crdbcloud.nginx.cloud
 function M.new(opts)
   local checked = options.check(OPTIONS, opts, "crdbcloud.new")
-  local why = unusable(checked.api_key) or unusable(checked.api_jwt)
+  local why = arguments.unusable(checked.api_key) or arguments.unusable(checked.api_jwt)
   if why then errors.raise(nil, "crdbcloud.new: %s", select(2, call.unusable(nil, why)).message) end
   try(opts or {})
   local given, config = {}, {}
-  for name, value in pairs(clouds.DEFAULTS) do config[name] = value end
+  for name, value in pairs(accounts.DEFAULTS) do config[name] = value end
   for name, value in pairs(M.DEFAULTS) do config[name] = value end
   for name, value in pairs(checked) do
     if not SECRET[name] then config[name] = value end
     if not OWN[name] then given[name] = opts[name] end
   end
   if opts and opts.proxy then config.proxy = (opts.proxy:gsub("//[^/]*@", "//")) end
-  values.load()
+  for _, module in ipairs(RESULTS) do require("crdbcloud." .. module) end
   local self = setmetatable({ config = config, _open = true, _pool = call.pool(config.thread_pool, config.max_calls) }, Cloud)
   private[self] = { given = given }
   return self
-end
-
---- What the thread opens the account with. Secrets are made in this process: a fork leaves nothing of older ones.
----@param given table
----@param secret table<string, boolean>
-function M.spec(given, secret)
-  local spec = {}
-  for name, value in pairs(given) do
-    spec[name] = secret[name] and type(value) == "string" and core.secret(value) or value
-  end
-  return spec
-end
-
-local function check_self(self, signature, closed)
-  if getmetatable(self) ~= Cloud then
-    errors.raise(nil, "%s: call it with a colon, on what crdbcloud.new returned (got %s as the account)", signature,
-      errors.shown(self))
-  end
-  if not closed and not self._open then errors.raise(nil, "%s: the account is closed", signature) end
 end
 
 -- Named fields that hold a password, as text, cross as secrets.
@@ -136,7 +116,7 @@ local HIDDEN = { password = true }
 ---@return any ...
 function Cloud:_call(request, n, args)
   local own = private[self] or errors.raise(nil, "%s: the account is closed", request.signature)
-  if own.pid ~= core.pid() then own.pid, own.spec = core.pid(), M.spec(own.given, SECRET) end
+  if own.pid ~= core.pid() then own.pid, own.spec = core.pid(), arguments.spec(own.given, SECRET) end
   -- The caller's values may come to stand anywhere in the message, so they are looked at by themselves.
   local wire, problem = values.pack(1, { {
     account = own.spec, cluster = request.cluster, method = request.method, module = request.module, args = args, n = n,
@@ -150,41 +130,13 @@ function Cloud:_call(request, n, args)
   return call.run(self._pool, { operation = request.operation, max_wait = self.config.max_wait, wire = wire })
 end
 
---- Positional arguments of an operation on their way: text for a password becomes a secret.
----@param operation string
----@param args table by name
----@param first integer of the operation's arguments to send
----@return integer n
----@return table
-function M.positional(operation, args, first, opts)
-  local list, n = {}, 0
-  for i = first, #calls.OPERATIONS[operation].args do
-    local name = calls.OPERATIONS[operation].args[i]
-    local value = args[name]
-    n = n + 1
-    list[n] = calls.ARGUMENTS[name].secret and type(value) == "string" and core.secret(value) or value
-  end
-  list[n + 1] = opts
-  return n + 1, list
-end
-
---- Arguments as crdbcloud.api.operations checks them, with a secret that cannot be used as one more thing to refuse.
----@param cluster_call string|nil
-function M.arguments(cluster_call, operation, n, ...)
-  for i = 1, n do
-    local why = unusable((select(i, ...)))
-    if why then return call.unusable(operation, why) end
-  end
-  return calls.arguments_for_thread(cluster_call, operation, n, ...)
-end
-
-for operation, declared in pairs(calls.OPERATIONS) do
+for operation, row in pairs(calls.OPERATIONS) do
+  local written = calls.written(operation)
   Cloud[operation] = function(self, ...)
-    check_self(self, declared.signature)
-    local args, err = M.arguments(nil, operation, select("#", ...), ...)
+    local args, err = arguments.check(written, select("#", ...), ...)
     if not args then return nil, err end
-    local count, list = M.positional(operation, args, 1, (select(#declared.args + 1, ...)))
-    return self:_call({ operation = operation, signature = declared.signature, method = operation }, count, list)
+    local count, list = arguments.positional(operation, args, 1, (select(#row.args + 1, ...)))
+    return self:_call({ operation = operation, signature = row.signature, method = operation }, count, list)
   end
 end
 
@@ -199,28 +151,26 @@ local function ask(self, made, limits, opts)
   given.timeout = text_of(limits.timeout)
   given.deadline = text_of(limits.until_time and limits.until_time - core.boottime() or limits.deadline)
   local operation = made.operation
-  local count, list = M.positional(operation, { cluster_id = made.cluster_id }, 1, given)
+  local count, list = arguments.positional(operation, { cluster_id = made.cluster_id }, 1, given)
   return self:_call({ operation = operation, signature = calls.OPERATIONS[operation].signature, method = operation }, count, list)
 end
 
 -- Whole lists come page by page too, so that no long one stops the event loop.
-for name, operation in pairs { sql_users = "list_sql_users", clusters = "list_clusters", databases = "list_databases" } do
+for name, operation in pairs(lists.LISTS) do
+  local all, each = calls.written(operation, "cloud:all_" .. name), calls.written(operation, "cloud:" .. name)
   Cloud["all_" .. name] = function(self, ...)
-    check_self(self, "cloud:all_" .. name)
-    local args, opts = calls.arguments_of_list("all_" .. name, operation, select("#", ...), ...)
+    local args, opts = calls.arguments(all, select("#", ...), ...)
     if not args then return nil, opts end
     return lists.all(self, operation, args, opts, true, ask)
   end
   Cloud[name] = function(self, ...)
-    check_self(self, "cloud:" .. name)
-    local args, opts = calls.arguments_of_list(name, operation, select("#", ...), ...)
-    if not args then lists.raise(opts) end
+    local args, opts = calls.arguments(each, select("#", ...), ...)
+    if not args then error(opts, 0) end
     return lists.each(self, operation, args, opts, ask)
   end
 end
 
 function Cloud:find_cluster(name_or_id)
-  check_self(self, "cloud:find_cluster(name_or_id)")
   return self:_call({ operation = "find_cluster", signature = "cloud:find_cluster(name_or_id)", method = "find_cluster" }, 1, { name_or_id })
 end
 
@@ -228,14 +178,11 @@ end
 ---@param name_or_id string|nil default CRDBCLOUD_CLUSTER, read in the thread
 ---@param opts table|nil store, sql, sql_ca_file, sinks, store_key_file, plaintext; store and sql by name, not as objects
 function Cloud:cluster(name_or_id, opts)
-  check_self(self, "cloud:cluster(name_or_id, options)")
   return require("crdbcloud.nginx.cluster").new(self, name_or_id, opts)
 end
 
 for _, workflow in ipairs(clouds.WORKFLOWS) do
-  local signature = "cloud:" .. workflow .. "{ clusters = … }"
   Cloud[workflow] = function(self, opts)
-    check_self(self, signature)
     return self:_call({ operation = workflow, signature = "cloud:" .. workflow, method = workflow }, 1, { opts })
   end
 end
@@ -243,17 +190,13 @@ end
 --- Any other endpoint; the body crosses as a secret, whatever it is.
 function Cloud:request(method, path, opts)
   local signature = "cloud:request(method, path, options)"
-  check_self(self, signature)
   local given = opts
   if type(opts) == "table" and (type(opts.body) == "table" or type(opts.body) == "string") then
     given = {}
     for name, value in pairs(opts) do given[name] = value end
-    local body = opts.body
-    if type(body) == "table" then
-      local text, problem = require("crdbcloud.api.answers").encode(body)
-      if not text then errors.raise(nil, "cloud:request: body cannot be encoded as JSON: %s", problem) end
-      body = text
-    end
+    local body, problem = opts.body, nil
+    if type(body) == "table" then body, problem = require("crdbcloud.api.answers").encode(body) end
+    if not body then errors.raise(nil, "cloud:request: body cannot be encoded as JSON: %s", problem) end
     given.body = core.secret(body)
   end
   return self:_call({ operation = "request", signature = signature, method = "request", hidden = {} }, 3, { method, path, given })
@@ -261,7 +204,6 @@ end
 
 --- Ends the use of this handle. Connections belong to the threads, which close those that are idle.
 function Cloud:close()
-  check_self(self, "cloud:close()", true)
   self._open, private[self] = false, nil
 end
 Cloud.__close = Cloud.close
@@ -270,5 +212,9 @@ function Cloud:__tostring()
   return ("crdbcloud.nginx.cloud %s, thread pool %s, %d calls at most for %s%s"):format(self.config.base_url, self._pool.name,
     self._pool.max_calls, durations.format(self.config.max_wait), self._open and "" or " (closed)")
 end
+
+guard.guard(Cloud, "cloud", "crdbcloud.new", function(method, self)
+  if not self._open and method ~= "close" then errors.raise(nil, "cloud:%s: the account is closed", method) end
+end)
 
 return M

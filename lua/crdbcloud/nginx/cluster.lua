@@ -1,12 +1,13 @@
 --- One cluster in nginx's event loop: the same calls and workflows as crdbcloud.cluster, each run whole in a thread.
 
+local arguments = require "crdbcloud.nginx.arguments"
 local calls = require "crdbcloud.api.operations"
-local clouds = require "crdbcloud.nginx.cloud"
 local clusters = require "crdbcloud.cluster"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
+local guard = require "crdbcloud.base.guard"
+local ids = require "crdbcloud.api.ids"
 local options = require "crdbcloud.base.options"
-local record = require "crdbcloud.record"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}
@@ -26,23 +27,23 @@ local SECRET = { store = true, sql = true }
 local ONE_STATE = "it belongs to one Lua state, and the calls run in threads that have their own"
 
 -- A store is named here, never given as an object.
-local function store_rule(value, name, level)
+local function store_rule(value, name)
   if type(value) == "table" or type(value) == "function" then
-    errors.raise(errors.up(level), "%s cannot be an object: %s; give its URL", name, ONE_STATE)
+    errors.raise(nil, "%s cannot be an object: %s; give its URL", name, ONE_STATE)
   end
-  local text = options.value("text|secret", value, name, errors.up(level))
+  local text = options.value("text|secret", value, name)
   if type(text) == "string" and text:match "^memory:" then
-    errors.raise(errors.up(level), "%s cannot be in memory: %s", name, ONE_STATE)
+    errors.raise(nil, "%s cannot be in memory: %s", name, ONE_STATE)
   end
   return text
 end
 
-local function sql_rule(value, name, level)
+local function sql_rule(value, name)
   if value == false then return value end
   if type(value) == "function" or type(value) == "table" and (getmetatable(value) ~= nil or type(value.query) == "function") then
-    errors.raise(errors.up(level), "%s cannot be a connection or function: %s; give its URL or fields", name, ONE_STATE)
+    errors.raise(nil, "%s cannot be a connection or function: %s; give its URL or fields", name, ONE_STATE)
   end
-  return options.value("text|table|secret", value, name, errors.up(level))
+  return options.value("text|table|secret", value, name)
 end
 
 local OPTIONS = {}
@@ -66,18 +67,9 @@ function M.new(cloud, name_or_id, opts)
   return self
 end
 
-local function check_self(self, signature, closed)
-  if getmetatable(self) ~= Cluster then
-    errors.raise(nil, "%s is called with a colon, not with a dot, on what cloud:cluster returned", signature)
-  end
-  if closed then return end
-  if not self._open then errors.raise(nil, "%s: the cluster is closed", signature) end
-  if not self.cloud._open then errors.raise(nil, "%s: the account is closed", signature) end
-end
-
 function Cluster:_call(request, n, args)
   local own = private[self] or errors.raise(nil, "%s: the cluster is closed", request.signature)
-  if own.pid ~= core.pid() then own.pid, own.spec = core.pid(), { name = self.name_or_id, options = clouds.spec(own.given, SECRET) } end
+  if own.pid ~= core.pid() then own.pid, own.spec = core.pid(), { name = self.name_or_id, options = arguments.spec(own.given, SECRET) } end
   request.cluster = own.spec
   return self.cloud:_call(request, n, args)
 end
@@ -89,7 +81,6 @@ end
 ---@param ... any plain data and secrets
 ---@return any ... what it returned, or nil, err
 function Cluster:in_thread(module, fn, ...)
-  check_self(self, "cluster:in_thread(module, function, ...)")
   return self:_call({ operation = fn, signature = module .. "." .. fn, method = fn, module = module }, select("#", ...), { ... })
 end
 
@@ -98,7 +89,6 @@ local AS_THEY_ARE = { resolve = "cluster:resolve()", address = "cluster:address(
 for workflow in pairs(clusters.WORKFLOWS) do AS_THEY_ARE[workflow] = "cluster:" .. workflow .. "{...}" end
 for method, signature in pairs(AS_THEY_ARE) do
   Cluster[method] = function(self, ...)
-    check_self(self, signature)
     local n = select("#", ...)
     if n > 1 then errors.raise(nil, "%s takes one table, got %d arguments", signature, n) end
     return self:_call({ operation = method, signature = "cluster:" .. method, method = method }, n, { ... })
@@ -106,12 +96,11 @@ for method, signature in pairs(AS_THEY_ARE) do
 end
 
 for _, operation in ipairs(clusters.CALLS) do
-  local declared = calls.OPERATIONS[operation]
+  local row, written = calls.OPERATIONS[operation], calls.written(operation, "cluster:" .. operation, true)
   Cluster[operation] = function(self, ...)
-    check_self(self, "cluster:" .. operation)
-    local args, err = clouds.arguments(operation, operation, select("#", ...), ...)
+    local args, err = arguments.check(written, select("#", ...), ...)
     if not args then return nil, err end
-    local count, list = clouds.positional(operation, args, 2, (select(#declared.args, ...)))
+    local count, list = arguments.positional(operation, args, 2, (select(#row.args, ...)))
     return self:_call({ operation = operation, signature = "cluster:" .. operation, method = operation }, count, list)
   end
 end
@@ -120,8 +109,7 @@ end
 ---@return string|nil
 ---@return crdbcloud.error|nil
 function Cluster:id()
-  check_self(self, "cluster:id()")
-  if not self._id and self.name_or_id and self.name_or_id:match(record.CLUSTER_ID) then self._id = self.name_or_id end
+  if not self._id and self.name_or_id and self.name_or_id:match(ids.PATTERN) then self._id = self.name_or_id end
   if not self._id then
     local id, err = self:_call({ operation = "id", signature = "cluster:id()", method = "id" }, 0, {})
     if not id then return nil, err end
@@ -131,16 +119,15 @@ function Cluster:id()
 end
 
 for name, operation in pairs { sql_users = "list_sql_users", databases = "list_databases" } do
+  local all, each = calls.written(operation, "cluster:all_" .. name, true), calls.written(operation, "cluster:" .. name, true)
   Cluster["all_" .. name] = function(self, ...)
-    check_self(self, "cluster:all_" .. name)
-    clouds.arguments("all_" .. name, operation, select("#", ...), ...)
+    arguments.check(all, select("#", ...), ...)
     local id, err = Cluster.id(self)
     if not id then return nil, err end
     return self.cloud["all_" .. name](self.cloud, id, ...)
   end
   Cluster[name] = function(self, ...)
-    check_self(self, "cluster:" .. name)
-    clouds.arguments(name, operation, select("#", ...), ...)
+    arguments.check(each, select("#", ...), ...)
     local id, err = Cluster.id(self)
     if not id then error(err, 0) end
     return self.cloud[name](self.cloud, id, ...)
@@ -152,7 +139,6 @@ end
 ---@return crdbcloud.credential|nil
 ---@return crdbcloud.error|nil
 function Cluster:credential(user)
-  check_self(self, "cluster:credential(user)")
   return self:_call({ operation = "credential", signature = "cluster:credential", method = "credential" }, 1, { user })
 end
 
@@ -162,13 +148,11 @@ end
 ---@param connect fun(credential: crdbcloud.credential): any
 ---@param opts { deadline: string }|nil
 function Cluster:connect_with(user, connect, opts)
-  check_self(self, "cluster:connect_with(user, connect, options)")
   return require("crdbcloud.nginx.credential").connect(function() return self:credential(user) end, connect, opts)
 end
 
 --- Ends the use of this handle.
 function Cluster:close()
-  check_self(self, "cluster:close()", true)
   self._open, private[self] = false, nil
 end
 Cluster.__close = Cluster.close
@@ -176,5 +160,11 @@ Cluster.__close = Cluster.close
 function Cluster:__tostring()
   return ("crdbcloud.nginx.cluster %s%s"):format(self.name_or_id or "of CRDBCLOUD_CLUSTER", self._open and "" or " (closed)")
 end
+
+guard.guard(Cluster, "cluster", "cloud:cluster", function(method, self)
+  if method == "close" then return end
+  if not self._open then errors.raise(nil, "cluster:%s: the cluster is closed", method) end
+  if not self.cloud._open then errors.raise(nil, "cluster:%s: the account is closed", method) end
+end)
 
 return M

@@ -3,7 +3,7 @@
 local M = {}
 
 --- Runs one call to its end. Nothing is ever raised: nginx would lose it.
----@param message crdbcloud.nginx.wire
+---@param message crdbcloud.threads.wire
 ---@return table answer { values: wire } | { raised: string } | { thrown: wire } | { gone: string } | { full: string }
 function M.run(message)
   local ok, answer = pcall(function() return require("crdbcloud.nginx.serve").run(message) end)

@@ -8,9 +8,8 @@ local SHOWN = 20 -- problems of single users, in the status
 -- The keys of the cluster's records. A cluster that is named by name is found by its records: reading works with the
 -- API down.
 local function keys_of(store, cluster)
-  local record = require "crdbcloud.record"
   local name = cluster.name_or_id
-  if name:match(record.CLUSTER_ID) then return store:list(name .. "/") end
+  if name:match(require("crdbcloud.api.ids").PATTERN) then return store:list(name .. "/") end
   local all, err = store:list ""
   if not all then return nil, err end
   -- Whose records these are, any of them tells that can be read.

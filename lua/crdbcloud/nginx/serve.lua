@@ -49,7 +49,7 @@ local function packed(field, n, list)
 end
 
 --- Runs one call.
----@param message crdbcloud.nginx.wire
+---@param message crdbcloud.threads.wire
 ---@return table answer as of crdbcloud.nginx.job
 function M.run(message)
   local taken, why = values.take(message)

@@ -1,15 +1,12 @@
 --- Reports of workflows: plain data without secrets, printed as a table.
 
+local classes = require "crdbcloud.base.classes"
 local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
-local Report = {}
+local Report = classes.register("run.report", { __name = "crdbcloud.report" })
 Report.__index = Report
-Report.__name = "crdbcloud.report"
-
---- The metatable, for crdbcloud.threads.values: what comes out of another Lua state gets it back.
-M.CLASS = Report
 
 --- A report.
 ---@param fields table operation, run_id, cluster, store, rows = { { user, result, ... } }, warnings

@@ -92,7 +92,7 @@ end
 local KEYED = { get = true, put = true, remove = true, lock = true }
 
 -- Raises for a key, prefix or record that can be none.
-local function check_call(name, first, second)
+local function check_call(name, _, first, second)
   if KEYED[name] and (type(first) ~= "string" or not first:find "^[^/]+/[^/]+$") then
     errors.raise("caller", 'store:%s: key must be "CLUSTER_ID/USER", got %s', name, errors.shown(first))
   elseif name == "list" and type(first) ~= "string" then

@@ -2,12 +2,11 @@
 --- (crdbcloud.threads.worker); this one gives each idle thread one user at a time, takes the answers and alone
 --- speaks to the caller. All share the process's budget of the API account.
 
-local accounts = require "crdbcloud.threads.carry"
-local carry = require "crdbcloud.threads.setup"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local outcome = require "crdbcloud.run.outcome"
 local rotate_user = require "crdbcloud.change.rotate_user"
+local setups = require "crdbcloud.threads.setup"
 
 local M = {}
 
@@ -19,10 +18,13 @@ local LAST_WORDS = 60 -- seconds to close connections
 -- Threads that were given up. What luv holds of them must not be collected while they run.
 local given_up = {}
 
+-- The module that a thread runs; it is never loaded in this Lua state.
+local WORKER = "crdbcloud.threads.worker"
+
 -- What a new Lua state runs first. It may use nothing of this one.
-local function body(path, cpath, fd, setup)
+local function body(path, cpath, worker, fd, setup)
   package.path, package.cpath = path, cpath
-  local ok, problem = pcall(function() require("crdbcloud.threads.worker").run(fd, setup) end)
+  local ok, problem = pcall(function() require(worker).run(fd, setup) end)
   if ok then return end
   local text = tostring(problem):gsub("[%c\"\\\127-\255]", " ")
   pcall(function() require("luv").fs_write(fd, '{"what":"gone","why":"' .. text .. '"}\n') end)
@@ -48,11 +50,11 @@ local Crew = {}
 Crew.__index = Crew
 
 local function start_one(self, uv, channels)
-  local setup, why = carry.pack(self.ctx)
+  local setup, why = setups.pack(self.ctx)
   if not setup then return nil, why end
   local ours, theirs = channels.pair()
   if not ours then return nil, theirs end
-  local ok, thread, problem = pcall(uv.new_thread, body, package.path, package.cpath, theirs, channels.encode(setup))
+  local ok, thread, problem = pcall(uv.new_thread, body, package.path, package.cpath, WORKER, theirs, channels.encode(setup))
   if not ok or not thread then
     uv.fs_close(ours)
     uv.fs_close(theirs)
@@ -101,17 +103,17 @@ function HEARD.event(self, _, message)
 end
 
 function HEARD.key(self, worker, message)
-  local ticket, renewed = accounts.renew(self.ctx.cloud, message.renewed)
+  local ticket, renewed = setups.renew(self.ctx.cloud._account, message.renewed)
   worker.channel:send {
     what = "key", ticket = ticket, renewed = ticket and renewed, why = not ticket and tostring(renewed) or nil,
   }
 end
 
 function HEARD.done(self, worker, message)
-  local job, row, err = worker.job, message.row, carry.open_error(message.error)
+  local job, row, err = worker.job, message.row, message.error and errors.new(message.error)
   worker.job, worker.state = nil, "idle"
   for _, text in ipairs(message.warnings) do self.ctx:warn(text) end
-  if message.stop then self.ctx.stop = carry.open_error(message.stop) end
+  if message.stop then self.ctx.stop = errors.new(message.stop) end
   if message.raised then
     row, err = lost(job, message.raised:match "^[^\n]*")
     self.ctx:warn("internal error in a thread: " .. message.raised)
@@ -220,7 +222,7 @@ end
 function M.run(ctx, jobs, opts)
   local function one_by_one() return jobs:run(function(job) return rotate_user.row(ctx, job) end) end
   local uv, why = threads()
-  why = why or carry.refuses(ctx)
+  why = why or setups.refuses(ctx)
   if why then
     ctx:warn(("parallel = %d: %s; the users were done one by one"):format(opts.parallel, why))
     return one_by_one()

@@ -1,13 +1,14 @@
---- What a run takes with it into a thread, which has a Lua state of its own: plain data, and tickets for secrets.
---- Connections and stores are opened anew there.
+--- What a run takes with it into another thread, which has a Lua state of its own: plain data, and tickets for secrets
+--- (crdbcloud.core.lend). crdbcloud.threads.worker opens account, store and connections anew there; the account's budget
+--- is one for all threads.
 
-local accounts = require "crdbcloud.threads.carry"
-local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local spool = require "crdbcloud.run.spool"
 
 local M = {}
+
+local PLAIN = { "base_url", "vanity_name", "username", "api_version", "max_attempts", "rate", "account", "ca_file", "user_agent" }
+local SECONDS = { "timeout", "connect_timeout", "deadline" }
 
 -- Of a context: what its cluster, store and account do not say.
 local RUN = {
@@ -15,26 +16,63 @@ local RUN = {
   "id", "name", "spooling", "started",
 }
 
-local FIELDS = {
-  "kind", "message", "operation", "status", "code", "sqlstate", "retry_after", "attempts", "outcome", "reason",
-  "retryable", "hint", "exit",
-}
+--- A secret, or text that may hold one, as a ticket.
+---@param value string|crdbcloud.secret
+---@return string|nil ticket
+---@return string|nil why
+function M.lend(value)
+  if type(value) ~= "string" then return core.lend(value) end
+  local secret = core.secret(value)
+  local ticket, why = core.lend(secret)
+  secret:close()
+  return ticket, why
+end
 
---- An error as plain data, without report and cause.
+--- The account as data for crdbcloud.threads.worker, good for 60 seconds and once.
+---@param account crdbcloud.account
+---@return table|nil
+---@return string|nil why
+function M.pack_account(account)
+  local config = account.config
+  local data = { options = {}, key_from = account.key.from, key_again = account.key.again, listened = account.emit ~= nil }
+  for _, name in ipairs(PLAIN) do data.options[name] = config[name] end
+  -- As text: a bare number above 600 would be taken for a mistake.
+  for _, name in ipairs(SECONDS) do data.options[name] = ("%.0fms"):format(config[name] * 1000) end
+  local why
+  data.key, why = M.lend(account.secret)
+  if not data.key then return nil, why end
+  if account.proxy then -- its URL may hold a password
+    data.proxy, why = M.lend(account.proxy)
+    if not data.proxy then return nil, why end
+  end
+  return data
+end
+
+--- Reads the key again, once for all threads that were refused with the same one.
+---@param account crdbcloud.account of the main thread
+---@param seen integer how often the asking thread has got another key
+---@return string|nil ticket
+---@return integer|crdbcloud.error times the key has changed, or why there is none
+function M.renew(account, seen)
+  if seen == account.renewed then
+    local changed, err = account:read_key_again()
+    if changed == nil then return nil, err end
+  end
+  local ticket, why = M.lend(account.secret)
+  if not ticket then return nil, errors.new { kind = "unauthenticated", outcome = "not_sent", message = why } end
+  return ticket, account.renewed
+end
+
+--- An error as plain data for errors.new, without report and cause.
 ---@param err crdbcloud.error|nil
 ---@return table|nil
 function M.pack_error(err)
   if not err then return nil end
   local data = {}
-  for _, name in ipairs(FIELDS) do data[name] = err[name] end
+  for name, value in pairs(err) do
+    if type(value) ~= "table" and type(value) ~= "userdata" then data[name] = value end
+  end
   return data
-end
-
---- The error that the data came from.
----@param data table|nil
----@return crdbcloud.error|nil
-function M.open_error(data)
-  return data and errors.new(data)
 end
 
 -- True when a SQL connection is named by what can be opened again: a URL, fields, or nothing.
@@ -46,23 +84,15 @@ end
 -- A URL may hold a password, and so may fields.
 local function pack_sql(spec)
   if type(spec) ~= "table" then
-    local ticket, why = accounts.lend(spec)
+    local ticket, why = M.lend(spec)
     return ticket and { url = ticket }, why
   end
   local fields = {}
   for name, value in pairs(spec) do fields[name] = value end
   if not fields.password then return { fields = fields } end
-  local ticket, why = accounts.lend(fields.password)
+  local ticket, why = M.lend(fields.password)
   fields.password = ticket
   return ticket and { fields = fields }, why
-end
-
-local function open_sql(data)
-  if not data then return false end
-  if data.url then return assert(core.take(data.url)) end
-  local password = data.fields.password
-  data.fields.password = password and assert(core.take(password))
-  return data.fields
 end
 
 -- True when one of the sinks is a shared dictionary of nginx, which only nginx's own threads see.
@@ -88,22 +118,22 @@ function M.refuses(ctx)
   return nil
 end
 
---- The run as data for one call of `M.open` within 60 seconds. M.refuses has said nothing.
+--- The run as data for one worker, which opens it within 60 seconds. M.refuses has said nothing.
 ---@param ctx table
 ---@return table|nil
 ---@return string|nil why
 function M.pack(ctx)
   local cluster = ctx.cluster
-  local cloud, why = accounts.pack(ctx.cloud)
-  if not cloud then return nil, why end
+  local account, why = M.pack_account(ctx.cloud._account)
+  if not account then return nil, why end
   local address, err = ctx:address()
   local data = {
-    cloud = cloud, run = {}, target = cluster:probe_target(), address = address, address_error = M.pack_error(not address and err),
+    account = account, run = {}, target = cluster:probe_target(), address = address, address_error = M.pack_error(not address and err),
     store_options = cluster.store_options, sql_ca_file = cluster.sql_ca_file, sinks = cluster.sinks,
   }
   for _, name in ipairs(RUN) do data.run[name] = ctx[name] end
   if not ctx.spooling then
-    data.store, why = accounts.lend(cluster.store_spec)
+    data.store, why = M.lend(cluster.store_spec)
     if not data.store then return nil, why end
   end
   if cluster.sql_spec and is_named(cluster.sql_spec) then
@@ -111,32 +141,6 @@ function M.pack(ctx)
     if not data.sql then return nil, why end
   end
   return data
-end
-
---- The run in this thread.
----@param data table of M.pack
----@param tell { progress: fun(event: table), event: fun(event: table), key: fun(): crdbcloud.secret|nil, crdbcloud.error|nil }
----@return table ctx its cluster is to be closed, and its cloud
-function M.open(data, tell)
-  -- All tickets first: they do not last.
-  local sql, url = open_sql(data.sql), data.store and assert(core.take(data.store)):reveal()
-  local cloud = accounts.open(data.cloud, tell.event, tell.key)
-  local cluster = assert(cloud:cluster(data.run.id, {
-    store = url, sql = sql, sql_ca_file = data.sql_ca_file, sinks = data.sinks,
-    store_key_file = data.store_options.store_key_file, plaintext = data.store_options.plaintext,
-  }))
-  cluster:knows {
-    info = { id = data.run.id, name = data.run.name }, address = data.address, target = data.target or false,
-  }
-  local run = data.run
-  run.cluster, run.cloud, run.clock, run.warnings, run.on_progress = cluster, cloud, core, {}, tell.progress
-  run.known_address, run.address_error = data.address or false, M.open_error(data.address_error)
-  if run.spooling then
-    run.store = assert(spool.open())
-  else
-    run.store = assert(cluster:open_store(run.operation))
-  end
-  return context.restore(run)
 end
 
 return M

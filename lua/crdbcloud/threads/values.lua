@@ -1,57 +1,21 @@
---- Values on their way from one Lua state of nginx to another.
+--- Values on their way from one Lua state to another: those of nginx.
 --
 -- nginx copies strings, numbers, booleans and plain tables; of a table it drops the metatable, it refuses a cycle and
 -- what is nested too deep, and a secret must not become a string. So a list of values is packed flat: every table is
 -- an entry of one list and refers to others by number, which keeps cycles and shared tables; objects of this library
 -- carry the name of their class; secrets are kept apart and cross as tickets (core.lend, core.take).
 
+local classes = require "crdbcloud.base.classes"
 local core = require "crdbcloud.core"
 
 local M = {}
 
----@class crdbcloud.nginx.wire
+---@class crdbcloud.threads.wire
 ---@field n integer how many values
 ---@field tables { p: table?, t: table<any, integer>?, s: table<any, integer>?, c: string? }[] plain fields, fields that are
 ---  tables or secrets by number, class; the first holds the values
 ---@field secrets crdbcloud.secret[]|nil on this side
 ---@field tickets string[]|nil on the way
-
-local function of(module, field, make)
-  return function()
-    local part = require("crdbcloud." .. module)
-    if not make then return part.CLASS end
-    return make(part[field])
-  end
-end
-
-local function plain(module, field) return of(module, field, function(fn) return getmetatable(fn {}) end) end
-
--- Class -> its metatable.
-local CLASSES = {
-  error = of "errors", report = of "run.report", credential = of "credentials", status = of "workflows.resume",
-  statuses = of "workflows.many_clusters", access = of "workflows.access", history = of "workflows.history",
-  result = plain("base.printing", "printed"), lines = plain("base.printing", "lines"),
-  cluster_info = plain("api.printed", "cluster"), audit_log = plain("api.printed", "audit"),
-}
-for _, kind in ipairs { "users", "clusters", "databases" } do
-  CLASSES[kind] = of("api.printed", "list", function(list) return getmetatable(list({}, kind)) end)
-  CLASSES[kind .. "_item"] = of("api.printed", "list", function(list) return getmetatable(list({ {} }, kind)[1]) end)
-  CLASSES[kind .. "_page"] = of("api.printed", "page", function(page) return getmetatable(page({ [kind] = {} }, kind)) end)
-end
-
-local metatables, names
-
---- Loads the classes; done before the first call, so that no call waits for the disk.
-function M.load()
-  if names then return end
-  local found, by_table = {}, {}
-  for name, find in pairs(CLASSES) do
-    found[name] = find()
-    -- Two names of one metatable are one class.
-    by_table[found[name]] = by_table[found[name]] or name
-  end
-  metatables, names = found, by_table
-end
 
 local null -- JSON null as a light userdata, which nginx hands over
 
@@ -85,7 +49,7 @@ end
 local function class_of(self, value, index, key)
   local meta = getmetatable(value)
   if meta == nil then return nil end
-  local name = names[meta]
+  local name = classes.name(meta)
   if name or not self.strict then return name end
   local kind = type(meta) == "table" and type(meta.__name) == "string" and meta.__name .. ": " or ""
   return nil, { path = path_of(self, index, key), what = kind .. "an object", why = WHY.userdata }
@@ -144,10 +108,9 @@ end
 ---@param n integer
 ---@param values table with entries 1 to n
 ---@param opts { strict: boolean?, hidden: table<string, boolean>? }|nil hidden: fields whose text becomes a secret
----@return crdbcloud.nginx.wire|nil
+---@return crdbcloud.threads.wire|nil
 ---@return { path: string, what: string, why: string }|nil problem path: such as "[1].users[3].name", from the number of the value on
 function M.pack(n, values, opts)
-  M.load()
   local self = setmetatable({
     wire = { n = n, tables = { {} }, secrets = {} }, sources = { values }, numbers = {}, from = { { 0 } },
     strict = opts and opts.strict, hidden = opts and opts.hidden or {},
@@ -165,23 +128,22 @@ function M.pack(n, values, opts)
 end
 
 --- The values of a packed list; its tables are used up.
----@param wire crdbcloud.nginx.wire with secrets
+---@param wire crdbcloud.threads.wire with secrets
 ---@return table values
 ---@return integer n
 function M.open(wire)
-  M.load()
   local opened = {}
   for i, entry in ipairs(wire.tables) do opened[i] = entry.p or {} end
   for i, entry in ipairs(wire.tables) do
     for key, number in pairs(entry.t or {}) do opened[i][key] = opened[number] end
     for key, number in pairs(entry.s or {}) do opened[i][key] = wire.secrets[number] end
-    if entry.c then setmetatable(opened[i], metatables[entry.c]) end
+    if entry.c then setmetatable(opened[i], classes.of(entry.c)) end
   end
   return opened[1], wire.n
 end
 
 --- Drops what a lent list had lent, when nobody will fetch it.
----@param wire crdbcloud.nginx.wire
+---@param wire crdbcloud.threads.wire
 function M.withdraw(wire)
   for _, ticket in ipairs(wire.tickets or {}) do
     local secret = core.take(ticket)
@@ -191,8 +153,8 @@ function M.withdraw(wire)
 end
 
 --- Exchanges the secrets for tickets, good for a minute and once.
----@param wire crdbcloud.nginx.wire
----@return crdbcloud.nginx.wire|nil on_its_way a new table that shares the others
+---@param wire crdbcloud.threads.wire
+---@return crdbcloud.threads.wire|nil on_its_way a new table that shares the others
 ---@return string|nil why
 ---@return "full"|"unusable"|nil code unusable: a secret was closed, or made before this process was forked
 function M.lend(wire)
@@ -209,8 +171,8 @@ function M.lend(wire)
 end
 
 --- Exchanges the tickets for secrets; all of them are taken, also when one is missing.
----@param wire crdbcloud.nginx.wire
----@return crdbcloud.nginx.wire|nil
+---@param wire crdbcloud.threads.wire
+---@return crdbcloud.threads.wire|nil
 ---@return string|nil why
 function M.take(wire)
   local secrets, missing = {}, nil

@@ -1,5 +1,6 @@
 --- `access` and `set_access`: what a user may do, and changing it.
 
+local classes = require "crdbcloud.base.classes"
 local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
@@ -12,9 +13,8 @@ local rules = require "crdbcloud.run.rules"
 
 local M = {}
 
-local Access = { __name = "crdbcloud.access" }
+local Access = classes.register("workflows.access", { __name = "crdbcloud.access" })
 Access.__index = Access
-M.CLASS = Access -- for crdbcloud.threads.values
 
 function Access:__tostring()
   local lines = {

@@ -2,6 +2,7 @@
 --- cancelled, by whom and why; with the vendor's trace ids where the audit log may
 --- be read.
 
+local classes = require "crdbcloud.base.classes"
 local ages = require "crdbcloud.run.ages"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
@@ -15,9 +16,8 @@ local M = {}
 local OPTIONS = { user = "text", since = rules.time, run = "text", audit_log = "boolean" }
 local NEAR = 120 -- seconds between a send of ours and the audit log's entry of it
 
-local History = { __name = "crdbcloud.history" }
+local History = classes.register("workflows.history", { __name = "crdbcloud.history" })
 History.__index = History
-M.CLASS = History -- for crdbcloud.threads.values
 
 local function time_text(at)
   return at and os.date("!%Y-%m-%d %H:%M:%SZ", math.floor(at)) or "-"

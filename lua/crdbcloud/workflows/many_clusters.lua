@@ -1,6 +1,7 @@
 --- Workflows over several clusters, one after the other: one report, one budget, one run id. A cluster that fails does
 --- not stop the next; a key that is refused (401) does, as does an interrupt.
 
+local classes = require "crdbcloud.base.classes"
 local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
@@ -294,9 +295,8 @@ function M.resume(cloud, opts)
   return finish(run, "resume", handed.dry_run)
 end
 
-local Status = { __name = "crdbcloud.status" }
+local Status = classes.register("workflows.many_clusters", { __name = "crdbcloud.status" })
 Status.__index = Status
-M.CLASS = Status -- for crdbcloud.threads.values
 
 function Status:__tostring()
   local parts = {}

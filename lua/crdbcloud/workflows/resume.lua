@@ -1,6 +1,7 @@
 --- Recovery: finishes whatever a crash or a lost answer left open, and tells
 --- what is open. Users that may still be admins come first.
 
+local classes = require "crdbcloud.base.classes"
 local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local creation = require "crdbcloud.change.create"
@@ -242,9 +243,8 @@ function M.rotation_status(cluster, opts)
   return M.status_report(rows, store, cluster, open, pair_status.add(cluster, list, rows, now))
 end
 
-local Status = { __name = "crdbcloud.status" }
+local Status = classes.register("workflows.resume", { __name = "crdbcloud.status" })
 Status.__index = Status
-M.CLASS = Status -- for crdbcloud.threads.values
 
 function Status:__tostring()
   local cells = {}
