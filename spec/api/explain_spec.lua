@@ -52,7 +52,7 @@ describe("the error of a call", function()
     { "list_sql_users", { outcome = "not_sent", kind = "cancelled", reason = "interrupted", retry_after = 40 },
       "interrupted while the service's rate limit left no turn for 40 s more" },
     { "list_sql_users", { outcome = "unknown", kind = "network", reason = "reset" }, "the connection broke" },
-    { "list_sql_users", { status = 418 }, "the call failed" },
+    { "list_sql_users", { status = 418, kind = "protocol" }, "the call failed" },
     { "delete_sql_user", { status = 404, kind = "not_found", reason = "not_found" }, '"app" or the cluster ' .. ID, "crdb_internal.cluster_id()" },
     { "get_cluster", { status = 404, kind = "not_found", reason = "not_found" }, "no cluster " .. ID, "crdb_internal.cluster_id()" },
   }

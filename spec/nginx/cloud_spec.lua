@@ -1,3 +1,5 @@
+-- lua/crdbcloud/nginx/cloud.lua and lua/crdbcloud/nginx/arguments.lua.
+
 local nginx = require "spec.support.servers.nginx"
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"

@@ -175,7 +175,7 @@ describe("the reference", function()
   end)
 
   it("has the defaults of an account right", function()
-    local defaults = require("crdbcloud.cloud").DEFAULTS
+    local defaults = require("crdbcloud.api.account").DEFAULTS
     for _, option in ipairs(reference.chapters "crdbcloud"[1].entries[1].options) do
       local expected = defaults[option[1]]
       if expected then

@@ -12,8 +12,8 @@ function M.check()
   local ngx = rawget(_G, "ngx")
   if warned or not ngx or not ngx.log or not ngx.get_phase or START[ngx.get_phase()] then return end
   warned = true
-  ngx.log(ngx.WARN, ("crdbcloud stops this worker for as long as a call takes: use require %q, which has the same interface and "
-    .. "runs each call in a thread (said once per worker)"):format "crdbcloud.nginx")
+  ngx.log(ngx.WARN, 'crdbcloud stops this worker for as long as a call takes: use require "crdbcloud.nginx", which has the same ',
+    "interface and runs each call in a thread (said once per worker)")
 end
 
 return M
