@@ -4,23 +4,6 @@ local temp = require "spec.support.temp"
 
 local LUA = example.LUA
 
--- The fenced blocks of README.md: { { language, text, line } }.
-local function snippets()
-  local found, block, number = {}, nil, 0
-  for line in io.lines "README.md" do
-    number = number + 1
-    if block and line == "```" then
-      block.text, block = table.concat(block, "\n") .. "\n", nil
-    elseif block then
-      block[#block + 1] = line
-    elseif line:find "^```" then
-      block = { language = line:match "^```(%w*)", line = number }
-      found[#found + 1] = block
-    end
-  end
-  return found
-end
-
 describe("the examples", function()
   local s, home
 
@@ -83,30 +66,5 @@ describe("the examples", function()
     end
     pipe:close()
     assert.is_true(count >= 3)
-  end)
-
-  describe("of README.md", function()
-    local all = snippets()
-
-    it("are Lua, shell or a configuration of nginx, which spec/nginx/readme_spec.lua runs", function()
-      assert.is_true(#all >= 5)
-      for _, snippet in ipairs(all) do
-        assert.is_truthy(({ lua = true, sh = true, nginx = true })[snippet.language], "line " .. snippet.line)
-        -- These specs would run themselves, for ever.
-        assert.is_nil(snippet.text:find("make check", 1, true), "line " .. snippet.line)
-      end
-    end)
-
-    local programs = { lua = LUA, sh = "sh -eu" }
-    for _, snippet in ipairs(all) do
-      local program = programs[snippet.language]
-      if program then it(("run as they stand: line %d"):format(snippet.line), function()
-        temp.write(home .. "/snippet", snippet.text)
-        local out, code = run(("%s %s/snippet"):format(program, home))
-        assert.equal(0, code, out)
-        assert.falsy(out:find("WRONG", 1, true), out)
-        assert.falsy(out:find(temp.read(s.key_file):match "_(%w+)%s*$", 1, true))
-      end) end
-    end
   end)
 end)
