@@ -1,4 +1,4 @@
--- What one exchange of crdbcloud.core costs next to bare libcurl: instructions, counted by callgrind, and CPU time.
+-- What one exchange of crdbcloud costs next to bare libcurl: instructions, counted by callgrind, and CPU time.
 -- Run from the repository root by `make bench`. Only the ratio of instructions is steady from run to run; without
 -- valgrind it is left out.
 --   http_bench.lua                         measures and prints a table
@@ -6,15 +6,35 @@
 
 local KEY = "CCDB1_0123456789abcdefghijkl_" .. ("k"):rep(40)
 
-local function make_calls(url, ca_file, way, count)
+local CLUSTER = "00000000-0000-4000-8000-000000000001"
+
+-- What is measured: calls of crdbcloud.core, and of crdbcloud with a password that its generator made.
+local WAYS = {}
+
+function WAYS.PUT(url, ca_file)
   local client = assert(require "crdbcloud.core".client { base_url = url, ca_file = ca_file, api_key = KEY })
+  return function() return client:update_sql_user_password(CLUSTER, "app", "correct-horse-battery") end
+end
+
+function WAYS.GET(url, ca_file)
+  local client = assert(require "crdbcloud.core".client { base_url = url, ca_file = ca_file, api_key = KEY })
+  return function() return client:list_sql_users(CLUSTER, { limit = 500 }) end
+end
+
+function WAYS.CLOUD(url, ca_file)
+  local crdbcloud = require "crdbcloud"
+  local cloud = assert(crdbcloud.new { base_url = url, ca_file = ca_file, api_key = crdbcloud.secret(KEY), rate = 0 })
+  local password = crdbcloud.password.generate()
+  return function()
+    assert(cloud:update_sql_user_password(CLUSTER, "app", password))
+    return { outcome = "applied" }
+  end
+end
+
+local function make_calls(url, ca_file, way, count)
+  local one = WAYS[way](url, ca_file)
   local function call()
-    local result
-    if way == "PUT" then
-      result = client:update_sql_user_password("cluster", "app", "correct-horse-battery")
-    else
-      result = client:list_sql_users("cluster", { limit = 500 })
-    end
+    local result = one()
     assert(result.outcome == "applied", result.message)
   end
   call()
@@ -29,8 +49,12 @@ local raw = require "spec.support.servers.raw_server"
 local temp = require "spec.support.temp"
 
 local COUNT, FEW, MANY = tonumber(os.getenv "BENCH_COUNT") or 2000, 50, 250
-local PATHS = {
-  PUT = "/api/v1/clusters/cluster/sql-users/app/password", GET = "/api/v1/clusters/cluster/sql-users?pagination.limit=500",
+local USERS = "/api/v1/clusters/" .. CLUSTER .. "/sql-users"
+local PATHS = { PUT = USERS .. "/app/password", GET = USERS .. "?pagination.limit=500" }
+-- What is held against libcurl for each method: interpreter, way.
+local RIVALS = {
+  PUT = { { "lua5.4", "PUT" }, { "luajit", "PUT" }, { "lua5.4", "CLOUD" }, { "luajit", "CLOUD" } },
+  GET = { { "lua5.4", "GET" }, { "luajit", "GET" } },
 }
 
 local function run(command)
@@ -51,6 +75,16 @@ local function instructions(environment, command)
   return (total(MANY) - total(FEW)) / (MANY - FEW)
 end
 
+local floor
+
+-- Prints a row; the first of a method is the floor of those that follow.
+local function measure(title, environment, command)
+  local steps = instructions(environment, command)
+  local time = tonumber(run(("%s %s %d"):format(environment, command, COUNT)))
+  floor = floor or { steps, time }
+  print(("%-28s %12.1f k %6.2f %9.1f us %6.2f"):format(title, steps / 1000, steps / floor[1], time, time / floor[2]))
+end
+
 local dir = temp.dir()
 local bare = dir .. "/http_bench"
 run("${CC:-cc} -O2 -o " .. temp.quote(bare) .. " spec/bench/http_bench.c $(pkg-config --cflags --libs libcurl)")
@@ -58,22 +92,15 @@ print(("%-28s %14s %6s %12s %6s"):format("one exchange", "instructions", "times"
 for _, protocol in ipairs { "HTTP/1.1", "HTTP/2" } do
   local server = protocol == "HTTP/2" and raw.start({ h2 = true }, "ok")
     or raw.start({ tls = true }, raw.answer(200, '{"name":"app","users":[]}'))
-  for _, way in ipairs { "PUT", "GET" } do
-    local floor
-    for _, name in ipairs { "libcurl in C", "lua5.4", "luajit" } do
-      local environment, command = ""
-      if name == "libcurl in C" then
-        command = ("%s %s %s %s"):format(bare, temp.quote(server.url .. PATHS[way]), server.ca_file, way)
-      else
-        local cpath = ("%s/%s/?.so;;"):format(os.getenv "BUILD" or "build", name == "lua5.4" and "5.4" or "5.1")
-        environment = "LUA_CPATH=" .. temp.quote(cpath)
-        command = ("$(command -v %s) spec/bench/http_bench.lua %s %s %s"):format(name, server.url, server.ca_file, way)
-      end
-      local steps = instructions(environment, command)
-      local time = tonumber(run(("%s %s %d"):format(environment, command, COUNT)))
-      floor = floor or { steps, time }
-      print(("%-28s %12.1f k %6.2f %9.1f us %6.2f"):format(("%s %s, %s"):format(protocol, way, name), steps / 1000, steps / floor[1],
-        time, time / floor[2]))
+  for _, method in ipairs { "PUT", "GET" } do
+    floor = nil
+    measure(("%s %s, libcurl in C"):format(protocol, method), "",
+      ("%s %s %s %s"):format(bare, temp.quote(server.url .. PATHS[method]), server.ca_file, method))
+    for _, rival in ipairs(RIVALS[method]) do
+      local name, way = rival[1], rival[2]
+      local cpath = ("%s/%s/?.so;;"):format(os.getenv "BUILD" or "build", name == "lua5.4" and "5.4" or "5.1")
+      measure(("%s %s, %s"):format(protocol, way, name), "LUA_CPATH=" .. temp.quote(cpath),
+        ("$(command -v %s) spec/bench/http_bench.lua %s %s %s"):format(name, server.url, server.ca_file, way))
     end
   end
   server:stop()
