@@ -228,20 +228,25 @@ static bool rewrite(struct forms *f, const struct crdb_buffer *text, struct crdb
     return copied == 0 || crdb_buffer_append(out, text->data + copied, text->length - copied);
 }
 
+/* Replaces text by out unless out is empty; empties both when fits is false. Returns fits. */
+static bool replace(struct crdb_buffer *text, struct crdb_buffer *out, bool fits) {
+    if (!fits) {
+        crdb_buffer_free(out);
+        crdb_buffer_reset(text);
+    } else if (out->data) {
+        out->limit = text->limit;
+        crdb_buffer_free(text);
+        *text = *out;
+    }
+    return fits;
+}
+
 /* In place; false: no memory, and text is empty. *changed is set when there was something. */
 static bool redact_text(struct forms *f, struct crdb_buffer *text, bool *changed) {
     struct crdb_buffer out = {0};
     bool fits = prepare(f) && rewrite(f, text, &out);
-    if (!fits) {
-        crdb_buffer_free(&out);
-        crdb_buffer_reset(text);
-    } else if (out.data) {
-        out.limit = text->limit;
-        crdb_buffer_free(text);
-        *text = out;
-        *changed = true;
-    }
-    return fits;
+    *changed |= fits && out.data;
+    return replace(text, &out, fits);
 }
 
 /* Takes one level of JSON escapes off; what is none stays. */
@@ -318,42 +323,28 @@ static bool redact_strings(struct forms *f, struct crdb_buffer *text) {
     }
     if (fits && copied > 0)
         fits = crdb_buffer_append(&out, text->data + copied, text->length - copied);
-    if (!fits) {
-        crdb_buffer_free(&out);
-        crdb_buffer_reset(text);
-    } else if (copied > 0) {
-        out.limit = text->limit;
-        crdb_buffer_free(text);
-        *text = out;
-    }
-    return fits;
+    return replace(text, &out, fits);
 }
 
-/* No spelling is shorter than the secret, so most answers need no work. */
-static bool is_needless(const struct crdb_buffer *text, size_t length) {
-    return length == 0 || text->length < length;
+static bool redact(struct crdb_buffer *text, const void *secret, size_t length, bool json) {
+    struct forms f = {.secret = secret, .length = length};
+    bool changed = false;
+    /* No spelling is shorter than the secret, so most answers need no work. */
+    if (length == 0 || text->length < length)
+        return true;
+    bool fits = !json || redact_strings(&f, text);
+    /* Outside its strings a document can hold the secret only as it is, as a number. */
+    if (fits && (!json || memmem(text->data, text->length, secret, length)))
+        fits = redact_text(&f, text, &changed);
+    fits = fits && redact_deeper(&f, text, json ? "\"" CRDB_REDACTED "\"" : CRDB_REDACTED);
+    release(&f);
+    return fits;
 }
 
 bool crdb_redact(struct crdb_buffer *text, const void *secret, size_t length) {
-    struct forms f = {.secret = secret, .length = length};
-    bool changed;
-    if (is_needless(text, length))
-        return true;
-    bool fits = redact_text(&f, text, &changed) && redact_deeper(&f, text, CRDB_REDACTED);
-    release(&f);
-    return fits;
+    return redact(text, secret, length, false);
 }
 
 bool crdb_redact_json(struct crdb_buffer *text, const void *secret, size_t length) {
-    struct forms f = {.secret = secret, .length = length};
-    bool changed;
-    if (is_needless(text, length))
-        return true;
-    /* Outside its strings a document can hold the secret only as it is, as a number. */
-    bool fits =
-        redact_strings(&f, text) &&
-        (!memmem(text->data, text->length, secret, length) || redact_text(&f, text, &changed)) &&
-        redact_deeper(&f, text, "\"" CRDB_REDACTED "\"");
-    release(&f);
-    return fits;
+    return redact(text, secret, length, true);
 }

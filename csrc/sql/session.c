@@ -129,23 +129,21 @@ static void cancel(PGconn *connection) {
         pthread_detach(thread);
 }
 
-static PGresult *timed_out(struct crdb_pq *session, struct crdb_pq_error *error) {
+static void timed_out(struct crdb_pq *session, struct crdb_pq_error *error) {
     session->broken = true;
     cancel(session->connection);
     crdb_pq_error_set(error, CRDB_PQ_TIMEOUT, "no answer within the time limit");
     error->sent = true;
-    return NULL;
 }
 
-static PGresult *lost(struct crdb_pq *session, const struct crdb_pq_statement *statement, bool sent,
-                      struct crdb_pq_error *error) {
+static void lost(struct crdb_pq *session, const struct crdb_pq_statement *statement, bool sent,
+                 struct crdb_pq_error *error) {
     session->broken = true;
     crdb_pq_error_of_connection(error, PQerrorMessage(session->connection), statement->hidden,
                                 statement->hidden_count);
     if (error->reason != CRDB_PQ_SERVER)
         error->reason = CRDB_PQ_NETWORK;
     error->sent = sent;
-    return NULL;
 }
 
 /* The next result, or NULL when there is none; *expired when the deadline passed, *failed when the
@@ -177,66 +175,80 @@ static bool still_there(struct crdb_pq *session) {
     return true;
 }
 
+/* Sends the statement; false: *error says what became of it. */
+static bool send_statement(struct crdb_pq *session, const struct crdb_pq_statement *statement,
+                           int64_t deadline, struct crdb_pq_error *error) {
+    PGconn *connection = session->connection;
+    bool begun = PQsendQueryParams(connection, statement->text, statement->count, NULL,
+                                   statement->values, NULL, NULL, 0) != 0;
+    int left = begun ? 1 : -1;
+    while (left >= 0 && (left = PQflush(connection)) > 0) {
+        if (!wait_for(connection, POLLIN | POLLOUT, deadline)) {
+            timed_out(session, error);
+            return false;
+        }
+        if (!PQconsumeInput(connection))
+            left = -1;
+    }
+    if (left < 0)
+        lost(session, statement, begun, error);
+    return left == 0;
+}
+
+/* The first result of the statement, once all are read; NULL: *error says why there is none. */
+static PGresult *first_result(struct crdb_pq *session, const struct crdb_pq_statement *statement,
+                              int64_t deadline, struct crdb_pq_error *error) {
+    PGresult *first = NULL, *result;
+    bool expired = false, failed = false;
+    while ((result = next_result(session->connection, deadline, &expired, &failed)) != NULL) {
+        ExecStatusType status = PQresultStatus(result);
+        if (first)
+            PQclear(result);
+        else
+            first = result;
+        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+            PQclear(first);
+            session->broken = true;
+            crdb_pq_error_set(error, CRDB_PQ_PROTOCOL, "COPY from or to the client is not taken");
+            error->sent = true;
+            return NULL;
+        }
+    }
+    if (first && !expired && !failed)
+        return first;
+    PQclear(first);
+    if (expired)
+        timed_out(session, error);
+    else
+        lost(session, statement, true, error);
+    return NULL;
+}
+
 PGresult *crdb_pq_query(struct crdb_pq *session, const struct crdb_pq_statement *statement,
                         double timeout, struct crdb_pq_error *error) {
-    PGconn *connection = session->connection;
     int64_t deadline = deadline_in(timeout);
     if (!still_there(session)) {
         session->broken = true;
         crdb_pq_error_set(error, CRDB_PQ_NETWORK, "the server ended the session while it was idle");
         return NULL;
     }
-    if (!PQsendQueryParams(connection, statement->text, statement->count, NULL, statement->values,
-                           NULL, NULL, 0))
-        return lost(session, statement, false, error);
-    for (int left; (left = PQflush(connection)) != 0;) {
-        if (left < 0)
-            return lost(session, statement, true, error);
-        if (!wait_for(connection, POLLIN | POLLOUT, deadline))
-            return timed_out(session, error);
-        if (!PQconsumeInput(connection))
-            return lost(session, statement, true, error);
-    }
-
-    PGresult *kept = NULL;
-    for (;;) {
-        bool expired = false, failed = false;
-        PGresult *result = next_result(connection, deadline, &expired, &failed);
-        if (!result) {
-            if (!expired && !failed)
-                break;
-            PQclear(kept);
-            return expired ? timed_out(session, error) : lost(session, statement, true, error);
-        }
-        ExecStatusType status = PQresultStatus(result);
-        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
-            PQclear(result);
-            PQclear(kept);
-            session->broken = true;
-            crdb_pq_error_set(error, CRDB_PQ_PROTOCOL, "COPY from or to the client is not taken");
-            error->sent = true;
-            return NULL;
-        }
-        if (kept)
-            PQclear(result);
-        else
-            kept = result;
-    }
-
-    if (PQstatus(connection) != CONNECTION_OK)
+    if (!send_statement(session, statement, deadline, error))
+        return NULL;
+    PGresult *result = first_result(session, statement, deadline, error);
+    if (!result)
+        return NULL;
+    if (PQstatus(session->connection) != CONNECTION_OK)
         session->broken = true;
-    if (!kept)
-        return lost(session, statement, true, error);
-    switch (PQresultStatus(kept)) {
+    switch (PQresultStatus(result)) {
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
     case PGRES_EMPTY_QUERY:
-        return kept;
+        return result;
     default:
-        crdb_pq_error_of_result(error, kept, crdb_pq_sets_password(statement->text),
+        crdb_pq_error_of_result(error, result, crdb_pq_sets_password(statement->text),
                                 statement->hidden, statement->hidden_count);
         error->sent = true;
-        PQclear(kept);
+        PQclear(result);
         return NULL;
     }
 }
