@@ -181,7 +181,7 @@ describe("credentials from a json sink", function()
     local path = temp.dir() .. "/app.json"
     local sinks = require "crdbcloud.sinks"
     local rec = example()
-    local credential = require("crdbcloud.credentials").make(rec, rec.current, rec.address)
+    local credential = require("crdbcloud.credential").make(rec, rec.current, rec.address)
     assert(sinks.open(sinks.parse("json:" .. path, "sinks"), "app", "prod")[1]:publish(credential))
     local c = assert(assert(crdbcloud.credentials { source = "json:" .. path, user = "app" }):get())
     assert.is_true(c.password:equals "current-password")

@@ -280,7 +280,7 @@ guarded("delete_sql_user", "cluster:remove_app_user{ user = NAME }")
 M.WORKFLOWS = {
   create_app_user = "create_app_user",
   rotate_passwords = "rotate", rotate_password = "rotate", plan_rotation = "rotate",
-  resume = "resume", rotation_status = "resume",
+  resume = "resume", rotation_status = "status",
   import_credential = "import_credential", rollback_password = "rollback",
   access = "access", set_access = "access", remove_app_user = "remove_app_user",
   disable_user = "enable_user", enable_user = "enable_user", history = "history",

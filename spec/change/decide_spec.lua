@@ -88,3 +88,16 @@ describe("the exit code of a run", function()
     end)
   end
 end)
+
+describe("a stage that is older than a day", function()
+  for _, case in ipairs {
+    { "accepted", "wrong_password", "live" }, { "accepted", nil, "live" }, { "wrong_password", "accepted", "fits" },
+    { "network", "accepted", "fits" }, { "wrong_password", nil, "fits" }, { "network", nil, "fits" },
+    { "wrong_password", "wrong_password", "stale" }, { "network", "wrong_password", "unknown" },
+    { "wrong_password", "network", "unknown" }, { "no_login", "no_login", "unknown" },
+  } do
+    it(("that says %s, with a current one that says %s, is %s"):format(case[1], tostring(case[2]), case[3]), function()
+      assert.are.equal(case[3], decide.old_stage(case[1], case[2]))
+    end)
+  end
+end)

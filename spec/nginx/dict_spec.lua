@@ -1,5 +1,5 @@
 local core = require "crdbcloud.core"
-local credentials = require "crdbcloud.credentials"
+local credentials = require "crdbcloud.credential"
 local dict = require "crdbcloud.nginx.dict"
 local nginx = require "spec.support.servers.nginx"
 local temp = require "spec.support.temp"

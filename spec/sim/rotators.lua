@@ -56,6 +56,16 @@ function M.install()
     local world, process = cluster.world, cluster.process
     ctx.clock = world:clock(process)
     ctx.probe = function(_, rec, password) return world.service:login(process, rec.user, password) end
+    ctx.user_pages = function(self)
+      local read = false
+      return {
+        next = function()
+          if read then return nil end
+          read = true
+          return self.cloud:all_sql_users()
+        end,
+      }
+    end
     ctx.sinks_of = function(_, user) return world:open_sinks(process, user) end
     local user_row = ctx.user_row
     ctx.user_row = function(...)

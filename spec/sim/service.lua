@@ -222,10 +222,6 @@ local function users_of(self)
   return list
 end
 
-function Cloud:list_sql_users()
-  return self:read("list_sql_users", function() return { users = users_of(self) } end)
-end
-
 function Cloud:all_sql_users()
   return self:read("list_sql_users", function() return users_of(self) end)
 end

@@ -16,7 +16,7 @@ local source = assert(crdbcloud.credentials { source = "memory:", user = "app" }
 local sql = require("crdbcloud.sql").wrap({ query = function() return {} end, is_open = function() return true end, close = print },
   { info = {} })
 local secret = crdbcloud.secret(PASSWORD)
-local credential = require("crdbcloud.credentials").make({ user = "app", cluster_id = ID, sends = {} }, { epoch = 1, password = secret })
+local credential = require("crdbcloud.credential").make({ user = "app", cluster_id = ID, sends = {} }, { epoch = 1, password = secret })
 
 local OBJECTS = {
   cloud = { cloud, require("crdbcloud.cloud").CLASS }, cluster = { cluster, require("crdbcloud.cluster").CLASS },

@@ -1,5 +1,5 @@
 local core = require "crdbcloud.core"
-local outcome = require "crdbcloud.run.outcome"
+local reports = require "crdbcloud.run.report"
 local record = require "crdbcloud.record"
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"
@@ -10,7 +10,7 @@ local PUT = "update_sql_user_password"
 local function report_of(windows)
   local rows = {}
   for i, window in ipairs(windows) do rows[i] = { user = "u" .. i, result = "done", sinks = {}, window = window or nil } end
-  return outcome.finish({
+  return reports.finish({
     operation = "rotate_passwords", run_id = "r", name = "c", id = "i", store = {}, warnings = {}, started = core.monotonic(),
     interrupted = function() end,
   }, rows)

@@ -1,6 +1,6 @@
 local cjson = require "cjson"
 local core = require "crdbcloud.core"
-local credentials = require "crdbcloud.credentials"
+local credentials = require "crdbcloud.credential"
 local errors = require "crdbcloud.errors"
 local printed = require "crdbcloud.api.printed"
 local printing = require "crdbcloud.base.printing"
@@ -181,7 +181,7 @@ describe("a value on its way to another Lua state", function()
     -- What never leaves its thread: a connection, and what only functions get.
     for _, name in ipairs { "credentials", "event", "inspection" } do known["crdbcloud." .. name] = true end
     local pipe = assert(io.popen("cd lua/crdbcloud && grep -rhoE '__name = \"[a-z_.]+\"' "
-      .. "workflows api run privileges/inspect.lua base/printing.lua errors.lua credentials.lua"))
+      .. "workflows api run privileges/inspect.lua base/printing.lua errors.lua credential.lua credentials.lua"))
     for line in pipe:lines() do
       local name = line:match '"(.-)"'
       assert.is_true(known[name], name)

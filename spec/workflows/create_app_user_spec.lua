@@ -226,7 +226,8 @@ describe("create_app_user", function()
       host = sc.sandbox.pg.host, port = sc.sandbox.pg.port, dbname = "shop", user = name,
       password = core.secret "somebody-elses-1", sslmode = "verify-full", sslrootcert = sc.sandbox.ca_file,
     })
-    assert(sc.cluster:create_app_user(wanted { adopt = true }))
+    local row = assert(sc.cluster:create_app_user(wanted { adopt = true, sinks = { "json:" .. sc.dir .. "/app.json" } })).rows[1]
+    assert.are.same({ "adopted", "accepted", 1, "number" }, { row.note, row.verified, row.sessions_cancelled, type(row.window) })
     assert_limited_and_settled(name)
     assert.are.equal("wrong_password", sc:login(name, "somebody-elses-1"))
     assert.is_nil((before:query "SELECT 1"))

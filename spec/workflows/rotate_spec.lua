@@ -204,6 +204,17 @@ describe("rotate_passwords", function()
     assert.are.same({ app_user_001 = "done", app_user_002 = "done" }, results(report))
   end)
 
+  it("finds a user that was made just now, however far this machine's clock lags", function()
+    local user, time = "new_" .. core.random_hex(4), core.time
+    assert(sc.cluster:create_sql_user(user, core.secret "a-good-Passphrase-1"))
+    core.time = function() return time() - 3600 end
+    local called, plan = pcall(sc.cluster.plan_rotation, sc.cluster, { users = { user } })
+    core.time = time
+    assert(sc.cluster:delete_sql_user(user))
+    assert(called, plan)
+    assert.are.same({ user, "rotate" }, { plan.rows[1].user, plan.rows[1].result })
+  end)
+
   it("skips those younger than max_age, and counts an unknown age as due", function()
     assert(sc.cluster:rotate_password(USER))
     local report = assert(sc.cluster:rotate_passwords { users = { USER, "app_user_002" }, max_age = "90d" })

@@ -7,7 +7,9 @@
 
 local decide = require "crdbcloud.change.decide"
 local errors = require "crdbcloud.errors"
+local pair_access = require "crdbcloud.change.pair.access"
 local passwords = require "crdbcloud.passwords"
+local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
 local steps = require "crdbcloud.change.finish"
 
@@ -142,7 +144,7 @@ local function demote(ctx, entry)
   local result
   result, err = still_ours(entry)
   if not result then return nil, err end
-  result, err = require("crdbcloud.privileges").demote(sql, entry.user)
+  result, err = privileges.demote(sql, entry.user)
   if not result then return still_admin(entry, err) end
   ctx:progress { step = "demote", user = entry.user, text = "admin revoked" }
   return entry:save(record.move(entry.rec, "demoted", { demote = record.NONE }))
@@ -163,10 +165,10 @@ local function grant(ctx, entry)
   ok, err = still_ours(entry)
   if not ok then return nil, err end
   if rec.pair or rec.pair_of then
-    ok, err = require("crdbcloud.change.pair.access").grant(ctx, entry, sql)
+    ok, err = pair_access.grant(ctx, entry, sql)
     rec = entry.rec
   else
-    ok, err = require("crdbcloud.privileges").apply(sql, rec.access or {}, { user = rec.user, roles = rec.roles })
+    ok, err = privileges.apply(sql, rec.access or {}, { user = rec.user, roles = rec.roles })
   end
   if not ok then return half_made(err) end
   ctx:progress { step = "grant", user = rec.user, text = "access granted and compared" }
@@ -178,15 +180,15 @@ local function guard(ctx, entry)
   local sql, err = ctx:sql()
   if not sql then return half_made(err) end
   local found
-  found, err = require("crdbcloud.privileges").inspect(sql, entry.user)
+  found, err = privileges.inspect(sql, entry.user)
   if not found then return half_made(err) end
   if not found.admin then
-    if not entry.rec.adopted then return true end
+    if not entry.rec.adopted then return {} end
     -- Whoever knew the old password may still be connected.
     local cancelled
-    cancelled, err = require("crdbcloud.privileges").cancel_sessions(sql, entry.user)
+    cancelled, err = privileges.cancel_sessions(sql, entry.user)
     if not cancelled then return half_made(err) end
-    return true
+    return { sessions_cancelled = cancelled }
   end
   ctx:warn(("security: %s was an admin again after its password was set; that password is dropped"):format(entry.user))
   local rec = entry.rec
@@ -199,25 +201,22 @@ local function guard(ctx, entry)
 end
 
 -- granted -> idle, with the password that will be handed out.
-local function hand_over(ctx, entry, password)
+local function hand_over(ctx, entry, password, note)
   if entry.rec.state == "granted" then
     local ok, err = steps.stage(ctx, entry, password)
     if not ok then return half_made(err) end
   end
-  local verdict, err = steps.finish(ctx, entry, entry.rec.creating and guard or nil)
-  if not verdict or not entry.rec.pair then return verdict, err end
-  local published
-  published, err = require("crdbcloud.change.pair.turn").publish(ctx, entry)
-  return published and verdict, err
+  return steps.finish(ctx, entry, note, entry.rec.creating and guard or nil)
 end
 
---- Goes from the record's state to idle.
+--- Goes from the record's state to idle. What a pair publishes is left to crdbcloud.change.pair.
 ---@param ctx table
 ---@param entry table held, with a record
 ---@param password? userdata the caller's own, for the stage
----@return string|nil verdict of the login
+---@param note? string for the report
+---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
-function M.finish(ctx, entry, password)
+function M.finish(ctx, entry, password, note)
   for _ = 1, MAX_DEMOTIONS do
     local state = entry.rec.state
     if state == "planned" or state == "posting" then
@@ -234,8 +233,8 @@ function M.finish(ctx, entry, password)
       local ok, err = grant(ctx, entry)
       if not ok then return nil, err end
     end
-    local verdict, err = hand_over(ctx, entry, password)
-    if verdict or err.reason ~= "admin_again" then return verdict, err end
+    local done, err = hand_over(ctx, entry, password, note)
+    if done or err.reason ~= "admin_again" then return done, err end
   end
   return still_admin(entry, errors.new {
     kind = "conflict", message = ("%s: somebody makes it an admin again and again"):format(entry.user),

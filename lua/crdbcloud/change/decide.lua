@@ -50,6 +50,18 @@ function M.login_may_recover(verdict)
   return verdict == "network" or verdict == "too_many_connections" or verdict == "wrong_password"
 end
 
+--- What two logins say of a stage that is older than a day: the record may come from a backup or another host.
+---@param staged string verdict of the login with the staged password
+---@param current string|nil verdict of the login with the current one; nil when there is none
+---@return "live"|"fits"|"stale"|"unknown"
+function M.old_stage(staged, current)
+  if staged == "accepted" then return "live" end
+  if current == "accepted" then return "fits" end
+  if staged == "wrong_password" and current == "wrong_password" then return "stale" end
+  if current == nil then return "fits" end -- nothing to compare with: the first password of a user
+  return "unknown"
+end
+
 --- What the login with our throwaway password says of a user whose creation
 --- was not answered (or answered with "already exists").
 ---@param verdict string

@@ -4,9 +4,9 @@
 
 local decide = require "crdbcloud.change.decide"
 local errors = require "crdbcloud.errors"
+local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
 local send = require "crdbcloud.change.send"
-local stale = require "crdbcloud.change.stale"
 
 local M = {}
 
@@ -162,7 +162,7 @@ end
 
 --- PUBLISH: writes the user's sinks. The two users of a pair have none of their own:
 --- what is active is published when the turn is over.
----@return true|nil
+---@return { window: number|nil }|nil window: seconds that plain sinks held a password that no longer logged in
 ---@return crdbcloud.error|nil err kind "sink", outcome "applied"
 function M.publish(ctx, entry)
   local rec = entry.rec
@@ -172,8 +172,6 @@ function M.publish(ctx, entry)
   end)
   if not done then return nil, err end
   local at = ctx.clock.time()
-  -- How long plain sinks held a password that no longer logged in.
-  entry.window = done.wrote and rec.current.sent_at and math.max(0, at - rec.current.sent_at) or nil
   local changes = {
     published = done.marks, flags = {}, history = remembered(ctx, rec, at, done.names),
     hook = alone and ctx:hook_mark(rec) or nil, asked = record.NONE,
@@ -182,17 +180,16 @@ function M.publish(ctx, entry)
   if not entry:keep(rec.state == "promoted" and record.move(rec, "idle", changes) or record.amend(rec, changes)) then
     return nil, entry.lost
   end
-  return true
+  return { window = done.wrote and rec.current.sent_at and math.max(0, at - rec.current.sent_at) or nil }
 end
 
 --- SESSIONS: ends those that logged in with the old password, where that was asked
 --- for. The record stays open until none is left.
----@return true|nil
+---@return { sessions_cancelled: integer|nil }|nil
 ---@return crdbcloud.error|nil err outcome "applied", exit 3, with the statement to run
 function M.sessions(ctx, entry)
   local rec = entry.rec
-  if not rec.sessions_due then return true end
-  local privileges = require "crdbcloud.privileges"
+  if not rec.sessions_due then return {} end
   local sql, err = ctx:sql()
   local cancelled
   if sql then cancelled, err = privileges.cancel_sessions(sql, rec.user) end
@@ -202,11 +199,10 @@ function M.sessions(ctx, entry)
     return nil, err
   end
   ctx:progress { step = "sessions", user = rec.user, text = ("%d sessions cancelled"):format(cancelled) }
-  entry.cancelled = cancelled
   local history = record.copy(rec.history)
   history[#history].sessions_cancelled = cancelled
   if not entry:keep(record.amend(rec, { sessions_due = record.NONE, history = history })) then return nil, entry.lost end
-  return true
+  return { sessions_cancelled = cancelled }
 end
 
 --- Wipes what is no longer needed: a previous password whose time is over, and
@@ -250,19 +246,26 @@ local function may_send_again(ctx, rec)
   return n < 2
 end
 
--- From "applied" to "promoted". A login refused after a definite answer is met
--- once with the same bytes again: an earlier request may have arrived late.
+-- From "applied" to "promoted". When a login is refused after a definite answer, the same bytes are sent once more:
+-- an earlier request may have arrived late.
+---@return { verified: string, sessions_cancelled: integer|nil }|nil
+---@return crdbcloud.error|nil
 local function prove(ctx, entry, guard)
+  local done = {}
   for round = 1, 2 do
+    local verdict, err
     if guard then
-      local ok, err = guard(ctx, entry)
-      if not ok then return nil, err end
+      local looked
+      looked, err = guard(ctx, entry)
+      if not looked then return nil, err end
+      done.sessions_cancelled = looked.sessions_cancelled or done.sessions_cancelled
     end
-    local verdict, err = M.verify(ctx, entry)
+    verdict, err = M.verify(ctx, entry)
     if verdict then
       local ok, promote_err = M.promote(ctx, entry, verdict)
       if not ok then return nil, promote_err end
-      return verdict
+      done.verified = verdict
+      return done
     end
     if err.reason ~= "wrong_password" then return nil, err end
     if round == 2 or not may_send_again(ctx, entry.rec) then return contested(ctx, entry, err) end
@@ -271,28 +274,40 @@ local function prove(ctx, entry, guard)
   end
 end
 
+---@class crdbcloud.done what a report's row says of a change that went well
+---@field verified string|nil verdict of the login, "accepted" where it was a proof
+---@field window number|nil seconds that plain sinks held a password that no longer logged in
+---@field sessions_cancelled integer|nil
+---@field resend_at integer|nil when the password is to be sent once more
+---@field note string|nil
+---@field result string|nil default "done"
+
 --- Goes from the record's state (staged or later) to idle.
----@param guard? fun(ctx: table, entry: table): true|nil, crdbcloud.error|nil called between SEND and VERIFY
----@return string|nil verdict of the login, "accepted" where it was a proof
+---@param note? string for the report
+---@param guard? fun(ctx: table, entry: table): { sessions_cancelled: integer|nil }|nil, crdbcloud.error|nil called
+---  between SEND and VERIFY
+---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
-function M.finish(ctx, entry, guard)
+function M.finish(ctx, entry, note, guard)
   local state = entry.rec.state
+  local ok, done, published, ended, err
   if state == "staged" or state == "intent" then
-    local ok, err = stale.check(ctx, entry)
+    ok, err = send.check_stage(ctx, entry)
     if ok then ok, err = M.send(ctx, entry) end
     if not ok then return nil, err end
     state = entry.rec.state
   end
-  local verdict = entry.rec.current and (entry.rec.current.verified == true and "accepted" or entry.rec.current.verified)
   if state == "applied" or state == "verified" then
-    local err
-    verdict, err = prove(ctx, entry, guard)
-    if not verdict then return nil, err end
+    done, err = prove(ctx, entry, guard)
+    if not done then return nil, err end
+  else
+    local verified = entry.rec.current.verified
+    done = { verified = verified == true and "accepted" or verified }
   end
-  local ok, err = M.publish(ctx, entry)
-  if not ok then return nil, err end
-  ok, err = M.sessions(ctx, entry)
-  if not ok then return nil, err end
+  published, err = M.publish(ctx, entry)
+  if not published then return nil, err end
+  ended, err = M.sessions(ctx, entry)
+  if not ended then return nil, err end
   if entry.lost then
     -- The password is live and published; only the store does not know yet.
     ctx.stop = entry.lost
@@ -302,19 +317,21 @@ function M.finish(ctx, entry, guard)
       hint = "mend the store, then run `crdbcloud rotate resume`",
     }
   end
-  return verdict
+  done.window, done.resend_at, done.note = published.window, entry.rec.resend_at, note
+  done.sessions_cancelled = ended.sessions_cancelled or done.sessions_cancelled
+  return done
 end
 
 --- Sends the current password once more, when something sent before it has had
 --- the time to arrive after it.
----@return string|nil verdict
+---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
-function M.resend(ctx, entry)
+function M.resend(ctx, entry, note)
   -- Another run may have staged the next one meanwhile; that is sent after it anyway.
-  if entry.rec.state ~= "idle" then return M.finish(ctx, entry) end
+  if entry.rec.state ~= "idle" then return M.finish(ctx, entry, note) end
   local ok, err = send.again(ctx, entry)
   if not ok then return nil, err end
-  return M.finish(ctx, entry)
+  return M.finish(ctx, entry, note)
 end
 
 return M

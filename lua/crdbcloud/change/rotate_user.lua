@@ -1,7 +1,7 @@
 --- The rotation of one held user, whatever its record says: finish what is half
 --- done, or stage and send a new password.
 
-local context = require "crdbcloud.run.context"
+local errors = require "crdbcloud.errors"
 local pair = require "crdbcloud.change.pair"
 local record = require "crdbcloud.record"
 local send = require "crdbcloud.change.send"
@@ -14,13 +14,6 @@ local function unmanaged(ctx, user)
   return record.new {
     cluster_id = ctx.id, cluster_name = ctx.name, user = user, state = "idle", origin = "rotation", created_at = ctx:now(),
     epoch = ctx.spooling and ctx:now() or 0,
-  }
-end
-
-local function fields_of(entry, verdict, note)
-  return {
-    verified = verdict, note = note, window = entry.window, sessions_cancelled = entry.cancelled,
-    resend_at = entry.rec.resend_at,
   }
 end
 
@@ -40,27 +33,28 @@ end
 ---@param entry crdbcloud.entry
 ---@param wanted { password: userdata|nil, epoch: integer|nil, finish_only: boolean|nil } epoch: as planned; another run may
 ---  have been here since; finish_only: what is half done is finished, and its password is young enough to stay
----@return table|nil fields of the report's row
+---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
 function M.rotate(ctx, entry, wanted)
   local rec = entry.rec or unmanaged(ctx, entry.user)
   entry.rec = rec
   if record.is_creating(rec) then
-    return nil, context.pending(entry.user, "it is being created", {
-      outcome = "not_sent", hint = "`crdbcloud rotate resume` finishes it", exit = 3,
-    })
+    return nil, errors.new {
+      kind = "pending", outcome = "not_sent", message = entry.user .. ": it is being created",
+      hint = "`crdbcloud rotate resume` finishes it", exit = 3,
+    }
   end
   if rec.pair then return pair.rotate(ctx, entry, wanted) end
   if rec.pair_of then return nil, pair.is_partner(rec, "rotate_password") end
   if record.is_open(rec) then
     local staged = rec.staged ~= nil
-    local verdict, err = steps.finish(ctx, entry)
-    if not verdict then
+    local done, err = steps.finish(ctx, entry, "finished a half-done rotation")
+    if not done then
       local ok
       ok, err = leave_behind(ctx, entry, staged, wanted.finish_only, err)
       if not ok then return nil, err end
     end
-    if (staged or wanted.finish_only) and not wanted.password then return fields_of(entry, verdict, "finished a half-done rotation") end
+    if (staged or wanted.finish_only) and not wanted.password then return done end
   elseif wanted.epoch ~= nil and wanted.epoch ~= rec.epoch then
     return { result = "skipped", note = "rotated by another run in the meantime" }
   end
@@ -74,10 +68,7 @@ function M.rotate(ctx, entry, wanted)
   if err then return nil, err end
   ok, err = steps.stage(ctx, entry, wanted.password)
   if not ok then return nil, err end
-  local verdict
-  verdict, err = steps.finish(ctx, entry)
-  if not verdict then return nil, err end
-  return fields_of(entry, verdict)
+  return steps.finish(ctx, entry)
 end
 
 --- The rotation of one job of a batch.
@@ -91,15 +82,13 @@ end
 
 --- Sends the current password once more where an emergency did not wait, and its
 --- time has come.
----@return table|nil fields
+---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
 function M.resend(ctx, entry)
   local rec = entry.rec
   if rec and rec.pair then return pair.resend(ctx, entry) end
   if not rec or not rec.resend_at then return { result = "skipped", note = "sent again by another run" } end
-  local verdict, err = steps.resend(ctx, entry)
-  if not verdict then return nil, err end
-  return fields_of(entry, verdict, "sent again after the settle time")
+  return steps.resend(ctx, entry, "sent again after the settle time")
 end
 
 return M

@@ -10,6 +10,7 @@ local M = {}
 
 local PUT = "update_sql_user_password"
 local MAX_STAGES = 3 -- new passwords after the service refused one
+local OLD = 86400 -- seconds after which a stage is sent only if a login shows that it fits the cluster
 
 -- Passwords that satisfy any rule of character classes, for the second try.
 local STRICT = { "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789" }
@@ -187,6 +188,29 @@ function M.send(ctx, entry)
       return settle_by_login(ctx, entry, err)
     end
   end
+end
+
+--- Whether the stage of a held record may be sent.
+---@param ctx table
+---@param entry crdbcloud.entry
+---@return true|nil
+---@return crdbcloud.error|nil err nothing was sent
+function M.check_stage(ctx, entry)
+  local rec = entry.rec
+  local staged = rec.staged
+  if not staged or not staged.created_at or ctx:now() - staged.created_at <= OLD then return true end
+  local current = rec.current and rec.current.epoch ~= staged.epoch and ctx:probe(rec, rec.current.password) or nil
+  local verdict = decide.old_stage(ctx:probe(rec, staged.password), current)
+  if verdict == "live" or verdict == "fits" then return true end
+  return nil, errors.new {
+    kind = verdict == "stale" and "conflict" or "pending", reason = "stale_stage", outcome = "not_sent", exit = 3,
+    operation = PUT,
+    message = ("%s: a password was staged more than a day ago and %s"):format(entry.user, verdict == "stale"
+      and "neither it nor the current one logs in: the record does not fit the cluster"
+      or "no login is possible to see whether the record still fits the cluster"),
+    hint = verdict == "stale" and "was the store restored or copied? remove the record and import or rotate the user anew"
+      or "make a login possible, then `crdbcloud rotate resume`",
+  }
 end
 
 --- Sends the current password once more: something sent before it may have

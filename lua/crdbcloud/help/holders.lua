@@ -4,7 +4,7 @@ local M = {}
 
 -- Object of a chapter -> module of crdbcloud, and what of it holds the functions.
 local HOLDERS = {
-  cloud = { "cloud", "CLASS" }, cluster = { "cluster", "CLASS" }, sql = { "sql", "CLASS" }, credential = { "credentials", "CLASS" },
+  cloud = { "cloud", "CLASS" }, cluster = { "cluster", "CLASS" }, sql = { "sql", "CLASS" }, credential = { "credential", "CLASS" },
   credentials = { "credentials", "SOURCE" }, ["crdbcloud.secret"] = { "secrets" }, ["crdbcloud.password"] = { "passwords" },
   ["crdbcloud.names"] = { "names" }, ["crdbcloud.privileges"] = { "privileges" }, ["crdbcloud.sql"] = { "sql" },
   ["crdbcloud.store"] = { "store" }, ["crdbcloud.errors"] = { "errors" }, store = { "store.memory" }, secret = { "core" },

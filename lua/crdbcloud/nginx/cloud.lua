@@ -79,7 +79,7 @@ end
 
 -- Modules of what calls give back; loaded with a handle, so that no call waits for the disk.
 local RESULTS = {
-  "run.report", "credentials", "workflows.resume", "workflows.many_clusters", "workflows.access", "workflows.history",
+  "run.report", "credential", "workflows.status", "workflows.many_clusters", "workflows.access", "workflows.history",
 }
 
 --- Makes a handle. No I/O but that of loading modules.

@@ -9,7 +9,7 @@
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
-local credentials = require "crdbcloud.credentials"
+local credentials = require "crdbcloud.credential"
 local errors = require "crdbcloud.errors"
 local json = require "crdbcloud.base.json"
 

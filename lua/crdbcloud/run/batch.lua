@@ -1,14 +1,45 @@
 --- The order of work of a run over many users: who is next, when to stop, who is
---- met again later. It does no work itself; one thread or many take users from it.
+--- tried again later, in which hours. It does no work itself; one thread or many take users from it.
 
 local errors = require "crdbcloud.errors"
-local outcome = require "crdbcloud.run.outcome"
-local window = require "crdbcloud.run.window"
+local report = require "crdbcloud.run.report"
 
 local M = {}
 
 local MAX_FAILURES = 3 -- in a row, before a run stops
 local LONGEST_WAIT = 300 -- seconds that a run waits for a limit to pass; a service may ask for a day
+
+-- Minutes since midnight, or nil.
+local function minutes(hour, minute)
+  hour, minute = tonumber(hour), tonumber(minute)
+  if hour > 23 or minute > 59 then return nil end
+  return hour * 60 + minute
+end
+
+--- Reads the hours in which a user may be started, "22:00-04:00" in local time; raises at level for anything else.
+---@param value any
+---@param name string
+---@param level integer|"caller"|nil
+---@return { from: integer, to: integer, text: string } minutes since midnight
+function M.window(value, name, level)
+  local h1, m1, h2, m2 = (type(value) == "string" and value or ""):match("^(%d%d):(%d%d)%-(%d%d):(%d%d)$")
+  local from, to = h1 and minutes(h1, m1), h2 and minutes(h2, m2)
+  if not from or not to or from == to then
+    errors.raise(level, '%s must be hours of the day such as "22:00-04:00", got %s', name, errors.shown(value))
+  end
+  return { from = from, to = to, text = value }
+end
+
+--- Whether a window is open at a time of day.
+---@param window { from: integer, to: integer }
+---@param hour integer
+---@param minute integer
+---@return boolean
+function M.is_open(window, hour, minute)
+  local now = hour * 60 + minute
+  if window.from < window.to then return now >= window.from and now < window.to end
+  return now >= window.from or now < window.to
+end
 
 local Batch = {}
 Batch.__index = Batch
@@ -29,7 +60,7 @@ function M.new(ctx, plan, opts)
         user = planned.user, result = "skipped", note = planned.reason, epoch = planned.epoch, sinks = planned.sinks,
       }
     elseif planned.action == "blocked" then
-      self.rows[i] = outcome.row(planned.user, nil, planned.err or errors.new {
+      self.rows[i] = report.row(planned.user, nil, planned.err or errors.new {
         kind = "not_found", outcome = "not_sent", message = planned.user .. ": " .. planned.reason,
       }, { epoch = planned.epoch, sinks = planned.sinks })
     else
@@ -49,9 +80,8 @@ local function stopped(self)
   if self.limit and self.failures >= self.limit then
     return "untouched", ("stopped after %d failures in a row"):format(self.failures)
   end
-  if self.window and not window.is_open_at(self.window, ctx.clock.time()) then
-    return "skipped", "outside the window " .. self.window.text
-  end
+  local now = self.window and os.date("*t", math.floor(ctx.clock.time()))
+  if now and not M.is_open(self.window, now.hour, now.min) then return "skipped", "outside the window " .. self.window.text end
 end
 
 local function give_up(self, job, result, why)
@@ -99,7 +129,7 @@ end
 
 --- Takes what became of a user.
 ---@param job table
----@param row table of crdbcloud.run.outcome
+---@param row table of crdbcloud.run.report
 ---@param err { kind: string, reason: string|nil, retry_after: number|nil }|nil
 function Batch:finish(job, row, err)
   self.in_hand = self.in_hand - 1
@@ -120,7 +150,7 @@ function Batch:finish(job, row, err)
   -- Those in hand are half done, taken together.
   local each = (ctx:monotonic() - self.started) / (self.done + self.in_hand / 2)
   ctx:progress {
-    step = "user", user = row.user, result = row.result, text = outcome.text(row), kind = row.kind,
+    step = "user", user = row.user, result = row.result, text = report.text(row), kind = row.kind,
     index = self.done, total = self.total, seconds_left = each * (self.total - self.done - self.in_hand / 2),
   }
 end

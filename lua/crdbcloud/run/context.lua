@@ -2,13 +2,16 @@
 --- identity and progress; and how it holds one user's record.
 
 local core = require "crdbcloud.core"
+local credential = require "crdbcloud.credential"
 local entry_of = require "crdbcloud.change.held"
 local errors = require "crdbcloud.errors"
-local outcome = require "crdbcloud.run.outcome"
+local lists = require "crdbcloud.api.lists"
+local names = require "crdbcloud.names"
+local report = require "crdbcloud.run.report"
 local record = require "crdbcloud.record"
 local retry = require "crdbcloud.api.retry"
 local sinks = require "crdbcloud.sinks"
-local store = require "crdbcloud.store"
+local spools = require "crdbcloud.run.spool"
 
 local M = {}
 
@@ -69,7 +72,6 @@ end
 ---@param err crdbcloud.error|nil why the store could not be opened
 function Context:check_store(err)
   if not self.emergency then return true end
-  local spools = require "crdbcloud.run.spool"
   local usable
   if self.store then usable, err = spools.store_works(self) end
   if usable then return true end
@@ -283,7 +285,7 @@ end
 ---@param as? { user: string, epoch: integer } of a pair
 ---@return table
 function Context:credential(rec, holder, as)
-  return require("crdbcloud.credentials").make(rec, holder, rec.address or self:address(), as)
+  return credential.make(rec, holder, rec.address or self:address(), as)
 end
 
 --- Runs fn() under the lock of a run that works on many users of the cluster.
@@ -305,23 +307,33 @@ function Context:with_run(fn)
   return result -- alone, so that print(assert(...)) prints one value
 end
 
---- True when the cluster has the user now. Never asks about the past: whether a
---- user exists decides what we do.
+--- The users of the cluster, page by page. Not as of a moment that our clock names, which a user made just now may be
+--- missing from: whether a user exists decides what we do.
+function Context:user_pages()
+  return lists.reader(self.cloud._account, "list_sql_users", { cluster_id = self.id }, {}, false)
+end
+
+--- Whether a test holds for the folded name of a user that the cluster has now; it is asked until it says true.
+---@param test fun(user: string): boolean|nil
+---@return boolean|nil
+---@return crdbcloud.error|nil
+function Context:any_user(test)
+  local pages, until_time = self:user_pages(), core.boottime() + self.cloud.config.deadline
+  while true do
+    local items, err = pages:next(until_time)
+    if err then return nil, err end
+    if not items then return false end
+    for _, item in ipairs(items) do
+      if test(names.fold(item.name)) then return true end
+    end
+  end
+end
+
+--- Whether the cluster has the user now.
 ---@return boolean|nil
 ---@return crdbcloud.error|nil
 function Context:user_exists(user)
-  local names = require "crdbcloud.names"
-  local page
-  for _ = 1, 1000 do
-    local answer, err = self.cloud:list_sql_users(self.id, { page = page, limit = 500 })
-    if not answer then return nil, err end
-    for _, row in ipairs(answer.users) do
-      if names.fold(row.name) == user then return true end
-    end
-    page = answer.next_page
-    if not page then return false end
-  end
-  return nil, errors.new { kind = "protocol", message = "the list of users does not end" }
+  return self:any_user(function(name) return name == user end)
 end
 
 --- Takes a user's lock and reads the record.
@@ -360,7 +372,7 @@ local MAX_OVERTAKEN = 3 -- times that another run may change a user's record und
 ---@return crdbcloud.error|nil
 function Context:user_row(user, work, wanted)
   local shown, effect, fields, err = { sinks = {} }, nil, nil, self:stopped()
-  if err then return outcome.row(user, nil, err, shown), err end
+  if err then return report.row(user, nil, err, shown), err end
   for _ = 1, MAX_OVERTAKEN do
     fields, err = self:with(user, function(entry)
       local done, why = work(self, entry, wanted)
@@ -375,18 +387,7 @@ function Context:user_row(user, work, wanted)
   if not fields and effect and err.outcome ~= "applied" and err.outcome ~= "unknown" then
     err.outcome, err.exit = effect, effect == "unknown" and 5 or 6
   end
-  return outcome.row(user, fields, err, shown), err
-end
-
---- The error of a run that writes but was given no store.
-M.no_store = store.not_named
-
---- The error of a user whose record is somewhere else in its life.
----@return crdbcloud.error
-function M.pending(user, message, fields)
-  local e = { kind = "pending", message = user .. ": " .. message, outcome = "unknown" }
-  for k, v in pairs(fields or {}) do e[k] = v end
-  return errors.new(e)
+  return report.row(user, fields, err, shown), err
 end
 
 return M

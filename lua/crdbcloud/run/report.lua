@@ -1,6 +1,10 @@
---- Reports of workflows: plain data without secrets, printed as a table.
+--- From what became of each user to the report, the error and the exit code. A report is plain data without secrets,
+--- and prints as a table.
 
 local classes = require "crdbcloud.base.classes"
+local core = require "crdbcloud.core"
+local decide = require "crdbcloud.change.decide"
+local errors = require "crdbcloud.errors"
 local printing = require "crdbcloud.base.printing"
 
 local M = {}
@@ -80,6 +84,127 @@ end
 ---@return string
 function Report:json()
   return require("crdbcloud.base.json").encode(self)
+end
+
+-- result of a row: done, skipped, untouched, failed (nothing changed), unknown
+-- (sent, not answered), unpublished (changed, not published), incomplete
+-- (changed and published, sessions left).
+local function result_of(err)
+  if err.outcome == "unknown" then return "unknown" end
+  if err.outcome == "applied" then return err.exit == 3 and "incomplete" or "unpublished" end
+  return "failed"
+end
+
+--- One row of a report.
+---@param user string
+---@param fields table|nil of a user that went well
+---@param err crdbcloud.error|nil of one that did not
+---@param shown table epoch, state, sinks
+---@return table
+function M.row(user, fields, err, shown)
+  local row = { user = user, sinks = shown.sinks or {}, epoch = shown.epoch, state = shown.state }
+  if fields then
+    row.result = "done"
+    for k, v in pairs(fields) do row[k] = v end
+  else
+    row.result = result_of(err)
+    row.error, row.kind, row.outcome, row.hint = err.message, err.kind, err.outcome, err.hint
+    row.exit, row.reason, row.retry_after = err.exit, err.reason, err.retry_after
+    row.sqlstate = err.sqlstate or errors.is(err.cause) and err.cause.sqlstate or nil
+  end
+  return row
+end
+
+--- One line about a row, for progress.
+function M.text(row)
+  if row.result == "done" then
+    return "done" .. (row.verified and row.verified ~= "accepted" and " (login: " .. row.verified .. ")" or "")
+  end
+  return row.result .. (row.error and ": " .. row.error or row.note and ": " .. row.note or "")
+end
+
+local SUMMARY = {
+  [3] = "partly done", [4] = "not allowed", [5] = "some changes were sent and not answered",
+  [6] = "changed but not published", [7] = "another run holds the users",
+  [129] = "interrupted by the end of the terminal", [130] = "interrupted", [143] = "terminated",
+}
+
+local HINT = {
+  [3] = "`crdbcloud rotate resume` finishes what is open",
+  [5] = "`crdbcloud rotate resume` settles it with the same passwords",
+  [6] = "`crdbcloud rotate resume` publishes it",
+  [129] = "state is kept; `crdbcloud rotate resume`",
+  [130] = "state is kept; `crdbcloud rotate resume`",
+  [143] = "state is kept; `crdbcloud rotate resume`",
+}
+
+local function error_of(ctx, rows, code, full)
+  local first, changed
+  for _, row in ipairs(rows) do
+    changed = changed or row.result == "done" or row.result == "incomplete"
+    if row.error and (not first or row.exit == code and first.exit ~= code) then first = row end
+  end
+  first = first or {}
+  local kind = code >= 128 and "cancelled" or first.kind or "pending"
+  local one = #rows == 1 and first.error
+  local summary = code == 3 and not changed and "nothing done yet" or SUMMARY[code] or "failed"
+  return errors.new {
+    kind = kind, operation = ctx.operation, report = full, exit = code,
+    reason = one and first.reason or nil, retry_after = one and first.retry_after or nil, sqlstate = one and first.sqlstate or nil,
+    -- Of several users that fared differently no one outcome is true.
+    outcome = code == 5 and "unknown" or code == 6 and "applied" or code < 128 and (one or code ~= 3) and first.outcome or nil,
+    message = one and first.error
+      or summary .. (first.error and "; first: " .. first.error or ""),
+    hint = first.exit == code and first.hint or HINT[code] or first.hint,
+  }
+end
+
+-- How long sinks held a password that no longer logged in: from the send to the
+-- last sink, over all users.
+---@return { users: integer, p50: number, p99: number, longest: number }|nil seconds; nil where no sink was written
+local function windows(rows)
+  local list = {}
+  for _, row in ipairs(rows) do list[#list + 1] = row.window end
+  if #list == 0 then return nil end
+  table.sort(list)
+  local function percentile(p) return list[math.max(1, math.ceil(#list * p))] end
+  return { users = #list, p50 = percentile(0.5), p99 = percentile(0.99), longest = list[#list] }
+end
+
+local function failed_one(rows)
+  for _, row in ipairs(rows) do
+    if row.error then return true end
+  end
+  return false
+end
+
+--- Ends a run: its report, or the error that carries it.
+---@param ctx table
+---@param rows table[]
+---@param extra? table more fields of the report
+---@param planned? boolean rows are a plan, nothing was done
+---@param hook_err? crdbcloud.error of the command that followed
+---@return table|nil report
+---@return crdbcloud.error|nil
+function M.finish(ctx, rows, extra, planned, hook_err)
+  local fields = {
+    operation = ctx.operation, run_id = ctx.run_id, cluster = ctx.name, cluster_id = ctx.id,
+    store = ctx.store.url or "given as an object", rows = rows, warnings = ctx.warnings,
+    seconds = core.monotonic() - ctx.started,
+  }
+  fields.dry_run = ctx.dry_run
+  for k, v in pairs(extra or {}) do fields[k] = v end
+  fields.window = windows(rows)
+  local full = M.new(fields)
+  if planned or ctx.dry_run and not failed_one(rows) then return full end
+  local code = decide.exit(rows, ctx.interrupted())
+  if hook_err and code ~= 5 and code < 128 then
+    full.exit, hook_err.report = 6, full
+    return nil, hook_err
+  end
+  full.exit = code
+  if code == 0 then return full end
+  return nil, error_of(ctx, rows, code, full)
 end
 
 return M

@@ -1,6 +1,7 @@
 --- Rules for the options that workflows share, for crdbcloud.options.check.
 
 local errors = require "crdbcloud.errors"
+local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
 local sinks = require "crdbcloud.sinks"
 
@@ -85,6 +86,25 @@ end
 --- Part of the interface, not of this version: refused, never ignored.
 function M.later(value, name, level)
   errors.raise(level, "%s is not in this version (got %s)", name, errors.shown(value))
+end
+
+--- Checks the options of a workflow on one user and folds its name; raises on misuse.
+---@param own table rules of the options, `user` among them
+---@param opts any a string in the place of the table is the user
+---@param what string e.g. "rollback_password"
+---@param also? string another option that is required
+---@return table|nil opts checked
+---@return crdbcloud.error|nil err a name that no user can have
+function M.one_user(own, opts, what, also)
+  if type(opts) == "string" and not also then opts = { user = opts } end
+  opts = options.check(own, opts, what, "caller")
+  for _, name in ipairs { "user", also } do
+    if not opts[name] then errors.raise("caller", "%s: %s is missing", what, name) end
+  end
+  local err
+  opts.user, err = names.check(opts.user)
+  if not opts.user then return nil, err end
+  return opts
 end
 
 --- What all rotations take; `own` is completed with it.

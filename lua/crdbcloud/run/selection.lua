@@ -115,17 +115,31 @@ function M.decide(o)
 end
 
 local function listed_users(ctx)
-  local list, err = ctx.cloud:all_sql_users(ctx.id)
-  if not list then return nil, err end
   local order, set = {}, {}
-  for _, user in ipairs(list) do
-    local folded = names.fold(user.name)
-    if not set[folded] then
-      set[folded] = true
-      order[#order + 1] = folded
+  local read, err = ctx:any_user(function(user)
+    if not set[user] then order[#order + 1] = user end
+    set[user] = true
+  end)
+  if read == nil then return nil, err end
+  return order, set
+end
+
+--- All records of a cluster.
+---@param store table
+---@param cluster_id string
+---@return { user: string, rec: table|nil, err: crdbcloud.error|nil }[]|nil err of one that cannot be read
+---@return crdbcloud.error|nil
+function M.records(store, cluster_id)
+  local keys, err = store:list(cluster_id .. "/")
+  if not keys then return nil, err end
+  local list = {}
+  for _, key in ipairs(keys) do
+    local rec, version = store:get(key)
+    if rec or version then
+      list[#list + 1] = { user = key:match("/([^/]+)$"), rec = rec, err = not rec and version or nil }
     end
   end
-  return order, set
+  return list
 end
 
 -- The users to look at, in order; each may be left out by M.decide.
@@ -228,10 +242,10 @@ end
 function M.check_sinks(ctx, rec)
   local own = ctx:sinks_of(rec.user, rec)
   if #own == 0 then return true end
-  local keys, err = ctx.store:list(ctx.id .. "/")
-  if not keys then return nil, err end
-  for _, key in ipairs(keys) do
-    local other = ctx.store:get(key)
+  local list, err = M.records(ctx.store, ctx.id)
+  if not list then return nil, err end
+  for _, item in ipairs(list) do
+    local other = item.rec
     if other and other.user ~= rec.user then
       err = sinks.clash { [rec.user] = own, [other.user] = ctx:sinks_of(other.user, other) }
       if err then return nil, err end

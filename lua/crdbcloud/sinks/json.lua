@@ -2,7 +2,6 @@
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
-local credentials = require "crdbcloud.credentials"
 local files = require "crdbcloud.sinks.files"
 local json = require "crdbcloud.base.json"
 local leftovers = require "crdbcloud.base.leftovers"
@@ -10,6 +9,7 @@ local sinks = require "crdbcloud.sinks"
 
 local M = {}
 
+local WRITTEN = require("crdbcloud.credential").WRITTEN
 local MAX = 64 * 1024 -- bytes of an existing file
 
 local Json = {}
@@ -71,7 +71,7 @@ end
 function Json:publish(credential)
   local problem = refusal(self, credential)
   if problem then return nil, sinks.failed(self.name, problem) end
-  local parts = json.members(credential, credentials.WRITTEN)
+  local parts = json.members(credential, WRITTEN)
   table.insert(parts, 1, "{")
   parts[#parts + 1] = '"password":"'
   parts[#parts + 1] = credential.password:encode("json")

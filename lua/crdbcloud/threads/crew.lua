@@ -4,7 +4,7 @@
 
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local outcome = require "crdbcloud.run.outcome"
+local report = require "crdbcloud.run.report"
 local rotate_user = require "crdbcloud.change.rotate_user"
 local setups = require "crdbcloud.threads.setup"
 
@@ -85,7 +85,7 @@ local function lost(job, why)
     message = ("%s: internal error in a thread: %s"):format(job.user, why),
     hint = "`crdbcloud rotate resume` finishes what it had begun",
   }
-  return outcome.row(job.user, nil, err, { epoch = job.epoch }), err
+  return report.row(job.user, nil, err, { epoch = job.epoch }), err
 end
 
 local HEARD = {}

@@ -5,7 +5,7 @@ local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
-local outcome = require "crdbcloud.run.outcome"
+local report = require "crdbcloud.run.report"
 local pair_rules = require "crdbcloud.change.pair.rules"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
@@ -138,13 +138,13 @@ end
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.set_access(cluster, opts)
-  opts = options.check(OPTIONS, opts, "set_access", "caller")
-  if not opts.user then errors.raise("caller", "set_access: user is missing") end
+  local err
+  opts, err = rules.one_user(OPTIONS, opts, "set_access")
+  if not opts then return nil, err end
   if not opts.access and not opts.roles and opts.admin == nil and not opts.exact then
     errors.raise("caller", "set_access: nothing to set: give access, roles, exact or admin = false")
   end
-  local user, err = names.check(opts.user)
-  if not user then return nil, err end
+  local user = opts.user
   local wanted = { exact = opts.exact, admin = opts.admin, roles = {} }
   for i, role in ipairs(opts.roles or {}) do
     wanted.roles[i], err = names.check(role)
@@ -169,7 +169,7 @@ function M.set_access(cluster, opts)
   if err then return nil, err end
   local row = ctx:user_row(user, set_held, wanted)
   row.access, row.roles = wanted.access, wanted.roles
-  return outcome.finish(ctx, { row })
+  return report.finish(ctx, { row })
 end
 
 return M

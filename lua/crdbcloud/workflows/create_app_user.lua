@@ -7,14 +7,19 @@ local errors = require "crdbcloud.errors"
 local json = require "crdbcloud.base.json"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
-local outcome = require "crdbcloud.run.outcome"
+local report = require "crdbcloud.run.report"
+local pair = require "crdbcloud.change.pair"
 local pair_access = require "crdbcloud.change.pair.access"
 local pair_rules = require "crdbcloud.change.pair.rules"
 local passwords = require "crdbcloud.passwords"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.run.rules"
+local resume = require "crdbcloud.workflows.resume"
+local selection = require "crdbcloud.run.selection"
 local sinks = require "crdbcloud.sinks"
+local spool = require "crdbcloud.run.spool"
+local steps = require "crdbcloud.change.finish"
 
 local M = {}
 
@@ -134,47 +139,45 @@ end
 -- Of a pair the names that it takes besides its own must be free.
 local function new_pair(ctx, wanted, epoch)
   if not wanted.pair then return nil end
-  local pair, err = pair_rules.new(wanted.user, epoch)
-  if not pair then return nil, err end
+  local made, err = pair_rules.new(wanted.user, epoch)
+  if not made then return nil, err end
   local free
-  free, err = pair_access.check_free(ctx, pair)
-  return free and pair, err
+  free, err = pair_access.check_free(ctx, made)
+  return free and made, err
 end
 
 local function check_sinks(ctx, rec, password)
   if rec.pair then
-    local list, err = require("crdbcloud.change.pair.turn").sinks(ctx, rec)
+    local list, err = pair.sinks(ctx, rec)
     if not list then return nil, err end
   end
-  local free, clash = require("crdbcloud.run.selection").check_sinks(ctx, rec)
+  local free, clash = selection.check_sinks(ctx, rec)
   if not free then return nil, clash end
   return ctx:check_sinks(rec, password)
 end
 
 -- A user whose password the store knows already, with whatever access it has.
 local function take_over(ctx, entry, wanted, opts)
-  local pair, err = new_pair(ctx, wanted, entry.rec.epoch)
+  local own_pair, err = new_pair(ctx, wanted, entry.rec.epoch)
   if err then return nil, err end
   local rec = record.move(entry.rec, "posted", {
     origin = "create_app_user", creating = true, adopted = true, access = wanted.access, roles = wanted.roles,
-    owner = opts.owner or entry.rec.owner, sinks = opts.sinks or entry.rec.sinks, pair = pair,
+    owner = opts.owner or entry.rec.owner, sinks = opts.sinks or entry.rec.sinks, pair = own_pair,
   })
   local ok
   ok, err = check_sinks(ctx, rec, wanted.password)
   if not ok then return nil, err end
   ok, err = entry:save(rec)
   if not ok then return nil, err end
-  local verdict
-  verdict, err = creation.finish(ctx, entry, wanted.password)
-  return verdict and { verified = verdict, note = "adopted" }, err
+  return pair.create(ctx, entry, wanted.password, "adopted")
 end
 
 -- Metadata is noted, a sink gets the credential.
 local function amend(ctx, entry, opts)
   local rec = entry.rec
   local changes, changed = changes_of(rec, opts)
-  local verified = rec.current.verified == true and "accepted" or nil
-  if #changed == 0 then return { result = "done", note = "unchanged", verified = verified } end
+  local done = { verified = rec.current.verified == true and "accepted" or nil, note = "unchanged" }
+  if #changed == 0 then return done end
   local new = record.amend(rec, changes)
   local ok, err
   if changes.sinks then
@@ -183,13 +186,12 @@ local function amend(ctx, entry, opts)
   end
   ok, err = entry:save(new)
   if not ok then return nil, err end
-  if changes.sinks and rec.pair then
-    ok, err = require("crdbcloud.change.pair").resume(ctx, entry)
-  elseif changes.sinks then
-    ok, err = require("crdbcloud.change.finish").finish(ctx, entry)
+  if changes.sinks then
+    ok, err = (rec.pair and pair.resume or steps.finish)(ctx, entry)
+    if not ok then return nil, err end
   end
-  if not ok then return nil, err end
-  return { result = "done", note = table.concat(changed, ", ") .. " changed, access as before", verified = verified }
+  done.note = table.concat(changed, ", ") .. " changed, access as before"
+  return done
 end
 
 -- A user that has a record already: unchanged, to be finished, or other than asked for.
@@ -214,13 +216,11 @@ local function known(ctx, entry, wanted, opts)
     }
   end
   if record.is_creating(rec) then
-    local verdict, err = creation.finish(ctx, entry, wanted.password)
-    return verdict and { verified = verdict, note = "a half-done creation was finished" }, err
+    return pair.create(ctx, entry, wanted.password, "a half-done creation was finished")
   end
   if record.is_open(rec) then
-    if rec.pair then return require("crdbcloud.change.pair").resume(ctx, entry) end
-    local verdict, err = require("crdbcloud.change.finish").finish(ctx, entry)
-    return verdict and { verified = verdict, note = "a half-done rotation was finished" }, err
+    if rec.pair then return pair.resume(ctx, entry) end
+    return steps.finish(ctx, entry, "a half-done rotation was finished")
   end
   if wanted.password and not rec.pair and not (rec.current and rec.current.password:equals(wanted.password)) then
     return nil, errors.new {
@@ -265,28 +265,26 @@ local function create_held(ctx, entry, wanted)
   if entry.rec then return known(ctx, entry, wanted, opts) end
   local free, err = not_reserved(ctx, entry.user)
   if not free then return nil, err end
-  local exists, pair
+  local exists, own_pair
   exists, err = ctx:user_exists(entry.user)
   if exists == nil then return nil, err end
   if exists and not opts.adopt then
     return nil, creation.theirs(entry.user, "not_sent")
   end
-  pair, err = new_pair(ctx, wanted, 0)
+  own_pair, err = new_pair(ctx, wanted, 0)
   if err then return nil, err end
   local rec = record.new {
     cluster_id = ctx.id, cluster_name = ctx.name, user = entry.user, state = "planned", origin = "create_app_user",
     creating = true, adopted = exists or nil, owner = opts.owner, description = opts.description, labels = opts.labels, max_age = opts.max_age,
     access = wanted.access, roles = wanted.roles, sinks = opts.sinks, created_at = ctx:now(),
-    bootstrap = creation.bootstrap(), pair = pair,
+    bootstrap = creation.bootstrap(), pair = own_pair,
   }
   local ok
   ok, err = check_sinks(ctx, rec, wanted.password)
   if not ok then return nil, err end
   ok, err = entry:save(exists and record.move(rec, "posted", { bootstrap = record.NONE }) or rec)
   if not ok then return nil, err end
-  local verdict
-  verdict, err = creation.finish(ctx, entry, wanted.password)
-  return verdict and { verified = verdict, note = exists and "adopted" or "created" }, err
+  return pair.create(ctx, entry, wanted.password, exists and "adopted" or "created")
 end
 
 --- Creates a user with limited access. Calling it again with the same options
@@ -318,14 +316,14 @@ function M.create_app_user(cluster, opts)
     if exists == nil then return nil, list_err end
     local rec, version = ctx.store:get(record.key(ctx.id, wanted.user))
     if not rec and version then return nil, version end
-    return outcome.finish(ctx, { dry_row(ctx, wanted, sql, exists, rec, opts) }, { dry_run = true }, true)
+    return report.finish(ctx, { dry_row(ctx, wanted, sql, exists, rec, opts) }, { dry_run = true }, true)
   end
-  require("crdbcloud.run.spool").merge(ctx)
-  require("crdbcloud.workflows.resume").first(ctx, { wanted.user })
+  spool.merge(ctx)
+  resume.first(ctx, { wanted.user })
   wanted.opts = opts
   local row = ctx:user_row(wanted.user, create_held, wanted)
   row.access, row.roles, row.owner = wanted.access, wanted.roles, opts.owner
-  return outcome.finish(ctx, { row })
+  return report.finish(ctx, { row })
 end
 
 return M

@@ -4,11 +4,11 @@
 local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.base.options"
-local outcome = require "crdbcloud.run.outcome"
+local report = require "crdbcloud.run.report"
 local pairs_of = require "crdbcloud.change.pair"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
+local rules = require "crdbcloud.run.rules"
 
 local M = {}
 
@@ -66,17 +66,16 @@ local function set(ctx, entry, allowed)
 end
 
 local function run(cluster, operation, opts, allowed)
-  if type(opts) == "string" then opts = { user = opts } end
-  opts = options.check(OPTIONS, opts, operation, "caller")
-  if not opts.user then errors.raise("caller", "%s: user is missing", operation) end
-  local user, err = names.check(opts.user)
-  if not user then return nil, err end
+  local err
+  opts, err = rules.one_user(OPTIONS, opts, operation)
+  if not opts then return nil, err end
+  local user = opts.user
   if names.is_protected(user) then return nil, refuse(user .. " is protected") end
   if user == cluster:sql_account() then return nil, refuse(user .. " is the account of the SQL connection itself") end
   local ctx
   ctx, err = context.new(cluster, operation, opts)
   if not ctx then return nil, err end
-  return outcome.finish(ctx, { (ctx:user_row(user, set, allowed)) })
+  return report.finish(ctx, { (ctx:user_row(user, set, allowed)) })
 end
 
 --- Takes the login away and ends the user's sessions.

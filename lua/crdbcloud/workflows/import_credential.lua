@@ -4,9 +4,7 @@
 local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
-local names = require "crdbcloud.names"
-local options = require "crdbcloud.base.options"
-local outcome = require "crdbcloud.run.outcome"
+local report = require "crdbcloud.run.report"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.run.rules"
 
@@ -51,11 +49,9 @@ end
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.import_credential(cluster, opts)
-  opts = options.check(OPTIONS, opts, "import_credential", "caller")
-  if not opts.user then errors.raise("caller", "import_credential: user is missing") end
-  if not opts.password then errors.raise("caller", "import_credential: password is missing") end
-  local user, err = names.check(opts.user)
-  if not user then return nil, err end
+  local err
+  opts, err = rules.one_user(OPTIONS, opts, "import_credential", "password")
+  if not opts then return nil, err end
   if opts.set_at and opts.set_at > core.time() + 300 then
     return nil, errors.new {
       kind = "invalid_argument", outcome = "not_sent", operation = "import_credential",
@@ -67,8 +63,7 @@ function M.import_credential(cluster, opts)
   ctx, err = context.new(cluster, "import_credential", opts)
   if not ctx then return nil, err end
   ctx.call_sinks = nil
-  local row = ctx:user_row(user, import_held, opts)
-  return outcome.finish(ctx, { row })
+  return report.finish(ctx, { (ctx:user_row(opts.user, import_held, opts)) })
 end
 
 return M

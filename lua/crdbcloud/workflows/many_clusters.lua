@@ -6,7 +6,7 @@ local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.base.options"
-local outcome = require "crdbcloud.run.outcome"
+local report = require "crdbcloud.run.report"
 local resume = require "crdbcloud.workflows.resume"
 local rotate = require "crdbcloud.workflows.rotate"
 local selection = require "crdbcloud.run.selection"
@@ -140,33 +140,33 @@ local function work_on(run, cluster, method, handed)
   local began = core.monotonic()
   local handle, err, info = open(run, cluster)
   if not handle and not err then return end
-  local report
+  local done
   local name = name_of(info or cluster)
   if handle then
     local opts = {}
     for k, v in pairs(handed) do opts[k] = v end
     opts.on_progress = progress_for(run, name)
-    report, err = handle[method](handle, opts)
-    report = report or err.report
+    done, err = handle[method](handle, opts)
+    done = done or err.report
     handle:close()
   end
   local shown = { name = name, id = info and info.id, seconds = core.monotonic() - began, exit = err and err.exit or 0 }
   run.clusters[#run.clusters + 1] = shown
-  if report then
-    shown.hooks, shown.window, shown.unmanaged, shown.users = report.hooks, report.window, report.unmanaged, #report.rows
-    run.unmanaged = run.unmanaged + (report.unmanaged or 0)
-    for _, row in ipairs(report.rows) do
+  if done then
+    shown.hooks, shown.window, shown.unmanaged, shown.users = done.hooks, done.window, done.unmanaged, #done.rows
+    run.unmanaged = run.unmanaged + (done.unmanaged or 0)
+    for _, row in ipairs(done.rows) do
       row.cluster = name
       run.rows[#run.rows + 1] = row
     end
-    for _, text in ipairs(report.warnings or {}) do run:warn(name .. ": " .. text) end
+    for _, text in ipairs(done.warnings or {}) do run:warn(name .. ": " .. text) end
     if err and err.kind == "hook" then
       run.hook_err = run.hook_err or err
       shown.error = err.message
     end
   else
     shown.error = err.message
-    local row = outcome.row(EVERYBODY, nil, err, {})
+    local row = report.row(EVERYBODY, nil, err, {})
     row.cluster = name
     run.rows[#run.rows + 1] = row
   end
@@ -236,7 +236,7 @@ local function finish(run, operation, planned)
   local url = type(run.own.store) == "table" and run.own.store.url or run.own.store or os.getenv "CRDBCLOUD_STORE"
   if type(url) == "userdata" then url = urls.text(url) end
   url = type(url) == "string" and urls.shown(url) or url
-  return outcome.finish({
+  return report.finish({
     operation = operation, run_id = run.id, name = ("%d clusters"):format(#run.clusters), store = { url = url },
     warnings = run.warnings, started = run.started, interrupted = context.interrupted,
   }, run.rows, { clusters = run.clusters, unmanaged = run.unmanaged, dry_run = planned or nil }, planned, run.hook_err)

@@ -4,13 +4,13 @@
 local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
-local options = require "crdbcloud.base.options"
-local outcome = require "crdbcloud.run.outcome"
+local report = require "crdbcloud.run.report"
 local pair = require "crdbcloud.change.pair"
 local pair_access = require "crdbcloud.change.pair.access"
 local privileges = require "crdbcloud.privileges"
 local quote = require "crdbcloud.sql.quote"
 local record = require "crdbcloud.record"
+local rules = require "crdbcloud.run.rules"
 
 local M = {}
 
@@ -126,9 +126,10 @@ local function remove_role(sql, pair_of, wanted)
 end
 
 local function unsettled(user)
-  return context.pending(user, "its creation is not settled", {
-    outcome = "not_sent", exit = 3, hint = "`crdbcloud rotate resume` settles it first",
-  })
+  return errors.new {
+    kind = "pending", outcome = "not_sent", exit = 3, message = user .. ": its creation is not settled",
+    hint = "`crdbcloud rotate resume` settles it first",
+  }
 end
 
 -- Of a pair the partner goes first and the role last, so that the record is there as
@@ -166,11 +167,10 @@ end
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.remove_app_user(cluster, opts)
-  if type(opts) == "string" then opts = { user = opts } end
-  opts = options.check(OPTIONS, opts, "remove_app_user", "caller")
-  if not opts.user then errors.raise("caller", "remove_app_user: user is missing") end
-  local user, err = names.check(opts.user)
-  if not user then return nil, err end
+  local err
+  opts, err = rules.one_user(OPTIONS, opts, "remove_app_user")
+  if not opts then return nil, err end
+  local user = opts.user
   if opts.reassign_to then
     opts.reassign_to = names.fold(opts.reassign_to)
     if opts.reassign_to == user then errors.raise("caller", "remove_app_user: reassign_to is the user itself") end
@@ -189,8 +189,7 @@ function M.remove_app_user(cluster, opts)
   if rec and record.is_creating(rec) and rec.state == "posting" then
     return nil, unsettled(user)
   end
-  local row = ctx:user_row(user, remove_held, opts)
-  return outcome.finish(ctx, { row })
+  return report.finish(ctx, { (ctx:user_row(user, remove_held, opts)) })
 end
 
 return M

@@ -1,21 +1,16 @@
 --- Recovery: finishes whatever a crash or a lost answer left open, and tells
 --- what is open. Users that may still be admins come first.
 
-local classes = require "crdbcloud.base.classes"
 local context = require "crdbcloud.run.context"
-local core = require "crdbcloud.core"
-local creation = require "crdbcloud.change.create"
-local durations = require "crdbcloud.base.durations"
 local hooks = require "crdbcloud.run.hooks"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
-local outcome = require "crdbcloud.run.outcome"
 local pair = require "crdbcloud.change.pair"
-local pair_status = require "crdbcloud.workflows.pair_status"
-local printing = require "crdbcloud.base.printing"
 local record = require "crdbcloud.record"
 local report = require "crdbcloud.run.report"
 local rules = require "crdbcloud.run.rules"
+local selection = require "crdbcloud.run.selection"
+local spool = require "crdbcloud.run.spool"
 local steps = require "crdbcloud.change.finish"
 
 local M = {}
@@ -27,41 +22,23 @@ local function maybe_admin(rec)
   return rec ~= nil and (MAYBE_ADMIN[rec.state] or rec.demote) == true
 end
 
--- All records of the cluster: { user, rec | err }.
-local function records(store, cluster_id)
-  local keys, err = store:list(cluster_id .. "/")
-  if not keys then return nil, err end
-  local list = {}
-  for _, key in ipairs(keys) do
-    local rec, version = store:get(key)
-    if rec or version then
-      list[#list + 1] = { user = key:match("/([^/]+)$"), rec = rec, err = not rec and version or nil }
-    end
-  end
-  return list
-end
-
 -- Finishes one held record. Returns the row's fields.
 local function finish_held(ctx, entry)
   local rec = entry.rec
   if not rec then return { result = "skipped", note = "finished by another run" } end
-  if record.is_creating(rec) then
-    local verdict, err = creation.finish(ctx, entry)
-    return verdict and { verified = verdict, note = "creation finished" }, err
-  end
+  if record.is_creating(rec) then return pair.create(ctx, entry, nil, "creation finished") end
   if rec.pair then return pair.resume(ctx, entry) end
   if record.is_open(rec) then
     local wait = rec.resend_at and rec.resend_at - ctx.clock.time() or 0
     if rec.state == "idle" and wait > 0 then
       return { result = "skipped", note = ("to be sent once more in %d s"):format(math.ceil(wait)) }
     end
-    local verdict, err = (rec.resend_at and rec.state == "idle" and steps.resend or steps.finish)(ctx, entry)
-    if not verdict then return nil, err end
+    local step = rec.resend_at and rec.state == "idle" and steps.resend or steps.finish
+    local done, err = step(ctx, entry, "rotation finished")
+    if not done then return nil, err end
     local ok
     ok, err = steps.retire(ctx, entry)
-    return ok and {
-      verified = verdict, note = "rotation finished", window = entry.window, sessions_cancelled = entry.cancelled,
-    }, err
+    return ok and done, err
   end
   local ok, err = steps.retire(ctx, entry)
   return ok and { result = "skipped", note = "nothing open" }, err
@@ -69,7 +46,7 @@ end
 
 local function finish_user(ctx, user)
   local row = ctx:user_row(user, finish_held)
-  ctx:progress { step = "user", user = user, result = row.result, text = outcome.text(row), kind = row.kind }
+  ctx:progress { step = "user", user = user, result = row.result, text = report.text(row), kind = row.kind }
   return row
 end
 
@@ -89,7 +66,7 @@ end
 ---@param users any as in the call: a list of names, or all
 function M.first(ctx, users)
   local own = left_to_run(users)
-  local list, problem = records(ctx.store, ctx.id)
+  local list, problem = selection.records(ctx.store, ctx.id)
   if not list then
     ctx:warn("what a crash may have left open is not known: " .. problem.message)
     return
@@ -101,9 +78,9 @@ function M.first(ctx, users)
       local row = finish_user(ctx, item.user)
       if risky then
         ctx:warn(("security: the creation of %s had been cut while it may have been an admin: %s"):format(
-          item.user, row.result == "done" and "finished now" or outcome.text(row)))
+          item.user, row.result == "done" and "finished now" or report.text(row)))
       elseif row.result ~= "done" and row.kind ~= "busy" then
-        ctx:warn(("%s is half done and could not be finished: %s"):format(item.user, outcome.text(row)))
+        ctx:warn(("%s is half done and could not be finished: %s"):format(item.user, report.text(row)))
       end
     end
   end
@@ -130,7 +107,7 @@ end
 -- Commands that a crash left undone, each once.
 local function pending_hooks(ctx)
   local groups, order = {}, {}
-  local list, err = records(ctx.store, ctx.id)
+  local list, err = selection.records(ctx.store, ctx.id)
   if not list then return err end
   for _, item in ipairs(list) do
     local hook = item.rec and item.rec.state == "idle" and item.rec.hook
@@ -182,7 +159,7 @@ function M.resume(cluster, opts)
   if not ctx then return nil, err end
   local function work()
     if ctx.store.tidy and not opts.dry_run then ctx.store:tidy(ctx.id) end
-    local list, list_err = records(ctx.store, ctx.id)
+    local list, list_err = selection.records(ctx.store, ctx.id)
     if not list then return nil, list_err end
     local items, rows = M.open_items(ctx, list), {}
     local hook_err
@@ -190,7 +167,7 @@ function M.resume(cluster, opts)
     for i, item in ipairs(items) do
       ctx.index = i
       if item.err then
-        rows[i] = outcome.row(item.user, nil, item.err, {})
+        rows[i] = report.row(item.user, nil, item.err, {})
       elseif opts.dry_run then
         rows[i] = { user = item.user, result = "finish", note = "state " .. item.rec.state, epoch = item.rec.epoch, sinks = {} }
       elseif ctx.interrupted() or ctx.stop then
@@ -200,83 +177,13 @@ function M.resume(cluster, opts)
       end
     end
     if not opts.dry_run and not ctx.interrupted() then hook_err = pending_hooks(ctx) end
-    return outcome.finish(ctx, rows, { dry_run = opts.dry_run, hooks = ctx.hooks }, opts.dry_run, hook_err)
+    return report.finish(ctx, rows, { dry_run = opts.dry_run, hooks = ctx.hooks }, opts.dry_run, hook_err)
   end
   if opts.dry_run then return work() end
   return ctx:with_run(function()
-    require("crdbcloud.run.spool").merge(ctx)
+    spool.merge(ctx)
     return work()
   end)
 end
-
---- What the store says of every user of the cluster. No request is sent where
---- the handle knows the cluster's id; of pairs the SQL side is asked for drift.
----@param cluster table
----@param opts? table none yet
----@return table|nil report rows { user, state, open, epoch, set_at, age, flags, note, active, partner, partner_of, drift }
----@return crdbcloud.error|nil
-function M.rotation_status(cluster, opts)
-  options.check({}, opts, "rotation_status", "caller")
-  local store, err = cluster:open_store("rotation_status")
-  if not store then return nil, err end
-  local id
-  id, err = cluster:id()
-  if not id then return nil, err end
-  local list
-  list, err = records(store, id)
-  if not list then return nil, err end
-  local rows, now, open = {}, math.floor(core.time()), 0
-  for i, item in ipairs(list) do
-    local rec = item.rec
-    if not rec then
-      rows[i] = { user = item.user, state = "refused", open = true, note = item.err.message }
-    else
-      local set_at = record.set_at(rec)
-      rows[i] = {
-        user = item.user, state = rec.state, open = record.is_open(rec), epoch = record.public_epoch(rec), set_at = set_at,
-        age = set_at and math.max(0, now - set_at) or nil, owner = rec.owner, flags = rec.flags, run_id = rec.run_id,
-        unanswered = record.unknown_sends(rec, rec.epoch) > 0 and record.is_open(rec) or nil,
-      }
-    end
-    if rows[i].open then open = open + 1 end
-  end
-  return M.status_report(rows, store, cluster, open, pair_status.add(cluster, list, rows, now))
-end
-
-local Status = classes.register("workflows.resume", { __name = "crdbcloud.status" })
-Status.__index = Status
-
-function Status:__tostring()
-  local cells = {}
-  for i, row in ipairs(self.rows) do
-    local flags = {}
-    for name in pairs(row.flags or {}) do flags[#flags + 1] = name end
-    table.sort(flags)
-    if row.open and row.state ~= "refused" then table.insert(flags, 1, "open") end
-    if row.note then table.insert(flags, 1, row.note) end
-    cells[i] = {
-      row.user, row.state, row.epoch and ("%d"):format(row.epoch) or "-",
-      row.age and durations.format(row.age) or "-", row.owner or "-",
-      table.concat(flags, " "),
-    }
-  end
-  local head = ("%s on %s, %d open"):format(printing.count(#self.rows, "user"), self.cluster, self.open)
-  if #cells > 0 then head = head .. "\n" .. report.layout({ "USER", "STATE", "EPOCH", "AGE", "OWNER", "NOTE" }, cells) end
-  head = head .. "\nstore " .. self.store
-  for _, text in ipairs(self.warnings) do head = head .. "\nwarning: " .. text end
-  return head
-end
-
-function Status:json()
-  return require("crdbcloud.base.json").encode(self)
-end
-
-function M.status_report(rows, store, cluster, open, warnings)
-  return setmetatable({
-    operation = "rotation_status", cluster = cluster.name_or_id, store = store.url or "given as an object",
-    rows = rows, open = open, warnings = warnings,
-  }, Status)
-end
-
 
 return M

@@ -3,9 +3,7 @@
 
 local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
-local names = require "crdbcloud.names"
-local options = require "crdbcloud.base.options"
-local outcome = require "crdbcloud.run.outcome"
+local report = require "crdbcloud.run.report"
 local pair = require "crdbcloud.change.pair"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.run.rules"
@@ -74,15 +72,12 @@ local function roll_back(ctx, entry)
   if not ok then return nil, err end
   ok, err = steps.stage(ctx, entry, old.password, "rollback")
   if not ok then return nil, err end
-  local verdict
-  verdict, err = steps.finish(ctx, entry)
-  if not verdict then return nil, err end
-  local same = entry.rec.current.password:equals(old.password)
-  return {
-    verified = verdict, window = entry.window, sessions_cancelled = entry.cancelled,
-    note = same and ("the password of epoch %d is live again"):format(old.epoch)
-      or "the service refuses old passwords; a new one was set instead",
-  }
+  local done
+  done, err = steps.finish(ctx, entry)
+  if not done then return nil, err end
+  done.note = entry.rec.current.password:equals(old.password) and ("the password of epoch %d is live again"):format(old.epoch)
+    or "the service refuses old passwords; a new one was set instead"
+  return done
 end
 
 --- Makes the previous password live again, by sending it as a new epoch.
@@ -91,16 +86,14 @@ end
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.rollback_password(cluster, opts)
-  if type(opts) == "string" then opts = { user = opts } end
-  opts = options.check(OPTIONS, opts, "rollback_password", "caller")
-  if not opts.user then errors.raise("caller", "rollback_password: user is missing") end
-  local user, err = names.check(opts.user)
-  if not user then return nil, err end
+  local err
+  opts, err = rules.one_user(OPTIONS, opts, "rollback_password")
+  if not opts then return nil, err end
   local ctx
   ctx, err = context.new(cluster, "rollback_password", opts)
   if not ctx then return nil, err end
   ctx.index, ctx.total = 1, 1
-  return outcome.finish(ctx, { (ctx:user_row(user, roll_back)) })
+  return report.finish(ctx, { (ctx:user_row(opts.user, roll_back)) })
 end
 
 return M

@@ -7,9 +7,8 @@ local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local hooks = require "crdbcloud.run.hooks"
-local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
-local outcome = require "crdbcloud.run.outcome"
+local report = require "crdbcloud.run.report"
 local passwords = require "crdbcloud.passwords"
 local plans = require "crdbcloud.run.plan"
 local record = require "crdbcloud.record"
@@ -17,13 +16,13 @@ local resume = require "crdbcloud.workflows.resume"
 local rotate_user = require "crdbcloud.change.rotate_user"
 local rules = require "crdbcloud.run.rules"
 local selection = require "crdbcloud.run.selection"
-local window = require "crdbcloud.run.window"
+local spool = require "crdbcloud.run.spool"
 
 local M = {}
 
 M.MANY = rules.with_common {
   users = true, exclude = "table|text", max_age = rules.age, max_failures = rules.limit, skip_admins = "boolean",
-  parallel = rules.threads, window = window.rule, emergency = true, before = hooks.rule, after = hooks.rule, plan = plans.rule,
+  parallel = rules.threads, window = batch.window, emergency = true, before = hooks.rule, after = hooks.rule, plan = plans.rule,
 }
 local ONE = rules.with_common { user = "text", password = "text|secret" }
 
@@ -110,7 +109,7 @@ local function work(ctx, selected, opts)
 end
 
 local function rotate(ctx, opts)
-  require("crdbcloud.run.spool").merge(ctx)
+  spool.merge(ctx)
   -- What a crash left comes first; a user that may be an admin before all else.
   resume.first(ctx, opts.users)
   local selected, unmanaged = plan_of(ctx, opts)
@@ -124,7 +123,7 @@ local function rotate(ctx, opts)
   if ctx.emergency then resend(ctx, rows) end
   local users, hook_err = published(rows), nil
   if opts.after and #users > 0 then hook_err = resume.run_hook(ctx, opts.after, users) end
-  return outcome.finish(ctx, rows, { unmanaged = unmanaged, hooks = ctx.hooks }, false, hook_err)
+  return report.finish(ctx, rows, { unmanaged = unmanaged, hooks = ctx.hooks }, false, hook_err)
 end
 
 local function run(cluster, opts, dry)
@@ -135,7 +134,7 @@ local function run(cluster, opts, dry)
   if dry then
     local selected, unmanaged = plan_of(ctx, opts)
     if not selected then return nil, unmanaged end
-    return outcome.finish(ctx, plans.rows(selected), { unmanaged = unmanaged, dry_run = true, made_at = ctx:now() }, true)
+    return report.finish(ctx, plans.rows(selected), { unmanaged = unmanaged, dry_run = true, made_at = ctx:now() }, true)
   end
   return ctx:with_run(function() return rotate(ctx, opts) end)
 end
@@ -172,11 +171,10 @@ end
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.rotate_password(cluster, opts)
-  if type(opts) == "string" then opts = { user = opts } end
-  opts = options.check(ONE, opts, "rotate_password", "caller")
-  if not opts.user then errors.raise("caller", "rotate_password: user is missing") end
-  local user, err = names.check(opts.user)
-  if not user then return nil, err end
+  local err
+  opts, err = rules.one_user(ONE, opts, "rotate_password")
+  if not opts then return nil, err end
+  local user = opts.user
   local password
   password, err = own_password(opts.password, user)
   if err then return nil, err end
@@ -187,15 +185,15 @@ function M.rotate_password(cluster, opts)
   local ctx
   ctx, err = context.new(cluster, "rotate_password", opts)
   if not ctx then return nil, err end
-  require("crdbcloud.run.spool").merge(ctx)
+  spool.merge(ctx)
   resume.first(ctx, { user })
   ctx.index, ctx.total = 1, 1
   local listed
   listed, err = ctx:user_exists(user)
   if listed == nil then return nil, err end
-  if listed then return outcome.finish(ctx, { (ctx:user_row(user, rotate_user.rotate, { password = password })) }) end
+  if listed then return report.finish(ctx, { (ctx:user_row(user, rotate_user.rotate, { password = password })) }) end
   err = errors.new { kind = "not_found", outcome = "not_sent", message = user .. ": no such user on the cluster" }
-  return outcome.finish(ctx, { outcome.row(user, nil, err, {}) })
+  return report.finish(ctx, { report.row(user, nil, err, {}) })
 end
 
 return M

@@ -2,6 +2,7 @@
 -- The hooks by which rotation, recovery and rollback treat the two users as one.
 
 local core = require "crdbcloud.core"
+local creation = require "crdbcloud.change.create"
 local errors = require "crdbcloud.errors"
 local pair_access = require "crdbcloud.change.pair.access"
 local record = require "crdbcloud.record"
@@ -12,7 +13,7 @@ local turn = require "crdbcloud.change.pair.turn"
 
 local M = {}
 
-M.is_partner = rules.is_partner
+M.is_partner, M.sinks = rules.is_partner, turn.sinks
 
 -- Kinds and reasons of errors that are none to change the active user in place.
 local NO_REASON = { sink = true, sinks = true, busy = true, version = true, lease = true }
@@ -27,43 +28,41 @@ function M.users(ctx, entry)
   return { entry.user, partner and partner.user }
 end
 
-local function sum(a, b)
-  if not a and not b then return nil end
-  return (a or 0) + (b or 0)
-end
-
 -- What a report's row says of a pair that went well.
-local function fields_of(ctx, entry, note)
+---@param done crdbcloud.pair_done
+---@return crdbcloud.done
+local function fields_of(ctx, entry, done, note)
   local rec = entry.rec
   local partner = turn.partner(ctx, rec)
   local active = rules.member(rec, partner, rec.pair.active)
   local verified = active and active.current and active.current.verified
-  local again = math.max(entry.resend_at or 0, rec.resend_at or 0)
+  local again = math.max(rec.resend_at or 0, partner and partner.resend_at or 0)
   return {
     verified = verified == true and "accepted" or verified, note = note or ("%s is active now"):format(rec.pair.active),
-    active = rec.pair.active, sessions_cancelled = sum(entry.cancelled, entry.cancelled_other), resend_at = again > 0 and again or nil,
+    active = rec.pair.active, sessions_cancelled = done.sessions_cancelled, resend_at = again > 0 and again or nil,
   }
 end
 
 -- Runs fn(held) for each of the two users whose record `wanted` picks.
----@return integer|nil count
+---@param fn fun(held: crdbcloud.entry): crdbcloud.done|nil, crdbcloud.error|nil
+---@return crdbcloud.pair_done|nil users that were picked, and the sum of what fn says
 ---@return crdbcloud.error|nil first
 local function each(ctx, entry, wanted, fn)
   local partner, problem = turn.partner(ctx, entry.rec)
   if not partner and problem then return nil, problem end
-  local n, first = 0, nil
+  local done, first = {}, nil
   for _, rec in ipairs { entry.rec, partner } do
     if rec.state == "idle" and wanted(rec) then
-      n = n + 1
-      local ok, err = turn.with_member(ctx, entry, rec.user, function(held)
-        if not held.rec or held.rec.state ~= "idle" or not wanted(held.rec) then return true end
+      done[#done + 1] = rec.user
+      local result, err = turn.with_member(ctx, entry, rec.user, function(held)
+        if not held.rec or held.rec.state ~= "idle" or not wanted(held.rec) then return {} end
         return fn(held)
       end)
-      if not ok then first = first or err end
+      if result then turn.add(done, result) else first = first or err end
     end
   end
   if first then return nil, first end
-  return n
+  return done
 end
 
 -- Old sessions that could not be ended while the turn went on.
@@ -72,16 +71,30 @@ local function sessions(ctx, entry)
 end
 
 --- Finishes whatever is open of a pair.
----@return string[]|nil done steps of the turn
+---@return crdbcloud.pair_done|nil
 ---@return crdbcloud.error|nil
 function M.finish(ctx, entry, password)
   local done, err = turn.advance(ctx, entry, password)
   if not done then return nil, err end
-  if not entry.sessions_error and not entry.rec.sessions_due then return done end
-  local ok
-  ok, err = sessions(ctx, entry)
-  if not ok then return nil, err end
+  if not done.sessions_left and not entry.rec.sessions_due then return done end
+  local ended
+  ended, err = sessions(ctx, entry)
+  if not ended then return nil, err end
+  turn.add(done, ended)
   return done
+end
+
+--- Creates the user of a held entry, and where it is one of a pair publishes it.
+---@param password? userdata the caller's own
+---@param note? string
+---@return crdbcloud.done|nil
+---@return crdbcloud.error|nil
+function M.create(ctx, entry, password, note)
+  local done, err = creation.finish(ctx, entry, password, note)
+  if not done or not entry.rec.pair then return done, err end
+  local published
+  published, err = turn.publish(ctx, entry)
+  return published and done, err
 end
 
 -- Whatever can be refused before anything is written.
@@ -135,7 +148,8 @@ local function begin(ctx, entry, to, fields)
   return entry:save(record.amend(rec, { pair = pair }))
 end
 
-local function take_turn(ctx, entry, password)
+-- Takes the next turn; `done` is what was done before it.
+local function take_turn(ctx, entry, done, password)
   local err = refusal(ctx, entry, password)
   if err then
     if not err.outcome then err.outcome = "not_sent" end
@@ -146,7 +160,11 @@ local function take_turn(ctx, entry, password)
     given = password and true or nil, both = ctx.emergency or nil, cancel = ctx.cancel_sessions,
   })
   if not ok then return nil, err end
-  return M.finish(ctx, entry, password)
+  local more
+  more, err = M.finish(ctx, entry, password)
+  if not more then return nil, err end
+  turn.add(more, done)
+  return more
 end
 
 -- The active user's password is the one that is known to the wrong people: when its
@@ -169,8 +187,8 @@ local function emergency(ctx, entry)
   local before, open = entry.rec.pair.epoch, entry.rec.pair.switching
   local done, err = M.finish(ctx, entry)
   -- One that was cut goes on with this; after any other turn both have theirs.
-  if done and not (open and (open.both or open.stay)) then done, err = take_turn(ctx, entry) end
-  if done then return fields_of(ctx, entry, ("both users have new passwords, %s is active"):format(entry.rec.pair.active)) end
+  if done and not (open and (open.both or open.stay)) then done, err = take_turn(ctx, entry, done) end
+  if done then return fields_of(ctx, entry, done, ("both users have new passwords, %s is active"):format(entry.rec.pair.active)) end
   local changed = entry.rec.pair.epoch > before
   -- What cannot be published, or is not ours any more, is not changed either.
   if changed or ctx.stop or NO_REASON[err.kind] or NO_REASON[err.reason] then return nil, err end
@@ -181,20 +199,20 @@ end
 ---@param ctx table
 ---@param entry crdbcloud.entry held, with the pair's record
 ---@param wanted { password: userdata|nil, epoch: integer|nil }
----@return table|nil fields of the report's row
+---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
 function M.rotate(ctx, entry, wanted)
   local rec = entry.rec
   if ctx.emergency then return emergency(ctx, entry) end
   local done, err = M.finish(ctx, entry)
   if not done then return nil, err end
-  if #done > 0 and not wanted.password then return fields_of(ctx, entry, "finished a half-done rotation") end
+  if #done > 0 and not wanted.password then return fields_of(ctx, entry, done, "finished a half-done rotation") end
   if wanted.epoch ~= nil and wanted.epoch ~= rec.pair.epoch then
     return { result = "skipped", note = "rotated by another run in the meantime" }
   end
-  done, err = take_turn(ctx, entry, wanted.password)
+  done, err = take_turn(ctx, entry, done, wanted.password)
   if not done then return nil, err end
-  return fields_of(ctx, entry)
+  return fields_of(ctx, entry, done)
 end
 
 -- Sends a member's password once more where an emergency did not wait.
@@ -205,16 +223,16 @@ local function resend(ctx, entry)
   end)
 end
 
---- As crdbcloud.workflows.rotate_user.resend.
+--- As crdbcloud.change.rotate_user.resend.
 function M.resend(ctx, entry)
   local sent, err = resend(ctx, entry)
   if not sent then return nil, err end
-  if sent == 0 then return { result = "skipped", note = "sent again by another run" } end
+  if #sent == 0 then return { result = "skipped", note = "sent again by another run" } end
   return { note = "sent again after the settle time" }
 end
 
 --- Recovery of a pair that is no longer being created.
----@return table|nil fields of the report's row
+---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
 function M.resume(ctx, entry)
   local sent, err = resend(ctx, entry)
@@ -226,15 +244,16 @@ function M.resume(ctx, entry)
   local ok
   ok, err = steps.retire(ctx, entry)
   if not ok then return nil, err end
-  if #done == 0 and sent == 0 then
+  if #done == 0 and #sent == 0 then
     return { result = "skipped", note = waiting and "to be sent once more later" or "nothing open" }
   end
-  return fields_of(ctx, entry, ("rotation finished, %s is active"):format(entry.rec.pair.active))
+  turn.add(done, sent)
+  return fields_of(ctx, entry, done, ("rotation finished, %s is active"):format(entry.rec.pair.active))
 end
 
 --- Rollback of a pair: the other user becomes active again, with the password that it
 --- has kept. Nothing is sent.
----@return table|nil fields
+---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
 function M.roll_back(ctx, entry)
   local rec = entry.rec
@@ -267,7 +286,7 @@ function M.roll_back(ctx, entry)
   local done
   done, err = M.finish(ctx, entry)
   if not done then return nil, err end
-  return fields_of(ctx, entry, to .. " is active again")
+  return fields_of(ctx, entry, done, to .. " is active again")
 end
 
 return M

@@ -2,7 +2,6 @@
 -- gets its new password, becomes the active one, and only then consumers are told.
 -- The other keeps its password until its own turn. The first turn makes the partner.
 
-local context = require "crdbcloud.run.context"
 local creation = require "crdbcloud.change.create"
 local errors = require "crdbcloud.errors"
 local pair_access = require "crdbcloud.change.pair.access"
@@ -27,14 +26,21 @@ function M.with_member(ctx, entry, user, fn)
   if user == entry.user then return fn(entry) end
   return ctx:with(user, function(held)
     local x, y = fn(held)
-    -- What a report says of the pair is the sum of both.
-    entry.effect = held.effect or entry.effect
-    if held.cancelled then entry.cancelled_other = (entry.cancelled_other or 0) + held.cancelled end
-    if held.rec and held.rec.resend_at then
-      entry.resend_at = math.max(entry.resend_at or 0, held.rec.resend_at)
-    end
+    entry.effect = held.effect or entry.effect -- of the pair
     return x, y
   end)
+end
+
+---@class crdbcloud.pair_done what was done to a pair: the steps of its turn, and the sum of what its members say
+---@field sessions_cancelled integer|nil
+---@field sessions_left boolean|nil old sessions of a member could not be ended
+
+--- Adds what one more step says.
+---@param done crdbcloud.pair_done
+---@param more crdbcloud.pair_done|crdbcloud.done
+function M.add(done, more)
+  if more.sessions_cancelled then done.sessions_cancelled = (done.sessions_cancelled or 0) + more.sessions_cancelled end
+  done.sessions_left = done.sessions_left or more.sessions_left
 end
 
 local function set_pair(entry, pair, changes)
@@ -64,13 +70,12 @@ local function create(ctx, entry)
   end)
 end
 
--- An error that leaves a member with its new password, idle, and only its old sessions
--- alive is no reason to stop in the middle of a turn. It is told at the end.
-local function carry_on(entry, held, err)
+-- An error that leaves a member with its new password, idle, and only its old sessions alive does not stop the turn:
+-- they are tried again at its end.
+local function carry_on(held, err)
   local rec = held.rec
   if err.exit ~= 3 or not rec or rec.state ~= "idle" or not rec.sessions_due or record.is_creating(rec) then return nil, err end
-  entry.sessions_error = err
-  return true
+  return { sessions_left = true }
 end
 
 -- Works on a member; its sessions are ended where the turn was begun so.
@@ -86,14 +91,14 @@ end
 local function finish(ctx, entry, user, password)
   return in_turn(ctx, entry, user, function(held)
     if not held.rec then return true end -- gone meanwhile: the next step sees it
-    local verdict, err
+    local done, err
     if record.is_creating(held.rec) then
-      verdict, err = creation.finish(ctx, held, password)
+      done, err = creation.finish(ctx, held, password)
     else
-      verdict, err = steps.finish(ctx, held)
+      done, err = steps.finish(ctx, held)
     end
-    if verdict then return true end
-    return carry_on(entry, held, err)
+    if done then return done end
+    return carry_on(held, err)
   end)
 end
 
@@ -105,9 +110,10 @@ local function rotate(ctx, entry, user, password)
     if err then return nil, err end
     ok, err = steps.stage(ctx, held, password)
     if not ok then return nil, err end
-    ok, err = steps.finish(ctx, held)
-    if ok then return true end
-    return carry_on(entry, held, err)
+    local done
+    done, err = steps.finish(ctx, held)
+    if done then return done end
+    return carry_on(held, err)
   end)
 end
 
@@ -240,7 +246,7 @@ end
 ---@param ctx table
 ---@param entry crdbcloud.entry held, with the pair's record
 ---@param password? userdata the caller's own for the member whose turn it is
----@return string[]|nil steps what was done
+---@return crdbcloud.pair_done|nil
 ---@return crdbcloud.error|nil
 function M.advance(ctx, entry, password)
   local done = {}
@@ -250,12 +256,15 @@ function M.advance(ctx, entry, password)
     local step, user = rules.next(entry.rec, partner)
     if step == "rest" then return done end
     if is_without(step, entry.rec.pair.switching, password) then step = "end" end
-    local ok
-    ok, err = STEPS[step](ctx, entry, user, password)
-    if not ok then return nil, M.give_back(ctx, entry, err) end
+    local result
+    result, err = STEPS[step](ctx, entry, user, password)
+    if not result then return nil, M.give_back(ctx, entry, err) end
     done[#done + 1] = step
+    if result ~= true then M.add(done, result) end
   end
-  return nil, context.pending(entry.user, "somebody else changes the pair at the same time", { outcome = "not_sent", exit = 3 })
+  return nil, errors.new {
+    kind = "pending", outcome = "not_sent", exit = 3, message = entry.user .. ": somebody else changes the pair at the same time",
+  }
 end
 
 return M
