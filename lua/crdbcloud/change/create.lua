@@ -1,9 +1,8 @@
 --- The creation of a limited user, entered at whatever state its record is in.
 --
--- planned -> posting -> posted -> demoted -> granted, then as a rotation. The
--- user is made with a throwaway password that nobody gets, because the API makes
--- every user an admin; the password that is handed out is set only once the user
--- is none, and published only after a second look.
+-- planned -> posting -> posted -> demoted -> granted, then as a rotation. The API makes every user an admin, so the
+-- user is made with a throwaway password that nobody gets. The final password is set once the user is no admin, and
+-- published after a second look.
 
 local decide = require "crdbcloud.change.decide"
 local errors = require "crdbcloud.errors"
@@ -11,6 +10,7 @@ local pair_access = require "crdbcloud.change.pair.access"
 local passwords = require "crdbcloud.passwords"
 local privileges = require "crdbcloud.privileges"
 local record = require "crdbcloud.record"
+local send = require "crdbcloud.change.send"
 local steps = require "crdbcloud.change.finish"
 
 local M = {}
@@ -40,8 +40,7 @@ local function open_question(entry, err, why)
   }
 end
 
--- Whose is the user that exists? Only a login with the throwaway tells; a
--- password change is never used to find out.
+-- Finds out whose the existing user is, by a login with the throwaway. A password change never serves for that.
 local function claim(ctx, entry, err)
   local rec = entry.rec
   local verdict
@@ -56,8 +55,7 @@ local function claim(ctx, entry, err)
   if whose == "unknown" then
     return nil, open_question(entry, err, "no login is possible to see whose it is (" .. verdict .. ")")
   end
-  -- A late request of ours can only meet "already exists", so nothing is left open
-  -- once it has settled; until then the throwaway is kept.
+  -- A late request of ours would be refused with "already exists". The throwaway is kept until it can no longer arrive.
   if record.unknown_sends(rec, 0, POST) > 0 and (record.settled_at(rec) or 0) > ctx:now() then
     local ok, store_err = entry:save(record.amend(rec, { flags = { contested = true } }))
     if not ok then return nil, store_err end
@@ -68,7 +66,7 @@ local function claim(ctx, entry, err)
   return nil, M.theirs(entry.user, "rejected")
 end
 
--- Ends a POST that was refused or never left: nothing was made, nothing is kept.
+-- Ends a POST that was refused or never sent: no user was made, so the record goes.
 local function give_up(entry, err)
   if record.unknown_sends(entry.rec, 0, POST) > 0 then
     local ok, store_err = entry:save(entry.rec)
@@ -120,7 +118,7 @@ local function post(ctx, entry)
   end
 end
 
--- Whatever fails while the user may be an admin is said as what it is.
+-- Marks an error as one that leaves a user which may still be an admin.
 local function still_admin(entry, err)
   err.outcome, err.exit = "applied", 3
   err.hint = ("%s exists and may still be an admin; nobody has its password; "
@@ -128,8 +126,7 @@ local function still_admin(entry, err)
   return nil, err
 end
 
--- A run that was stopped for longer than its lease must not change by SQL what
--- others have made of the user since.
+-- A process that was stopped for longer than its lease must not change by SQL a user that another run has taken over.
 local function still_ours(entry)
   local ok, err = entry:holds(SQL_TIME)
   if ok then return true end
@@ -175,7 +172,7 @@ local function grant(ctx, entry)
   return entry:save(record.move(rec, "granted", {}))
 end
 
--- Between SEND and VERIFY: a password that was ever an admin's is dropped.
+-- Looks again between SEND and VERIFY: a password that was an admin's is dropped.
 local function guard(ctx, entry)
   local sql, err = ctx:sql()
   if not sql then return half_made(err) end
@@ -200,10 +197,10 @@ local function guard(ctx, entry)
   return nil, errors.new { kind = "conflict", reason = "admin_again", message = entry.user .. ": is an admin again" }
 end
 
--- granted -> idle, with the password that will be handed out.
+-- granted -> idle, with the final password.
 local function hand_over(ctx, entry, password, note)
   if entry.rec.state == "granted" then
-    local ok, err = steps.stage(ctx, entry, password)
+    local ok, err = send.stage(ctx, entry, password)
     if not ok then return half_made(err) end
   end
   return steps.finish(ctx, entry, note, entry.rec.creating and guard or nil)
@@ -241,8 +238,8 @@ function M.finish(ctx, entry, password, note)
   })
 end
 
---- The throwaway that the user is made with: durable before the POST, wiped once
---- the final password is proven, given to nobody.
+--- The throwaway password that the user is made with. It is durable before the POST, nobody gets it, and it is wiped once
+--- the final password has logged in.
 ---@return table bootstrap
 function M.bootstrap()
   return { password = passwords.generate {} }

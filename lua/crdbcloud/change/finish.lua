@@ -1,6 +1,5 @@
---- The way of one password from its stage to its sinks, entered at whatever
--- state a record is in: SEND, VERIFY, PROMOTE, PUBLISH, RETIRE. The first run
--- and the recovery after a crash are this same code.
+--- Takes one password from its stage to its sinks: SEND, VERIFY, PROMOTE, PUBLISH, RETIRE. It starts at the state that
+-- the record is in, so the first run and the recovery after a crash are the same code.
 
 local decide = require "crdbcloud.change.decide"
 local errors = require "crdbcloud.errors"
@@ -14,8 +13,6 @@ local LOGIN_TRIES = 4
 local HISTORY = 20 -- epochs that a record remembers
 local HOUR = 3600
 local PUBLISHING = 15 -- seconds that writing one sink may take
-
-M.stage, M.send = send.stage, send.send
 
 --- VERIFY: logs in with the staged password.
 ---@return string|nil verdict "accepted", or why no proof was to be had
@@ -45,7 +42,7 @@ function M.verify(ctx, entry)
   }
 end
 
--- When the old password may have died: the first send that may have been applied.
+-- The time from which the old password may no longer log in: that of the first send that may have been applied.
 local function first_sent(rec)
   for _, send_of in ipairs(rec.sends) do
     if send_of.epoch == rec.staged.epoch and send_of.outcome ~= "rejected" and send_of.outcome ~= "not_sent" then
@@ -55,7 +52,7 @@ local function first_sent(rec)
   return rec.answered_at
 end
 
--- Passwords kept beside current and previous while something sent may still arrive.
+-- The passwords that are kept beside current and previous while a request may still arrive.
 local function candidates_after(rec, now, met)
   if met and (record.settled_at(rec) or 0) <= now then return record.NONE end
   local list = record.copy(rec.candidates or {})
@@ -77,8 +74,8 @@ function M.promote(ctx, entry, verdict)
   if current and current.epoch ~= staged.epoch then
     previous = { epoch = current.epoch, password = current.password, keep_until = now + ctx.keep_previous }
   end
-  -- An emergency did not wait for what was sent before it. Whatever of that may have
-  -- arrived after the answer, and no login says otherwise, is met by sending again.
+  -- An emergency does not wait for earlier requests. One of them may have arrived after our answer; unless a login shows
+  -- otherwise, the password is sent once more later.
   local others = record.settled_at(rec, "update_sql_user_password", staged.epoch)
   local met = not others or others <= (verdict == "accepted" and now or math.min(now, rec.answered_at or 0))
   local kept = entry:keep(record.move(rec, "promoted", {
@@ -134,8 +131,8 @@ function M.write_sinks(ctx, entry, list, epoch, credential)
   for i, sink in ipairs(list) do
     names[i] = sink.name
     if marks[sink.name] ~= epoch then
-      -- Another run may hold a newer password by now, which a plain sink cannot tell. A
-      -- store that is down is no reason while the lease lasts: what is published is live.
+      -- Another run may have a newer password by now, and a plain sink cannot tell. While the lease lasts, a store that
+      -- is down does not stop the publication, since the password is live.
       local held, lease_err = entry:holds(PUBLISHING)
       if not held and lease_err.kind ~= "busy" then held = entry:holds(0) end
       if not held then
@@ -160,8 +157,8 @@ function M.write_sinks(ctx, entry, list, epoch, credential)
   return { marks = marks, names = names, wrote = wrote }
 end
 
---- PUBLISH: writes the user's sinks. The two users of a pair have none of their own:
---- what is active is published when the turn is over.
+--- PUBLISH: writes the user's sinks. The two users of a pair have none of their own: the pair publishes the active one
+--- when the turn is over.
 ---@return { window: number|nil }|nil window: seconds that plain sinks held a password that no longer logged in
 ---@return crdbcloud.error|nil err kind "sink", outcome "applied"
 function M.publish(ctx, entry)
@@ -183,8 +180,7 @@ function M.publish(ctx, entry)
   return { window = done.wrote and rec.current.sent_at and math.max(0, at - rec.current.sent_at) or nil }
 end
 
---- SESSIONS: ends those that logged in with the old password, where that was asked
---- for. The record stays open until none is left.
+--- SESSIONS: ends the sessions of the old password, where that was asked for. The record stays open until none is left.
 ---@return { sessions_cancelled: integer|nil }|nil
 ---@return crdbcloud.error|nil err outcome "applied", exit 3, with the statement to run
 function M.sessions(ctx, entry)
@@ -205,13 +201,11 @@ function M.sessions(ctx, entry)
   return { sessions_cancelled = cancelled }
 end
 
---- Wipes what is no longer needed: a previous password whose time is over, and
---- candidates once nothing sent can arrive any more.
+--- RETIRE: drops a previous password whose time is over, and candidates once no request can arrive any more.
 function M.retire(ctx, entry)
   local rec, changes = entry.rec, {}
   local now = ctx:now()
-  -- No password is dropped while something that was sent may still arrive, or has
-  -- arrived after what is to be sent once more (I3).
+  -- No password is dropped while a request may still arrive, or the current one is to be sent once more (I3).
   if rec.resend_at or (record.settled_at(rec) or 0) > now then return true end
   if rec.previous and rec.previous.keep_until <= now then changes.previous = record.NONE end
   if rec.candidates and rec.state == "idle" then changes.candidates = record.NONE end
@@ -219,8 +213,8 @@ function M.retire(ctx, entry)
   return entry:save(record.amend(rec, changes))
 end
 
--- Two refusals in a row, the second after the same bytes were sent again: somebody
--- else sets this password. It is told, not fought.
+-- The login was refused again after the same bytes were sent once more: somebody else sets this password. The run
+-- reports that and does not send a third time.
 local function contested(ctx, entry, err)
   local rec = entry.rec
   local now, recent = ctx:now(), {}
@@ -237,7 +231,7 @@ local function contested(ctx, entry, err)
   return nil, err
 end
 
--- Somebody who sets it again and again is not fought more than twice an hour.
+-- At most two such repeats an hour, where somebody else sets the password again and again.
 local function may_send_again(ctx, rec)
   local n = 0
   for _, at in ipairs(rec.contested_at or {}) do
@@ -269,7 +263,7 @@ local function prove(ctx, entry, guard)
     end
     if err.reason ~= "wrong_password" then return nil, err end
     if round == 2 or not may_send_again(ctx, entry.rec) then return contested(ctx, entry, err) end
-    local ok, send_err = M.send(ctx, entry)
+    local ok, send_err = send.send(ctx, entry)
     if not ok then return nil, send_err end
   end
 end
@@ -293,7 +287,7 @@ function M.finish(ctx, entry, note, guard)
   local ok, done, published, ended, err
   if state == "staged" or state == "intent" then
     ok, err = send.check_stage(ctx, entry)
-    if ok then ok, err = M.send(ctx, entry) end
+    if ok then ok, err = send.send(ctx, entry) end
     if not ok then return nil, err end
     state = entry.rec.state
   end
@@ -309,7 +303,7 @@ function M.finish(ctx, entry, note, guard)
   ended, err = M.sessions(ctx, entry)
   if not ended then return nil, err end
   if entry.lost then
-    -- The password is live and published; only the store does not know yet.
+    -- The password is live and published; only the record in the store is behind.
     ctx.stop = entry.lost
     return nil, errors.new {
       kind = "store", outcome = "applied", exit = 6, cause = entry.lost,
@@ -322,12 +316,11 @@ function M.finish(ctx, entry, note, guard)
   return done
 end
 
---- Sends the current password once more, when something sent before it has had
---- the time to arrive after it.
+--- Sends the current password once more, at the time by which every earlier request has arrived or never will.
 ---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
 function M.resend(ctx, entry, note)
-  -- Another run may have staged the next one meanwhile; that is sent after it anyway.
+  -- Another run may have staged the next password meanwhile; sending that one serves as well.
   if entry.rec.state ~= "idle" then return M.finish(ctx, entry, note) end
   local ok, err = send.again(ctx, entry)
   if not ok then return nil, err end

@@ -1,5 +1,4 @@
---- One held record: changed by compare-and-swap, and the one way in which a
---- password leaves for the cluster.
+--- One held record. It is changed by compare-and-swap, and every password that goes to the cluster is sent from here.
 
 local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
@@ -17,7 +16,7 @@ M.SLACK = 15
 ---@field rec table|nil nil when there is no record
 ---@field version any
 ---@field lock table|nil nil of one that is only looked at
----@field effect "applied"|"unknown"|nil what sending has done to the user meanwhile
+---@field effect "applied"|"unknown"|nil what the sends of this run have done to the user
 ---@field lost crdbcloud.error|nil why the store could not be written after a send
 local Entry = {}
 Entry.__index = Entry
@@ -65,7 +64,7 @@ function Entry:save(rec)
   rec.address = rec.address or ctx:address()
   local version, err = ctx.store:put(self.key, rec, self.version)
   if not version then
-    -- What is not durable is not sent; what was sent before is as it was.
+    -- Nothing is sent that is not durable, so the outcome is that of the sends before.
     err.outcome = err.outcome or self.effect or "not_sent"
     return nil, err
   end
@@ -73,9 +72,8 @@ function Entry:save(rec)
   return true
 end
 
---- The same after a send: the change is real whether or not the store can be
---- written, so the run goes on in memory and says so at the end; the durable
---- INTENT is enough for recovery. But a run that has been overtaken stops.
+--- Saves after a send. The change is real even if the store cannot be written, so the run goes on in memory and reports
+--- the failure at the end; recovery needs only the durable INTENT. A run that has been overtaken stops.
 ---@return boolean ok false when another run has changed the record
 function Entry:keep(rec)
   local ok, err = self:save(rec)
@@ -85,8 +83,8 @@ function Entry:keep(rec)
   return err.reason ~= "version"
 end
 
--- A shared store may accept a write and lose it, in a failover say: the INTENT, and
--- with it the stage, is read back before anything is sent.
+-- A shared store may accept a write and lose it, in a failover for example. So the INTENT, with the stage in it, is read
+-- back before anything is sent.
 local function read_back(self)
   if not self.ctx.store.shared then return true end
   local rec, version = self.ctx.store:get(self.key)
@@ -96,7 +94,7 @@ local function read_back(self)
   return nil, store.failed(self.key .. ": the store did not keep what was written")
 end
 
---- Makes sure that no other run takes the user over within so many seconds.
+--- Makes sure that no other run can take the user over within so many seconds.
 ---@param seconds number
 ---@return true|nil
 ---@return crdbcloud.error|nil err kind "busy" and reason "lease" when another run may have done so
@@ -114,9 +112,8 @@ function Entry:send(o)
   local ctx = self.ctx
   local timeout = ctx.cloud.config.timeout
   local needed = timeout + M.SLACK
-  -- Nothing is sent that could arrive after our lease (I7). The time is taken before
-  -- the lease is asked for, since a process may be stopped anywhere below; on the wall
-  -- clock too, which alone goes on while a virtual machine is stopped.
+  -- No request may arrive after our lease has ended (I7). The time is read before the lease is renewed, since the process
+  -- may be stopped anywhere below. The wall clock is read too: it alone goes on while a virtual machine is stopped.
   local ends, at = ctx:monotonic() + needed, ctx.clock.time()
   local held, lease_err = self:holds(needed)
   if not held then

@@ -1,5 +1,4 @@
---- The rotation of one held user, whatever its record says: finish what is half
---- done, or stage and send a new password.
+--- The rotation of one held user: it finishes a half-done change, or stages and sends a new password.
 
 local errors = require "crdbcloud.errors"
 local pair = require "crdbcloud.change.pair"
@@ -17,8 +16,8 @@ local function unmanaged(ctx, user)
   }
 end
 
--- An emergency does not wait for a sink that is down, or for sessions that cannot be ended, of a change that is made:
--- it makes the next, which is owed the same.
+-- An emergency does not wait for the sinks or sessions of a change that is applied already: it makes the next change,
+-- which writes the same sinks and ends the same sessions.
 local function leave_behind(ctx, entry, staged, finish_only, err)
   if not ctx.emergency or staged or finish_only or err.outcome ~= "applied" then return nil, err end
   local state = entry.rec and entry.rec.state
@@ -66,7 +65,7 @@ function M.rotate(ctx, entry, wanted)
   if not ok then return nil, err end
   err = ctx:stopped()
   if err then return nil, err end
-  ok, err = steps.stage(ctx, entry, wanted.password)
+  ok, err = send.stage(ctx, entry, wanted.password)
   if not ok then return nil, err end
   return steps.finish(ctx, entry)
 end
@@ -80,8 +79,7 @@ function M.row(ctx, job)
   return ctx:user_row(job.user, M.rotate, { epoch = job.epoch, finish_only = job.finish_only })
 end
 
---- Sends the current password once more where an emergency did not wait, and its
---- time has come.
+--- Sends the current password once more where an emergency did not wait, once the time for that has come.
 ---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
 function M.resend(ctx, entry)

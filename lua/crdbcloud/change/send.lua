@@ -1,5 +1,4 @@
---- STAGE, INTENT and SEND: a password nobody has seen becomes durable, and its
---- bytes are sent until the answer is definite.
+--- STAGE, INTENT and SEND: a new password becomes durable, and the same bytes are sent until the answer is definite.
 
 local decide = require "crdbcloud.change.decide"
 local errors = require "crdbcloud.errors"
@@ -15,9 +14,8 @@ local OLD = 86400 -- seconds after which a stage is sent only if a login shows t
 -- Passwords that satisfy any rule of character classes, for the second try.
 local STRICT = { "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789" }
 
---- Why no other password may be staged yet: an earlier one was sent, not answered,
---- and may still arrive (I8). An emergency does not wait. A creation that was not
---- answered is no reason: once the user exists it can only be refused.
+--- Why no other password may be staged yet: an earlier send was not answered and may still arrive (I8). An emergency
+--- does not wait. A creation that was not answered does not count: once the user exists it can only be refused.
 ---@param ctx table
 ---@param rec table
 ---@return crdbcloud.error|nil err reason "settling"
@@ -55,7 +53,7 @@ function M.stage(ctx, entry, password, policy)
   return entry:save(record.move(rec, "staged", { epoch = epoch, staged = staged, asked = ctx:asked(rec) }))
 end
 
--- The service refused this very password: the next epoch gets a stricter one.
+-- The service refused this password: the next epoch gets one that satisfies stricter rules.
 local function restage(ctx, entry, err)
   local rec = entry.rec
   local refused = (rec.refused or 0) + 1
@@ -86,7 +84,7 @@ local function restage(ctx, entry, err)
   }))
 end
 
--- 404 speaks of the cluster or of the user; only a look at the cluster tells.
+-- A 404 may mean the cluster or the user; a request for the cluster tells which.
 local function mark_gone(ctx, entry, err)
   local cluster, cluster_err = ctx.cloud:get_cluster(ctx.id)
   if cluster then
@@ -142,15 +140,15 @@ local function applied(ctx, entry, how)
   return true
 end
 
--- Ends a send that will get no definite answer from the API now.
+-- Settles by a login what the API did not answer definitely.
 local function settle_by_login(ctx, entry, err)
   local rec = entry.rec
   local same = err.reason == "must_differ"
   if same or record.unknown_sends(rec, rec.staged.epoch, PUT) > 0 then
     if ctx:probe(rec, rec.staged.password) == "accepted" then return applied(ctx, entry, "login") end
   end
-  -- The service says that this password is the present one, though we know of no send
-  -- that was applied: of this very one, a gateway may have sent two.
+  -- The service says that this password is the present one, though no send of ours was applied: a gateway may have sent
+  -- this one twice.
   if same then
     rec = record.amend(rec, { sends = record.answer_send(rec, "unknown", err.reason) })
     entry.effect = "unknown"
@@ -177,7 +175,7 @@ function M.send(ctx, entry)
     elseif action == "gone" then
       return mark_gone(ctx, entry, err)
     elseif action == "store" then
-      -- A record that another run has changed, or a lost lease, is about this user only.
+      -- A store that fails stops the run; a record that another run has changed, or a lost lease, only this user.
       if err.kind == "store" then ctx.stop = err end
       if err.reason == "version" then return nil, err end
       return unfinished(entry, err)
@@ -213,8 +211,7 @@ function M.check_stage(ctx, entry)
   }
 end
 
---- Sends the current password once more: something sent before it may have
---- arrived after it. Leaves the record "applied".
+--- Sends the current password once more, since an earlier request may have arrived after it. Leaves the record "applied".
 function M.again(ctx, entry)
   local rec = entry.rec
   local staged = { epoch = rec.current.epoch, password = rec.current.password, policy = "again", created_at = ctx:now() }

@@ -1,5 +1,5 @@
---- The order of work of a run over many users: who is next, when to stop, who is
---- tried again later, in which hours. It does no work itself; one thread or many take users from it.
+--- The order of work of a run over many users: who is next, when to stop, who is tried again later, in which hours.
+--- It does no work itself; one thread or several ask it for the next user.
 
 local errors = require "crdbcloud.errors"
 local report = require "crdbcloud.run.report"
@@ -89,8 +89,8 @@ local function give_up(self, job, result, why)
   self.rows[job.index] = { user = job.user, result = result, note = why, epoch = planned.epoch, sinks = planned.sinks }
 end
 
--- Takes the next job out, if one may be worked on beside those in hand: first those not tried
--- yet, then those put off. What the run itself logs in with comes when everything else is done.
+-- Removes and returns the next job that may run beside those in hand: first those not tried yet, then those put off. The
+-- accounts that the run itself logs in with come after everything else.
 local function pick(self)
   local job, again = self.queue[1], self.deferred[1]
   if job and not job.last then return table.remove(self.queue, 1) end
@@ -127,15 +127,15 @@ function M.interrupted(job)
   return { user = job.user, result = "untouched", note = "interrupted", epoch = job.epoch, sinks = {} }
 end
 
---- Takes what became of a user.
+--- Notes the result of a job.
 ---@param job table
 ---@param row table of crdbcloud.run.report
 ---@param err { kind: string, reason: string|nil, retry_after: number|nil }|nil
 function Batch:finish(job, row, err)
   self.in_hand = self.in_hand - 1
   if job.again then self.again_in_hand = self.again_in_hand - 1 end
-  -- Held by another run, not settled yet, or refused by a limit that other tools use up:
-  -- no failure of the user, which is met again when the others are done.
+  -- The user is held by another run, is not settled yet, or the rate limit is used up by other tools. That is no failure
+  -- of the user: it is tried again when the others are done.
   local passes = err and (err.kind == "busy" or err.reason == "settling"
     or err.kind == "rate_limited" and (err.retry_after or 0) <= LONGEST_WAIT)
   if passes and not job.again then
@@ -147,7 +147,7 @@ function Batch:finish(job, row, err)
   self.rows[job.index] = row
   self.failures = (row.result == "done" or row.result == "skipped") and 0 or self.failures + 1
   local ctx = self.ctx
-  -- Those in hand are half done, taken together.
+  -- Each of those in hand counts as half done.
   local each = (ctx:monotonic() - self.started) / (self.done + self.in_hand / 2)
   ctx:progress {
     step = "user", user = row.user, result = row.result, text = report.text(row), kind = row.kind,

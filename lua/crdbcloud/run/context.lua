@@ -1,5 +1,4 @@
---- What one run of a workflow carries: its cluster, store, SQL connection,
---- identity and progress; and how it holds one user's record.
+--- One run of a workflow: its cluster, store, SQL connection, identity and progress, and how it holds a user's record.
 
 local core = require "crdbcloud.core"
 local credential = require "crdbcloud.credential"
@@ -11,7 +10,7 @@ local report = require "crdbcloud.run.report"
 local record = require "crdbcloud.record"
 local retry = require "crdbcloud.api.retry"
 local sinks = require "crdbcloud.sinks"
-local spools = require "crdbcloud.run.spool"
+local spool = require "crdbcloud.run.spool"
 
 local M = {}
 
@@ -55,32 +54,17 @@ function M.new(cluster, operation, opts)
   if not info then return nil, err end
   ctx.id, ctx.name = info.id, info.name or info.id
   local ok
-  ok, err = ctx:check_store(store_err)
+  ok, err = spool.use_if_needed(ctx, store_err)
   if not ok then return nil, err end
   for _, text in ipairs(ctx.store.warnings and ctx.store:warnings() or {}) do ctx:warn(text) end
   return ctx
 end
 
---- A run's context in another thread of it.
+--- The context of a run in another of its threads.
 ---@param fields table of crdbcloud.threads.setup
 ---@return table ctx
 function M.restore(fields)
   return setmetatable(fields, Context)
-end
-
---- An emergency does not wait for a store that is down: it goes on with the spool.
----@param err crdbcloud.error|nil why the store could not be opened
-function Context:check_store(err)
-  if not self.emergency then return true end
-  local usable
-  if self.store then usable, err = spools.store_works(self) end
-  if usable then return true end
-  local spool, spool_err = spools.open()
-  if not spool then return nil, spool_err end
-  self.store, self.spooling = spool, true
-  self:warn(("the store is down (%s); this emergency is kept in %s until `crdbcloud rotate resume`"):format(
-    err and err.message or "?", spool.url))
-  return true
 end
 
 --- Keeps a warning for the report, once.
@@ -110,8 +94,7 @@ function M.tell(listener, event)
   return pcall(listener, setmetatable(event, Event))
 end
 
---- Tells the caller of the workflow what is being done. An error in the
---- caller's function is reported once and changes nothing.
+--- Hands an event to the caller's on_progress. An error in that function becomes one warning and changes nothing.
 ---@param event table step, text, user, index, total, ...
 function Context:progress(event)
   if not self.on_progress then return end
@@ -139,14 +122,14 @@ function Context:sleep(seconds)
   return self.clock.sleep(seconds)
 end
 
---- The number of the signal that asked us to stop, or nil.
+--- The number of the signal that asked the run to stop, or nil.
 function Context.interrupted()
   return (core.interrupted())
 end
 
 M.interrupted = Context.interrupted
 
---- The error of what is not begun any more, since a signal came; nil when none did.
+--- The error of work that a signal keeps from being begun; nil when none came.
 ---@return crdbcloud.error|nil
 function Context:stopped()
   if not self.interrupted() then return nil end
@@ -193,8 +176,7 @@ function Context:probe(rec, password)
   }
 end
 
---- What only this call asked for; kept in the record from STAGE to PUBLISH, so that a
---- recovery does it as well.
+--- The options of this call that a recovery must follow too. The record keeps them from STAGE to PUBLISH.
 ---@param rec table
 ---@return table asked { sinks, cancel_sessions, hook }, or record.NONE
 function Context:asked(rec)
@@ -202,13 +184,12 @@ function Context:asked(rec)
   return { sinks = self.call_sinks, cancel_sessions = self.cancel_sessions, hook = self:hook_mark(rec) }
 end
 
---- The sinks of a user: the call's own, or those of the call that a crash cut off, else
---- the handle's and the record's.
+--- The sinks of a user: those of the call or of the call that a crash cut off, else the handle's and the record's.
 ---@param rec table|nil
 ---@param user string
 ---@return table[]
 function Context:sinks_of(user, rec)
-  if rec and rec.pair_of then return {} end -- what a pair publishes goes to the sinks of its name
+  if rec and rec.pair_of then return {} end -- a pair publishes to the sinks of its name
   local call = self.call_sinks or rec and rec.asked and record.is_open(rec) and rec.asked.sinks
   if call then return sinks.open(call, user, self.name) end
   local specs, seen = {}, {}
@@ -232,8 +213,7 @@ function Context:sink_names(user, rec)
   return list
 end
 
---- What `publish` writes into a record for the command that runs once at the end:
---- the record stays open until it has run.
+--- The mark of the `after` command in a published record, which stays open until the command has run.
 function Context:hook_mark(rec)
   return self.after and { command = self.after, run_id = self.run_id } or rec.hook or rec.asked and rec.asked.hook
 end
@@ -261,8 +241,8 @@ function Context:check_sinks(rec, password)
   return true
 end
 
---- Waits before the same bytes are sent again. A POST counts as a PUT here: its
---- caller looks at the list of users before it repeats one.
+--- Waits before the same bytes are sent again. A POST counts as a PUT here, since its caller lists the users before it
+--- repeats one.
 ---@return boolean false when another attempt would not help, or not in time
 function Context:wait_again(user, err, attempt, deadline)
   local decision = retry.decide {
@@ -292,7 +272,7 @@ end
 ---@return any
 ---@return crdbcloud.error|nil err kind "busy" names the other run
 function Context:with_run(fn)
-  -- In a shared store several runs proceed side by side; each user's lease parts them.
+  -- In a shared store several runs work side by side; the lease of each user keeps them apart.
   if self.store.shared then return fn() end
   local lock, err = self.store:lock(self.id .. "/@run", self.run_id)
   if not lock then
@@ -345,13 +325,13 @@ function Context:hold(user)
   return entry_of.hold(self, user)
 end
 
--- What the stand-alone interpreter raises on Ctrl-C, with what a person at its prompt has to know.
+-- The error that the stand-alone interpreter raises on Ctrl-C, with a hint for the person at its prompt.
 local function interruption(problem)
   if not errors.is_interrupt(problem) then return problem end
   return "interrupted! What was begun is in the store, and no password is lost: cluster:resume() finishes it"
 end
 
---- Runs fn(entry) while holding the user; the lock is given back whatever happens.
+--- Runs fn(entry) while holding the user; the lock is released in any case.
 function Context:with(user, fn)
   local entry, err = self:hold(user)
   if not entry then return nil, err end
@@ -363,8 +343,8 @@ end
 
 local MAX_OVERTAKEN = 3 -- times that another run may change a user's record under us
 
---- Works on one user under its lock; the row says what became of it. When
---- another run overtakes this one, what it left is read and worked on again.
+--- Works on one user under its lock and returns the row of the report. When another run overtakes this one, the record is
+--- read and worked on again.
 ---@param user string
 ---@param work fun(ctx: table, entry: table, wanted: any): table|nil, crdbcloud.error|nil
 ---@param wanted? any handed to work
@@ -382,7 +362,7 @@ function Context:user_row(user, work, wanted)
     end)
     if fields or err.reason ~= "version" and err.reason ~= "lease" then break end
   end
-  -- Whatever went wrong afterwards: what was sent was sent.
+  -- A later error does not undo what was sent.
   if fields and fields.result == "skipped" and effect then fields = { note = "finished by another run" } end
   if not fields and effect and err.outcome ~= "applied" and err.outcome ~= "unknown" then
     err.outcome, err.exit = effect, effect == "unknown" and 5 or 6

@@ -50,7 +50,7 @@ local function seconds_text(seconds)
   return seconds < 1 and ("%d ms"):format(math.floor(seconds * 1000 + 0.5)) or ("%.1f s"):format(seconds)
 end
 
--- Only connections to come are concerned; what is open goes on.
+-- Only new connections fail in this time; open ones go on.
 local function window_text(window)
   return ("sinks were behind the change for p50 %s, p99 %s, at most %s (%s)"):format(seconds_text(window.p50),
     seconds_text(window.p99), seconds_text(window.longest), printing.count(window.users, "user"))
@@ -151,7 +151,7 @@ local function error_of(ctx, rows, code, full)
   return errors.new {
     kind = kind, operation = ctx.operation, report = full, exit = code,
     reason = one and first.reason or nil, retry_after = one and first.retry_after or nil, sqlstate = one and first.sqlstate or nil,
-    -- Of several users that fared differently no one outcome is true.
+    -- Several users may have different outcomes; then the error has none.
     outcome = code == 5 and "unknown" or code == 6 and "applied" or code < 128 and (one or code ~= 3) and first.outcome or nil,
     message = one and first.error
       or summary .. (first.error and "; first: " .. first.error or ""),
@@ -159,8 +159,7 @@ local function error_of(ctx, rows, code, full)
   }
 end
 
--- How long sinks held a password that no longer logged in: from the send to the
--- last sink, over all users.
+-- How long sinks held a password that no longer logged in, over all users: from the send to the last sink.
 ---@return { users: integer, p50: number, p99: number, longest: number }|nil seconds; nil where no sink was written
 local function windows(rows)
   local list = {}

@@ -1,9 +1,8 @@
 --- The spool: where an emergency keeps what it sends while the store is down.
 --
--- A file store of its own under the user's state directory, durable before the
--- send like any other. Its epochs begin at the clock's seconds, so that a sink takes
--- them for newer than any that the store has counted. `resume` and every writing run
--- merge it into the store, where it counts as the newest epoch, and remove it.
+-- It is a file store under the user's state directory, durable before the send like any other. Its epochs begin at the
+-- clock's seconds, so that a sink takes them for newer than any of the store. `resume` and every run that writes merge it
+-- into the store as the newest epoch, and remove it.
 
 local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
@@ -33,11 +32,8 @@ function M.open()
   return require("crdbcloud.store.file").open("file:" .. directory)
 end
 
---- Whether the store of a run can be read; and, as it may be full or read-only, written.
----@param ctx table
----@return true|nil
----@return crdbcloud.error|nil why not
-function M.store_works(ctx)
+-- Whether the store of a run can be read, and also written, as it may be full or read-only.
+local function store_works(ctx)
   local keys, err = ctx.store:list(ctx.id .. "/")
   if not keys then return nil, err end
   if ctx.dry_run then return true end
@@ -48,12 +44,30 @@ function M.store_works(ctx)
   return nil, err
 end
 
+--- Puts the spool in the place of a store that is down. Only an emergency goes on without its store.
+---@param ctx table
+---@param err crdbcloud.error|nil why the store could not be opened
+---@return true|nil
+---@return crdbcloud.error|nil
+function M.use_if_needed(ctx, err)
+  if not ctx.emergency then return true end
+  local usable
+  if ctx.store then usable, err = store_works(ctx) end
+  if usable then return true end
+  local spool, spool_err = M.open()
+  if not spool then return nil, spool_err end
+  ctx.store, ctx.spooling = spool, true
+  ctx:warn(("the store is down (%s); this emergency is kept in %s until `crdbcloud rotate resume`"):format(
+    err and err.message or "?", spool.url))
+  return true
+end
+
 local function keep(list, holder)
   if holder then list[#list + 1] = { epoch = holder.epoch, password = holder.password } end
 end
 
--- A creation that was cut goes on from where the user may still be an admin: the spooled password was perhaps an
--- admin's, so it is kept as evidence and given to nobody.
+-- A cut creation goes on from the state in which the user may be an admin. The spooled password may have been an
+-- admin's, so it is kept as evidence and nobody gets it.
 local function created_again(out, spooled, candidates)
   for _, holder in ipairs { spooled.current or false, spooled.staged or false } do
     if holder then candidates[#candidates + 1] = { epoch = out.epoch, password = holder.password } end
@@ -81,7 +95,7 @@ function M.merged(main, spooled, now)
     return out
   end
   local creating = record.is_creating(main)
-  -- The emergency has changed nothing: whose the user is can still be found out.
+  -- The emergency has changed nothing, so a login can still tell whose the user is.
   if creating and not spooled.current and not record.may_be_live(spooled) then return record.copy(main) end
   local out = record.copy(main)
   local epoch = math.max(main.epoch, spooled.epoch) + 1
@@ -104,7 +118,7 @@ function M.merged(main, spooled, now)
   out.epoch, out.sends, out.spooled, out.asked = epoch, sends, true, spooled.asked
   if creating then return created_again(out, spooled, candidates) end
   if spooled.staged then
-    -- Applied is what it was then.
+    -- An answer to the emergency is out of date by now, so its password is sent again.
     out.state, out.staged = spooled.state == "staged" and "staged" or "intent", renumbered(spooled.staged)
     keep(candidates, spooled.current)
   else
@@ -121,14 +135,14 @@ function M.merged(main, spooled, now)
   end
   out.candidates = #candidates > 0 and candidates or nil
   if out.pair then
-    -- The sinks of a pair have this user's credential now: they are told again who is active.
+    -- The sinks of a pair have this user's credential now, so the active one is published again.
     out.pair.epoch = math.max(out.pair.epoch, spooled.epoch) + 1
     out.pair.switching = out.pair.switching or { phase = "publishing", to = out.pair.active }
   end
   return out
 end
 
--- Gives "merged", or "demoted" where a creation goes on with it. The spool's copy goes only once the store has it.
+-- Returns "merged", or "demoted" where a creation goes on. The spool's copy is removed once the store has it.
 local function move(ctx, spool, key, user)
   local spooled, version = spool:get(key)
   if not spooled then

@@ -7,6 +7,7 @@ local report = require "crdbcloud.run.report"
 local pair = require "crdbcloud.change.pair"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.run.rules"
+local send = require "crdbcloud.change.send"
 local steps = require "crdbcloud.change.finish"
 
 local M = {}
@@ -70,7 +71,7 @@ local function roll_back(ctx, entry)
   end
   ok, err = ctx:check_sinks(entry.rec, old.password)
   if not ok then return nil, err end
-  ok, err = steps.stage(ctx, entry, old.password, "rollback")
+  ok, err = send.stage(ctx, entry, old.password, "rollback")
   if not ok then return nil, err end
   local done
   done, err = steps.finish(ctx, entry)

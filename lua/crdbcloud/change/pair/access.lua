@@ -1,5 +1,5 @@
 --- The access of a pair: a role without login has it, and both users are members.
--- What one of them has beside the role, or owns, the other cannot use: drift.
+-- What one member has beside the role, or owns, the other cannot use; that difference is called drift.
 
 local errors = require "crdbcloud.errors"
 local privileges = require "crdbcloud.privileges"
@@ -19,7 +19,7 @@ local function taken(what, name)
   }
 end
 
---- Before a pair is begun: its other names are still free.
+--- Checks before a pair is begun that the names of its role and its partner are free.
 ---@param ctx table
 ---@param pair table
 ---@return true|nil
@@ -34,7 +34,7 @@ function M.check_free(ctx, pair)
   return M.check_partner(ctx, pair)
 end
 
---- The partner's name is still free, on the cluster and in the store.
+--- Checks that the partner's name is free, on the cluster and in the store.
 function M.check_partner(ctx, pair)
   local rec, err = ctx.store:get(record.key(ctx.id, pair.partner))
   if not rec and err then return nil, err end
@@ -45,7 +45,7 @@ function M.check_partner(ctx, pair)
   return true
 end
 
--- A role that our own cut attempt has made has nobody in it yet but our users.
+-- Whether an existing role can come from our own cut attempt: it may do nothing, and only our users are its members.
 local function is_ours(sql, rec)
   local pair = rec.pair
   local found, err = privileges.inspect(sql, pair.role)
@@ -65,7 +65,7 @@ local function note_role(entry, state)
   return entry:save(record.amend(entry.rec, { pair = pair }))
 end
 
--- CREATE ROLE is answered or not like any other change: the intent is durable first.
+-- CREATE ROLE may stay unanswered like any other change, so its intent is durable first.
 local function make_role(ctx, entry, sql)
   local pair = entry.rec.pair
   local again = pair.role_state == "making"
@@ -124,7 +124,7 @@ function M.statements(pair, wanted, dialect)
   return list
 end
 
--- A list for a person: the first few, and how many more.
+-- The first few of a list as text, and how many more there are.
 local function shown(list)
   local parts = {}
   for i = 1, math.min(#list, SHOWN) do parts[i] = list[i] end
@@ -189,7 +189,7 @@ function M.differences(a, b, role)
   return list
 end
 
--- Where the pair's access is: other databases are not looked at.
+-- The databases in which the pair has access; only these are compared.
 local function databases(rec)
   local list, seen = {}, {}
   for _, item in ipairs(rec.access or {}) do
@@ -216,8 +216,8 @@ function M.drift(sql, rec)
   return M.differences(found[1], found[2], rec.pair.role)
 end
 
---- Warns of drift before a member becomes active; one that can do less than the
---- other does not become active, except in an emergency.
+--- Warns of drift before a member becomes active. A member that can do less than the other does not become active,
+--- except in an emergency.
 ---@param ctx table
 ---@param rec table record of the pair
 ---@param to string

@@ -1,5 +1,5 @@
---- Pairs: rotation without a moment in which a published password does not log in.
--- The hooks by which rotation, recovery and rollback treat the two users as one.
+--- Pairs: two users that rotate in turn, so that a published password logs in at every moment. Rotation, recovery,
+-- creation and rollback of the two users as one.
 
 local core = require "crdbcloud.core"
 local creation = require "crdbcloud.change.create"
@@ -15,10 +15,10 @@ local M = {}
 
 M.is_partner, M.sinks = rules.is_partner, turn.sinks
 
--- Kinds and reasons of errors that are none to change the active user in place.
+-- Errors after which an emergency does not change the active user's password in place.
 local NO_REASON = { sink = true, sinks = true, busy = true, version = true, lease = true }
 
---- The users that an entry stands for: of a pair both, once the partner is there.
+--- The users of an entry: both users of a pair, once the partner exists.
 ---@return string[]|nil
 ---@return crdbcloud.error|nil
 function M.users(ctx, entry)
@@ -65,7 +65,7 @@ local function each(ctx, entry, wanted, fn)
   return done
 end
 
--- Old sessions that could not be ended while the turn went on.
+-- Ends the old sessions that could not be ended during the turn.
 local function sessions(ctx, entry)
   return each(ctx, entry, function(rec) return rec.sessions_due end, function(held) return steps.sessions(ctx, held) end)
 end
@@ -84,7 +84,7 @@ function M.finish(ctx, entry, password)
   return done
 end
 
---- Creates the user of a held entry, and where it is one of a pair publishes it.
+--- Finishes the creation of a held entry, and publishes it where it is a pair.
 ---@param password? userdata the caller's own
 ---@param note? string
 ---@return crdbcloud.done|nil
@@ -97,7 +97,7 @@ function M.create(ctx, entry, password, note)
   return published and done, err
 end
 
--- Whatever can be refused before anything is written.
+-- The error of a turn that cannot be taken, found before anything is written.
 local function refusal(ctx, entry, password)
   local rec = entry.rec
   local to = rules.other(rec, rec.pair.active)
@@ -135,7 +135,7 @@ local function refusal(ctx, entry, password)
   return sql_err or free_err
 end
 
--- Writes down whose turn it is.
+-- Saves whose turn it is.
 local function begin(ctx, entry, to, fields)
   local rec = entry.rec
   local partner, err = turn.partner(ctx, rec)
@@ -167,8 +167,8 @@ local function take_turn(ctx, entry, done, password)
   return more
 end
 
--- The active user's password is the one that is known to the wrong people: when its
--- partner cannot take over, it is changed all the same.
+-- In an emergency the active user's password is the one that leaked. Where its partner cannot take over, that password
+-- is changed without a switch.
 local function in_place(ctx, entry, first_err)
   local user, before = entry.rec.pair.active, entry.rec.pair.epoch
   ctx:warn(("%s: its partner could not take over (%s); the active user's password is changed in place"):format(entry.user,
@@ -186,16 +186,16 @@ end
 local function emergency(ctx, entry)
   local before, open = entry.rec.pair.epoch, entry.rec.pair.switching
   local done, err = M.finish(ctx, entry)
-  -- One that was cut goes on with this; after any other turn both have theirs.
+  -- The turn of a cut emergency has given both users new passwords; any other turn is followed by an emergency's own.
   if done and not (open and (open.both or open.stay)) then done, err = take_turn(ctx, entry, done) end
   if done then return fields_of(ctx, entry, done, ("both users have new passwords, %s is active"):format(entry.rec.pair.active)) end
   local changed = entry.rec.pair.epoch > before
-  -- What cannot be published, or is not ours any more, is not changed either.
+  -- A password that could not be published, or a user that another run holds, is not changed in place.
   if changed or ctx.stop or NO_REASON[err.kind] or NO_REASON[err.reason] then return nil, err end
   return in_place(ctx, entry, err)
 end
 
---- Rotates a pair: the user that rests, then the switch. In an emergency both.
+--- Rotates a pair: the resting user gets a new password and becomes active. In an emergency both get one.
 ---@param ctx table
 ---@param entry crdbcloud.entry held, with the pair's record
 ---@param wanted { password: userdata|nil, epoch: integer|nil }
@@ -251,8 +251,7 @@ function M.resume(ctx, entry)
   return fields_of(ctx, entry, done, ("rotation finished, %s is active"):format(entry.rec.pair.active))
 end
 
---- Rollback of a pair: the other user becomes active again, with the password that it
---- has kept. Nothing is sent.
+--- Rollback of a pair: the other user becomes active again with the password that it still has. Nothing is sent.
 ---@return crdbcloud.done|nil
 ---@return crdbcloud.error|nil
 function M.roll_back(ctx, entry)

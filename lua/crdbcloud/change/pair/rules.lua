@@ -68,8 +68,8 @@ function M.member(rec, partner, user)
   return partner
 end
 
---- Seconds until the user that rests may have its turn: whoever read the credential
---- before the last switch still connects as it.
+--- Seconds until the resting user may have its turn: programs that read the credential before the last switch still
+--- connect as it.
 ---@param pair table
 ---@param now number
 ---@return integer 0 when it may start
@@ -116,7 +116,7 @@ end
 ---   "finish"     a member's creation or password change is half done
 ---   "rotate"     the member whose turn it is has not got its new password yet
 ---   "switch"     it has, and becomes the active one
----   "publish"    consumers are to be told
+---   "publish"    the sinks are to be written
 ---   "end"        the turn is over without a switch
 ---   "republish"  the active member's password was changed outside a turn
 ---@return string|nil member that the step works on
@@ -139,7 +139,7 @@ function M.next(rec, partner)
   return turn.stay and "end" or "switch", turn.to
 end
 
---- Why consumers must not be sent to a member, by the last login with its password.
+--- Why a member must not become active, by the last login with its password.
 ---@param member table record
 ---@return string|nil verdict
 function M.unusable(member)

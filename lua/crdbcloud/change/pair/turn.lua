@@ -1,6 +1,5 @@
---- One turn of a pair, entered at whatever its two records say: the user that rests
--- gets its new password, becomes the active one, and only then consumers are told.
--- The other keeps its password until its own turn. The first turn makes the partner.
+--- One turn of a pair, which starts at the state of its two records: the resting user gets a new password, becomes the
+-- active one, and then is published. The other keeps its password until its own turn. The first turn makes the partner.
 
 local creation = require "crdbcloud.change.create"
 local errors = require "crdbcloud.errors"
@@ -21,7 +20,7 @@ function M.partner(ctx, rec)
   return ctx.store:get(record.key(ctx.id, rec.pair.partner))
 end
 
---- Runs fn with a member's entry, held for it where it is the partner.
+--- Runs fn with the entry of a member; the partner is held for that time.
 function M.with_member(ctx, entry, user, fn)
   if user == entry.user then return fn(entry) end
   return ctx:with(user, function(held)
@@ -49,12 +48,12 @@ local function set_pair(entry, pair, changes)
   return entry:save(record.amend(entry.rec, changes))
 end
 
--- The partner's record, before anything is sent: from here on as any creation.
+-- Saves the partner's record before anything is sent. From here on its creation is like any other.
 local function create(ctx, entry)
   local rec = entry.rec
   local free, err = pair_access.check_partner(ctx, rec.pair)
   if not free then
-    -- Nothing has been sent for this turn; it is not left open.
+    -- Nothing has been sent for this turn, so the turn ends.
     local pair = record.copy(rec.pair)
     pair.switching = nil
     local ok, store_err = set_pair(entry, pair)
@@ -78,7 +77,7 @@ local function carry_on(held, err)
   return { sessions_left = true }
 end
 
--- Works on a member; its sessions are ended where the turn was begun so.
+-- Works on a member; its old sessions are ended where the turn was begun with that option.
 local function in_turn(ctx, entry, user, fn)
   local turn, asked = entry.rec.pair.switching, ctx.cancel_sessions
   ctx.cancel_sessions = asked or turn and turn.cancel
@@ -108,7 +107,7 @@ local function rotate(ctx, entry, user, password)
     if not ok then return nil, err end
     err = send.settling(ctx, held.rec)
     if err then return nil, err end
-    ok, err = steps.stage(ctx, held, password)
+    ok, err = send.stage(ctx, held, password)
     if not ok then return nil, err end
     local done
     done, err = steps.finish(ctx, held)
@@ -142,8 +141,8 @@ local function switch(ctx, entry)
   return set_pair(entry, rules.switched(rec.pair, ctx:now(), ctx.keep_previous))
 end
 
---- The sinks of a pair in the order in which they are written: those that name the
---- user last, so that whoever reads a name finds its password elsewhere already.
+--- The sinks of a pair in the order in which they are written. Those that name the user come last, so that the password
+--- of a published name is in all other sinks already.
 ---@param ctx table
 ---@param rec table
 ---@return table[]|nil
@@ -177,8 +176,7 @@ local function note_publication(ctx, entry, active, at, names)
   end)
 end
 
---- Tells consumers which member is active, and ends the turn or begins that of the
---- other member.
+--- Publishes the active member, and ends the turn or begins that of the other member.
 function M.publish(ctx, entry)
   local rec = entry.rec
   local partner, err = M.partner(ctx, rec)
@@ -223,9 +221,8 @@ local STEPS = {
   create = create, finish = finish, rotate = rotate, switch = switch, publish = M.publish, ["end"] = finished, republish = republish,
 }
 
---- A turn whose own password was refused before it was sent is not left open.
----@return crdbcloud.error err as given
-function M.give_back(ctx, entry, err)
+-- Ends a turn whose given password was refused before it was sent. Returns the error as given.
+local function end_refused(ctx, entry, err)
   local turn = entry.rec.pair.switching
   if turn and turn.given and (err.outcome == "rejected" or err.outcome == "not_sent") then
     local partner, unreadable = M.partner(ctx, entry.rec)
@@ -235,14 +232,12 @@ function M.give_back(ctx, entry, err)
   return err
 end
 
--- A password of the caller's is in nobody's hands but the caller's until it is staged:
--- a turn that was begun with one ends without it.
+-- A given password is durable only once it is staged. A turn that was begun with one cannot go on without it.
 local function is_without(step, turn, password)
   return turn and turn.given and not password and (step == "rotate" or step == "create")
 end
 
---- Goes on with a pair until nothing is open, as far as its two users' passwords and
---- its sinks are concerned.
+--- Takes the steps of a pair until its two passwords and its sinks have nothing open.
 ---@param ctx table
 ---@param entry crdbcloud.entry held, with the pair's record
 ---@param password? userdata the caller's own for the member whose turn it is
@@ -258,7 +253,7 @@ function M.advance(ctx, entry, password)
     if is_without(step, entry.rec.pair.switching, password) then step = "end" end
     local result
     result, err = STEPS[step](ctx, entry, user, password)
-    if not result then return nil, M.give_back(ctx, entry, err) end
+    if not result then return nil, end_refused(ctx, entry, err) end
     done[#done + 1] = step
     if result ~= true then M.add(done, result) end
   end
