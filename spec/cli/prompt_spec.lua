@@ -317,7 +317,7 @@ describe("crdbcloud explain", function()
 
   it("says what a code, a kind and a call mean", function()
     assert.matches("^exit 6: changed but not published.*resume", case.ok("explain", "6").out)
-    assert.matches("another run holds it", case.ok("explain", "busy").out)
+    assert.matches("another run holds the lock", case.ok("explain", "busy").out)
     assert.matches("cluster:resume", case.ok("explain", "resume").out)
     local r = case.run("explain", "77")
     assert.equal(2, r.code)

@@ -194,7 +194,7 @@ describe("the reference", function()
       for _, list in ipairs { entry.args or {}, entry.options or {} } do
         for _, item in ipairs(list) do
           assert.is_string(item[2], entry.path)
-          assert.is_string(item[3], entry.path)
+          assert.matches("%S", item[3], entry.path)
         end
       end
     end)
@@ -209,6 +209,21 @@ describe("the reference", function()
       for line in text:gmatch "[^\n]+" do
         if line:find "^%-%-%-@" then assert.falsy(line:find "fun%b(): [%w_.]+|[%w_\"]" and not line:find "|nil", path .. ": " .. line) end
       end
+    end
+  end)
+
+  it("stands in REFERENCE.md with workflows before raw calls, tables with headers, and each common option once", function()
+    local text = temp.read "examples/REFERENCE.md"
+    assert.is_true(text:find("\n## Workflows\n", 1, true) < text:find("\n## The API, call by call\n", 1, true))
+    local count = 0
+    for head in text:gmatch "\n(|[^\n]*)\n| %-%-%-" do
+      count = count + 1
+      assert.falsy(head:find "| *|", head)
+    end
+    assert.is_true(count > 50)
+    for _, option in ipairs(require("crdbcloud.reference.shared").common) do
+      local rows = select(2, text:gsub(("\n| `%s` | [^\n]* | %s"):format(option[1], (option[3]:gsub("%p", "%%%0"))), ""))
+      assert.equal(1, rows, option[1])
     end
   end)
 

@@ -2,6 +2,7 @@
 --- writes them; a spec looks whether they are current.
 
 local reference = require "crdbcloud.reference"
+local shared = require "crdbcloud.reference.shared"
 local topics = require "crdbcloud.reference.topics"
 
 local M = {}
@@ -151,8 +152,9 @@ local function code(text) return "`" .. text .. "`" end
 -- A cell of a Markdown table.
 local function cell(text) return (text:gsub("|", "\\|")) end
 
-local function add_items(out, items)
-  out:add "| | | |"
+-- A table of names with their types and meanings; a cell under "name" may be followed by a default.
+local function add_items(out, word, items)
+  out:add("| %s | type | meaning |", word)
   out:add "| --- | --- | --- |"
   for _, item in ipairs(items) do
     local text = item[3] .. (item[4] and ("; default %s"):format(item[4]) or "")
@@ -161,17 +163,54 @@ local function add_items(out, items)
   out:add ""
 end
 
-local function anchor(title) return (title:lower():gsub("[^%w%- ]", ""):gsub(" ", "-")) end
+local function anchor(title) return (title:lower():gsub("[^%w%-_ ]", ""):gsub(" ", "-")) end
 
-local function add_entry(out, entry)
+local function listed_names(items)
+  local names = {}
+  for i, item in ipairs(items) do names[i] = code(item[1]) end
+  return table.concat(names, ", ")
+end
+
+local MANY = 4 -- so many options of another call stand there alone
+
+-- The options of an entry: { those to print, those of many calls, the call that has the others, the others }. `shown` knows where an
+-- option was printed first.
+local function sorted_options(entry, shown)
+  local own, common, others, count = {}, {}, {}, {}
+  for _, option in ipairs(entry.options or {}) do
+    local first = shown[option]
+    if first then count[first] = (count[first] or 0) + 1 end
+  end
+  local like
+  for first, n in pairs(count) do
+    if n >= MANY and (not like or n > count[like]) then like = first end
+  end
+  for _, option in ipairs(entry.options or {}) do
+    if option.common then
+      common[#common + 1] = option
+    elseif like and shown[option] == like then
+      others[#others + 1] = option
+    else
+      own[#own + 1] = option
+      shown[option] = shown[option] or entry
+    end
+  end
+  return own, common, like, others
+end
+
+local function add_entry(out, entry, shown)
   out:add("### `%s`", reference.signature(entry))
-  out:add("%s%s", entry.summary, entry.text and " " .. entry.text or "")
-  out:add ""
+  out:add("%s%s\n", entry.summary, entry.text and " " .. entry.text or "")
+  local own, common, like, others = sorted_options(entry, shown)
   local items = {}
-  for _, list in ipairs { entry.args or {}, entry.options or {} } do
+  for _, list in ipairs { entry.args or {}, own } do
     for _, item in ipairs(list) do items[#items + 1] = item end
   end
-  if #items > 0 then add_items(out, items) end
+  if #items > 0 then add_items(out, #own == 0 and "argument" or #items == #own and "option" or "argument, option", items) end
+  if like then
+    out:add("Options as of [`%s`](#%s): %s.\n", like.path, anchor(reference.signature(like)), listed_names(others))
+  end
+  if #common > 0 then out:add("[Common options](#common-options): %s.\n", listed_names(common)) end
   for i, result in ipairs(entry.returns or {}) do
     out:add("%s %s%s%s", i == 1 and "Returns" or "and", code(reference.type(result[1])), result[2] ~= "" and ": " .. result[2] or "",
       i == #entry.returns and (entry.iterator and "; an error is raised." or entry.never_fails and "." or "; or `nil, err`.") or ",")
@@ -180,25 +219,49 @@ local function add_entry(out, entry)
   out:add("\n```lua\n%s\n```\n", entry.example)
 end
 
+-- A chapter that has the calls of another object again: a line each.
+local function add_repeated(out, chapter)
+  local paths = {}
+  for _, other in ipairs(reference.chapters(chapter.repeats)) do
+    for _, entry in ipairs(other.entries) do paths[entry.name] = entry end
+  end
+  out:add "| call | explained at |"
+  out:add "| --- | --- |"
+  for _, entry in ipairs(chapter.entries) do
+    local like = paths[entry.name]
+    out:add("| %s | [%s](#%s) |", code(cell(reference.signature(entry))), code(like.path), anchor(reference.signature(like)))
+  end
+  out:add ""
+end
+
 --- examples/REFERENCE.md.
 ---@return string
 function M.markdown()
   local out = setmetatable({}, Writer)
   out:add "# Reference\n"
-  out:add "Made by `make reference`; the same texts as `help()` at the prompt. Durations are seconds, or text such as `\"500ms\"`,"
-  out:add "`\"30s\"`, `\"1h\"`, `\"90d\"`. Unknown options raise and name the nearest valid one. What can happen in operation comes back"
-  out:add "as `nil, err`; misuse raises at the caller's line before anything is sent.\n"
-  local shown = reference.chapters()
-  for _, chapter in ipairs(shown) do out:add("- [%s](#%s)", chapter.title, anchor(chapter.title)) end
-  for _, title in ipairs { "Access", "Sinks", "Errors", "Exit codes", "Environment" } do out:add("- [%s](#%s)", title, anchor(title)) end
+  out:add "`make reference` makes this page from the texts that `help()` shows at the prompt.\n"
+  out:add "- A duration is a number of seconds, or text such as `\"500ms\"`, `\"30s\"`, `\"1h\"`, `\"90d\"`."
+  out:add "- An unknown option raises and names the nearest valid one."
+  out:add "- What can happen in operation comes back as `nil, err`. Misuse raises at the caller's line, before anything is sent."
+  out:add "- `{ … }` in a call stands for options that may be left out.\n"
+  local chapters = reference.chapters()
+  for _, chapter in ipairs(chapters) do out:add("- [%s](#%s)", chapter.title, anchor(chapter.title)) end
+  for _, title in ipairs { "Common options", "Access", "Sinks", "Errors", "Kinds of errors", "Exit codes", "Environment" } do
+    out:add("- [%s](#%s)", title, anchor(title))
+  end
   out:add ""
-  for _, chapter in ipairs(shown) do
+  local shown = {}
+  for _, chapter in ipairs(chapters) do
     out:add("## %s\n", chapter.title)
     if chapter.text then out:add("%s\n", (chapter.text:gsub("<", "&lt;"))) end
     if chapter.source then out:add("Comes from `%s`.\n", chapter.source) end
-    if chapter.fields then add_items(out, chapter.fields) end
-    if chapter.call then add_entry(out, chapter.call) end
-    for _, entry in ipairs(chapter.entries) do add_entry(out, entry) end
+    if chapter.fields then add_items(out, "field", chapter.fields) end
+    if chapter.call then add_entry(out, chapter.call, shown) end
+    if chapter.repeats then
+      add_repeated(out, chapter)
+    else
+      for _, entry in ipairs(chapter.entries) do add_entry(out, entry, shown) end
+    end
   end
   local function listed(title, head, items, count)
     out:add("## %s\n", title)
@@ -212,11 +275,13 @@ function M.markdown()
     end
     out:add ""
   end
-  out:add "## Access\n\nOne table or a list of them; what leads to admin is refused.\n"
-  add_items(out, topics.ACCESS)
+  out:add "## Common options\n\nMany calls take these. Each call says which.\n"
+  add_items(out, "option", shared.common)
+  out:add "## Access\n\n`access` is one table or a list of them. An access that leads to admin is refused.\n"
+  add_items(out, "field", topics.ACCESS)
   listed("Sinks", { "kind", "written as", "what it is" }, topics.SINKS, 3)
   out:add "## Errors\n"
-  add_items(out, topics.ERROR_FIELDS)
+  add_items(out, "field", topics.ERROR_FIELDS)
   listed("Kinds of errors", { "kind", "what happened" }, topics.KINDS, 2)
   listed("Exit codes", { "exit", "what is true", "what to do" }, topics.EXITS, 3)
   listed("Environment", { "variable", "what it holds" }, topics.ENVIRONMENT, 2)

@@ -179,29 +179,29 @@ local function third(item) return item[3] end
 M.TOPICS = {
   access = function(width)
     local lines = {}
-    add(lines, "access: what a user may do, one table or a list of them. What leads to admin is refused.", 0, width)
+    add(lines, "access: what a user may do, as one table or a list of them. An access that leads to admin is refused.", 0, width)
     add_table(lines, topics.ACCESS, width)
     add_example(lines, 'access = { database = "shop", tables = { "orders" }, privileges = { "SELECT", "INSERT" } }')
     return table.concat(lines, "\n")
   end,
   sinks = function(width)
-    return listed('sinks: where a finished credential is published: a list of "KIND:PATH" or tables { "KIND", path = … }; {user}, '
+    return listed('sinks: where a credential is published, as a list of "KIND:PATH" or tables { "KIND", path = … }. {user}, '
       .. "{USER} and {cluster} stand for names.", topics.SINKS, width, second, third)
   end,
   durations = function(width)
     return table.concat(printing.fold('durations: seconds as a number, or "500ms", "30s", "5m", "1h30m", "90d", "2w". A bare number above 600 '
-      .. "for a time limit raises: it is most likely meant in milliseconds.", width), "\n")
+      .. "for a time limit raises, because it is most likely meant in milliseconds.", width), "\n")
   end,
   errors = function(width)
-    return listed("errors: what can happen in operation is returned as nil, err; misuse raises before anything is sent. Fields of err:",
+    return listed("errors: what can happen in operation comes back as nil, err. Misuse raises before anything is sent. Fields of err:",
       topics.ERROR_FIELDS, width, first, third) .. "\n" .. listed("err.kind:", topics.KINDS, width, first, second)
   end,
   ["exit codes"] = function(width)
-    return listed("exit codes of the command, also err.exit:", topics.EXITS, width, function(exit) return tostring(exit[1]) end,
+    return listed("exit codes of the command; err.exit is the same:", topics.EXITS, width, function(exit) return tostring(exit[1]) end,
       function(exit) return exit[2] .. "; to do: " .. exit[3] end)
   end,
   environment = function(width)
-    return listed("environment: what is not given comes from", topics.ENVIRONMENT, width, first, second)
+    return listed("environment: variables that give what the options do not", topics.ENVIRONMENT, width, first, second)
   end,
 }
 

@@ -11,88 +11,91 @@ local READ = "not_found, permission_denied, unauthenticated, network, timeout, u
 -- Written for an account; `of_cluster` says that a cluster handle has it too.
 local CALLS = {
   {
-    name = "all_sql_users", of_cluster = true, args = { CLUSTER_ID }, summary = "All SQL users, from all pages.",
+    name = "all_sql_users", of_cluster = true, args = { CLUSTER_ID }, summary = "Lists all SQL users, from all pages.",
     options = shared.paged, returns = { { "crdbcloud.user[]", "{ name } each; prints as a table" } }, errors = READ,
     example = "print(assert(%s:all_sql_users(%s)))",
   },
   {
     name = "sql_users", of_cluster = true, args = { CLUSTER_ID }, iterator = true,
-    summary = "An iterator over the SQL users; one page is in memory. An error raises the error object.",
+    summary = "Iterates over the SQL users with one page in memory. An error raises the error object.",
     options = shared.paged, returns = { { "fun(): crdbcloud.user|nil", "for a for loop" } }, errors = READ,
     example = "for user in %s:sql_users(%s) do print(user.name) end",
   },
   {
-    name = "list_sql_users", of_cluster = true, args = { CLUSTER_ID }, summary = "One page of the SQL users.", options = shared.paged,
+    name = "list_sql_users", of_cluster = true, args = { CLUSTER_ID }, summary = "Lists one page of the SQL users.", options = shared.paged,
     returns = { { "crdbcloud.user_page", "{ users, next_page }" } }, errors = READ,
     example = "local page = assert(%s:list_sql_users(%s{ limit = 50 }))",
   },
   {
     name = "create_sql_user", of_cluster = true, args = { CLUSTER_ID, NAME, PASSWORD },
-    summary = "Makes a SQL user who is an ADMIN of the whole cluster: the API makes no other.",
-    text = "For a user with limited access: cluster:create_app_user.", options = shared.limits,
+    summary = "Makes a SQL user who is an ADMIN of the whole cluster, because the API makes no other.",
+    text = "cluster:create_app_user makes a user with limited access.", options = shared.limits,
     returns = { { "crdbcloud.user", "{ name }" } }, errors = CHANGE,
     example = 'assert(%s:create_sql_user(%s"made_by_hand", crdbcloud.password.generate()))',
   },
   {
     name = "update_sql_user_password", of_cluster = true, args = { CLUSTER_ID, NAME, PASSWORD },
-    summary = "Sends a password, once and raw: nothing keeps it if the answer is lost.",
-    text = "cluster:rotate_password keeps it in the store before it is sent; a user with a record is refused on a cluster handle.",
+    summary = "Sends a password without storing it: when the answer is lost, nothing has the password.",
+    text = "cluster:rotate_password stores the password before it sends it. A cluster handle refuses this call for a user with "
+      .. "a record.",
     options = shared.limits, returns = { { "crdbcloud.user", "{ name }" } }, errors = CHANGE,
     example = 'assert(%s:update_sql_user_password(%s"made_by_hand", crdbcloud.secret.prompt "New password: "))',
   },
   {
     name = "delete_sql_user", of_cluster = true, args = { CLUSTER_ID, NAME }, summary = "Deletes a SQL user.",
-    text = "cluster:remove_app_user also ends sessions, hands over what it owns and forgets its record.", options = shared.limits,
+    text = "cluster:remove_app_user also ends the user's sessions, gives what it owns to another role and removes its record.", options = shared.limits,
     returns = { { "crdbcloud.user", "{ name }" } }, errors = CHANGE, example = 'assert(%s:delete_sql_user(%s"made_by_hand"))',
   },
   {
-    name = "all_databases", of_cluster = true, args = { CLUSTER_ID }, summary = "All databases of the cluster.", options = shared.paged,
+    name = "all_databases", of_cluster = true, args = { CLUSTER_ID }, summary = "Lists all databases of the cluster, from all pages.", options = shared.paged,
     returns = { { "crdbcloud.database[]", "{ name, table_count } each; prints as a table" } }, errors = READ,
     example = "print(assert(%s:all_databases(%s)))",
   },
   {
-    name = "databases", of_cluster = true, args = { CLUSTER_ID }, iterator = true, summary = "An iterator over the databases.",
+    name = "databases", of_cluster = true, args = { CLUSTER_ID }, iterator = true,
+    summary = "Iterates over the databases with one page in memory. An error raises the error object.",
     options = shared.paged, returns = { { "fun(): crdbcloud.database|nil", "for a for loop" } }, errors = READ,
     example = "for database in %s:databases(%s) do print(database.name) end",
   },
   {
-    name = "list_databases", of_cluster = true, args = { CLUSTER_ID }, summary = "One page of the databases.", options = shared.paged,
+    name = "list_databases", of_cluster = true, args = { CLUSTER_ID }, summary = "Lists one page of the databases.", options = shared.paged,
     returns = { { "crdbcloud.database_page", "{ databases, next_page }" } }, errors = READ,
     example = "print(assert(%s:list_databases(%s)))",
   },
   {
-    name = "get_cluster", of_cluster = true, args = { CLUSTER_ID }, summary = "The cluster as the API describes it.",
+    name = "get_cluster", of_cluster = true, args = { CLUSTER_ID }, summary = "Shows the cluster as the API describes it.",
     options = shared.limits, returns = { { "crdbcloud.cluster_info", "id, name, state, plan, regions, …" } }, errors = READ,
     example = "print(assert(%s:get_cluster(%s)))",
   },
   {
-    name = "get_connection_string", of_cluster = true, args = { CLUSTER_ID }, summary = "Where SQL clients connect.",
+    name = "get_connection_string", of_cluster = true, args = { CLUSTER_ID }, summary = "Shows where SQL clients connect.",
     options = shared.join({
-      { "database", "string", "to be named in it" }, { "sql_user", "string", "to be named in it" },
-      { "os", '"MAC"|"LINUX"|"WINDOWS"', "whose paths it holds" },
+      { "database", "string", "database that the URL names" }, { "sql_user", "string", "user that the URL names" },
+      { "os", '"MAC"|"LINUX"|"WINDOWS"', "system whose paths the URL has" },
     }, shared.limits),
     returns = { { "table", "{ connection_string, params = { Host, Port, Database, … } }" } }, errors = READ,
     example = 'print(assert(%s:get_connection_string(%s{ os = "LINUX" })))',
   },
   {
-    name = "all_clusters", args = {}, summary = "All clusters that the key may see.", options = shared.clusters,
+    name = "all_clusters", args = {}, summary = "Lists all clusters that the key may see, from all pages.", options = shared.clusters,
     returns = { { "crdbcloud.cluster_info[]", "prints as a table" } }, errors = READ, example = "print(assert(cloud:all_clusters()))",
   },
   {
-    name = "clusters", args = {}, iterator = true, summary = "An iterator over the clusters.", options = shared.clusters,
+    name = "clusters", args = {}, iterator = true,
+    summary = "Iterates over the clusters with one page in memory. An error raises the error object.", options = shared.clusters,
     returns = { { "fun(): crdbcloud.cluster_info|nil", "for a for loop" } }, errors = READ,
     example = "for cluster in cloud:clusters() do print(cluster) end",
   },
   {
-    name = "list_clusters", args = {}, summary = "One page of the clusters.", options = shared.clusters,
+    name = "list_clusters", args = {}, summary = "Lists one page of the clusters.", options = shared.clusters,
     returns = { { "crdbcloud.cluster_page", "{ clusters, next_page }" } }, errors = READ,
     example = "print(assert(cloud:list_clusters { limit = 50 }))",
   },
   {
-    name = "list_audit_logs", args = {}, summary = "Entries of the organization's audit log.",
+    name = "list_audit_logs", args = {}, summary = "Lists entries of the organization's audit log. The key needs the role Organization Admin.",
     options = shared.join({
-      { "starting_from", "string|number", "a moment, RFC 3339 text or seconds since 1970" },
-      { "sort_order", '"ASC"|"DESC"', "oldest or newest first", '"ASC"' }, { "limit", "integer", "entries, from 1", "200" },
+      { "starting_from", "string|number", "first moment: RFC 3339 text, or seconds since 1970" },
+      { "sort_order", '"ASC"|"DESC"', "oldest first, or newest first", '"ASC"' }, { "limit", "integer", "number of entries, from 1", "200" },
     }, shared.limits),
     returns = { { "table", "{ entries, next_starting_from }; prints as a table" } }, errors = READ,
     example = 'print(assert(cloud:list_audit_logs { sort_order = "DESC", limit = 20 }))',
@@ -117,15 +120,15 @@ local function made_for(object, call)
   return entry
 end
 
-local function chapter(object, title, class, text)
+local function chapter(object, title, class, text, repeats)
   local entries = {}
   for _, call in ipairs(CALLS) do
     if object == "cloud" or call.of_cluster then entries[#entries + 1] = made_for(object, call) end
   end
-  return { title = title, object = object, class = class, text = text, entries = entries }
+  return { title = title, object = object, class = class, text = text, entries = entries, repeats = repeats }
 end
 
 return {
-  chapter("cloud", "The API, call by call", "crdbcloud.cloud", "Names as in the vendor's API. All take a last table of options."),
-  chapter("cluster", "The API on a cluster handle", "crdbcloud.cluster", "The same calls without the cluster's id."),
+  chapter("cloud", "The API, call by call", "crdbcloud.cloud", "The calls have the names of the vendor's API. Each takes a table of options last."),
+  chapter("cluster", "The API on a cluster handle", "crdbcloud.cluster", "A cluster handle has the same calls without the cluster's id.", "cloud"),
 }

@@ -5,19 +5,20 @@
 -- { name, type, text } and entries. An entry has
 --   name, summary, text   what it is called and does
 --   args                  { { name, type, text } }; a type that ends in "?" may be left out, "..." are all that follow
---   options               { { name, type, text, default } }, in a last table
+--   options               { { name, type, text, default } }, in a last table; `common`: many calls take it
 --   table_call            the options are the only argument; `short` names the one that may come alone
 --   returns               { { type, text } }
 --   errors                kinds and when, of the second result; never_fails: there is none
 --   iterator              errors are raised; example: a line or two of Lua
--- A chapter's `internal` names functions that are there for other parts of the library.
+-- A chapter's `internal` names functions that are there for other parts of the library; `repeats` names the object whose calls it
+-- has again.
 
 local M = {}
 
--- In reading order: file, number of the chapter in it.
+-- In reading order: file, number of the chapter in it. Workflows come before the raw calls of the API.
 local ORDER = {
-  { "account", 1 }, { "account", 2 }, { "calls", 1 }, { "workflows", 1 }, { "workflows", 2 }, { "calls", 2 }, { "handles", 1 },
-  { "workflows", 3 }, { "handles", 2 }, { "handles", 3 }, { "secrets", 1 }, { "secrets", 2 }, { "secrets", 3 }, { "secrets", 4 },
+  { "account", 1 }, { "account", 2 }, { "workflows", 1 }, { "workflows", 2 }, { "workflows", 3 }, { "handles", 1 }, { "handles", 2 },
+  { "handles", 3 }, { "calls", 1 }, { "calls", 2 }, { "secrets", 1 }, { "secrets", 2 }, { "secrets", 3 }, { "secrets", 4 },
   { "secrets", 5 }, { "handles", 4 }, { "handles", 5 }, { "handles", 6 }, { "handles", 7 }, { "secrets", 6 }, { "nginx", 1 },
 }
 

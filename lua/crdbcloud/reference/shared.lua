@@ -1,37 +1,44 @@
 --- Reference: options that several calls take: { name, type, text, default }.
 
 local M = {
-  timeout = { "timeout", "crdbcloud.duration", "limit of one attempt", "the account's" },
-  deadline = { "deadline", "crdbcloud.duration", "limit of the whole call", "the account's" },
+  timeout = { "timeout", "crdbcloud.duration", "time limit of one attempt", "the account's" },
+  deadline = { "deadline", "crdbcloud.duration", "time limit of the call with its retries", "the account's" },
   store_key_file = { "store_key_file", "string", "file of keys that seal the passwords in the store" },
-  plaintext = { "plaintext", "boolean", "let a shared store hold passwords in the clear", "false" },
-  sinks = { "sinks", "string|table", "in place of all other sinks of the user; help \"sinks\"" },
-  verify = { "verify", '"auto"|"require"|false', "prove each change by a login, where one is possible, always, or never", '"auto"' },
-  keep_previous = { "keep_previous", "crdbcloud.duration", "how long the old password is kept for a rollback", '"24h"' },
+  plaintext = { "plaintext", "boolean", "allow a shared store to hold passwords that are not sealed", "false" },
+  sinks = { "sinks", "string|table", "where to publish, in place of all other sinks of the user; help \"sinks\"" },
+  verify = { "verify", '"auto"|"require"|false', "log in after each change: where a login is possible, always, or never", '"auto"' },
+  keep_previous = { "keep_previous", "crdbcloud.duration", "how long the store keeps the old password for a rollback", '"24h"' },
   cancel_sessions = { "cancel_sessions", "boolean", "end the user's sessions after the change", "false" },
-  dry_run = { "dry_run", "boolean", "say what would be done; nothing is sent", "false" },
-  reason = { "reason", "string", "kept in the record" },
-  on_progress = { "on_progress", "fun(event: table)", "told of each step; an event prints as a line" },
+  dry_run = { "dry_run", "boolean", "report what the call would do; send nothing", "false" },
+  reason = { "reason", "string", "why; the record keeps it" },
+  on_progress = { "on_progress", "fun(event: table)", "called at each step; an event prints as a line" },
   user = { "user", "string", "required; name of the user" },
-  roles = { "roles", "string|string[]", "roles that it becomes a member of" },
-  access = { "access", "crdbcloud.access_spec|crdbcloud.access_spec[]", "what it may do; help \"access\"" },
+  roles = { "roles", "string|string[]", "roles that the user becomes a member of" },
+  access = { "access", "crdbcloud.access_spec|crdbcloud.access_spec[]", "what the user may do; help \"access\"" },
 }
 
 M.limits = { M.timeout, M.deadline }
 
 --- Options of a listing that comes in pages.
 M.paged = {
-  { "page", "string", "token of a page, from next_page" },
+  { "page", "string", "token of the page, from next_page of the one before" },
   { "limit", "integer", "items on one page, 1 to 500", "500" },
-  { "as_of_time", "string|number", "a moment, RFC 3339 text or seconds since 1970" },
+  { "as_of_time", "string|number", "list the state of this moment: RFC 3339 text, or seconds since 1970" },
   { "sort_order", '"ASC"|"DESC"', "order of the items" },
   M.timeout, M.deadline,
 }
 
 --- Options of clusters.
-M.clusters = { { "show_inactive", "boolean", "deleted ones too", "false" },
-  { "sort_by", '"NAME"|"CREATED_AT"|"DELETED_AT"', "what they are sorted by" } }
+M.clusters = { { "show_inactive", "boolean", "list deleted clusters too", "false" },
+  { "sort_by", '"NAME"|"CREATED_AT"|"DELETED_AT"', "field that sorts the clusters" } }
 for i = #M.paged, 1, -1 do table.insert(M.clusters, 1, M.paged[i]) end
+
+--- Options that many calls take, in reading order.
+M.common = {
+  M.timeout, M.deadline, M.paged[1], M.paged[2], M.paged[3], M.paged[4], M.verify, M.keep_previous, M.cancel_sessions, M.sinks, M.dry_run,
+  M.reason, M.on_progress, M.store_key_file, M.plaintext,
+}
+for _, option in ipairs(M.common) do option.common = true end
 
 --- What all rotations take.
 M.rotation = { M.verify, M.keep_previous, M.cancel_sessions, M.sinks, M.dry_run, M.reason, M.on_progress }

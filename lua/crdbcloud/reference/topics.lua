@@ -4,75 +4,77 @@ local M = {}
 
 --- Fields of an entry of `access`.
 M.ACCESS = {
-  { "database", "string", "required" }, { "schema", "string", "schema", '"public"' },
-  { "tables", 'string[]|"*"', "names, or all", '"*"' },
-  { "privileges", "string[]", "SELECT, INSERT, UPDATE, DELETE, …; or preset" },
-  { "preset", '"readonly"|"readwrite"|"ddl"', "in place of privileges" },
-  { "sequences", "boolean", "sequences too", 'true with tables = "*"' },
-  { "future", "boolean", 'tables to come too; only with tables = "*"', 'true with tables = "*"' },
-  { "creators", "string[]", "who makes the tables to come", "the owners found" },
+  { "database", "string", "required" }, { "schema", "string", "name of the schema", '"public"' },
+  { "tables", 'string[]|"*"', "names of tables, or all", '"*"' },
+  { "privileges", "string[]", "SELECT, INSERT, UPDATE, DELETE, …; this or preset is required" },
+  { "preset", '"readonly"|"readwrite"|"ddl"', "a set of privileges, in place of `privileges`" },
+  { "sequences", "boolean", "give access to sequences too", 'true with tables = "*"' },
+  { "future", "boolean", 'give access to future tables too; only with tables = "*"', 'true with tables = "*"' },
+  { "creators", "string[]", "users that make the future tables", "the present owners" },
 }
 
 --- kind -> what happened.
 M.KINDS = {
-  { "invalid_argument", "something that was given cannot be meant" }, { "unauthenticated", "there is no key, or the API refuses it (401)" },
-  { "permission_denied", "the key may not do it (403); the message names the role" }, { "not_found", "no such cluster, user or record" },
-  { "already_exists", "there is one of that name" }, { "conflict", "it does not fit to what is there" },
-  { "rate_limited", "too many requests (429)" }, { "unavailable", "the service is down (503)" }, { "timeout", "no answer in time" },
-  { "network", "no connection" }, { "tls", "the server cannot be trusted" }, { "protocol", "the answer is not understood" },
+  { "invalid_argument", "an argument or a setting is wrong" }, { "unauthenticated", "there is no key, or the API refuses it (401)" },
+  { "permission_denied", "the key lacks a role (403); the message names it" }, { "not_found", "there is no such cluster, user or record" },
+  { "already_exists", "the name is taken" }, { "conflict", "the call contradicts the present state" },
+  { "rate_limited", "the API got too many requests (429)" }, { "unavailable", "the service is down (503)" }, { "timeout", "no answer came in time" },
+  { "network", "the connection failed" }, { "tls", "the server's certificate is not trusted" }, { "protocol", "the answer cannot be understood" },
   { "server", "the service failed (5xx)" }, { "sql", "SQL failed; err.sqlstate says how" }, { "store", "the store cannot be read or written" },
   { "sink", "a credential could not be published" }, { "hook", "a command before or after failed" },
-  { "busy", "another run holds it" }, { "pending", "it is half done; resume finishes it" }, { "cancelled", "a signal ended it" },
+  { "busy", "another run holds the lock" }, { "pending", "an earlier change is half done; resume finishes it" }, { "cancelled", "a signal stopped the run" },
 }
 
 --- Fields of an error.
 M.ERROR_FIELDS = {
   { "kind", "crdbcloud.kind", "what happened, for programs" }, { "message", "string", "what happened, for people" },
-  { "outcome", '"not_sent"|"rejected"|"applied"|"unknown"', "what became of a change" }, { "hint", "string", "what to do" },
-  { "exit", "integer", "exit code; help \"exit codes\"" }, { "operation", "string", "the call" }, { "status", "integer", "HTTP" },
-  { "sqlstate", "string", "five characters" }, { "attempts", "integer", "exchanges made" }, { "retry_after", "number", "seconds" },
-  { "retryable", "boolean", "calling again may help and does no harm" }, { "report", "crdbcloud.report", "of a workflow" },
-  { "cause", "any", "the error below this one" },
+  { "outcome", '"not_sent"|"rejected"|"applied"|"unknown"', "what became of the change" }, { "hint", "string", "what to do" },
+  { "exit", "integer", "exit code; help \"exit codes\"" }, { "operation", "string", "the call" }, { "status", "integer", "HTTP status" },
+  { "sqlstate", "string", "SQLSTATE, five characters" }, { "attempts", "integer", "attempts made" },
+  { "retry_after", "number", "seconds to wait" },
+  { "retryable", "boolean", "calling again may help and does no harm" }, { "report", "crdbcloud.report", "report of the workflow" },
+  { "cause", "any", "the error that caused this one" },
 }
 
 --- Exit codes: code, what is true, what to do.
 M.EXITS = {
   { 0, "done, everything published", "nothing" },
-  { 1, "failed; nothing was changed", "read the message and its hint, mend the cause, run it again" },
+  { 1, "failed; nothing was changed", "read the message and its hint, correct the cause, run it again" },
   { 2, "not understood, or not confirmed; nothing was sent", "correct the call" },
-  { 3, "partly done: some users are not, or old sessions go on", "crdbcloud rotate status shows who; crdbcloud rotate resume" },
-  { 4, "not allowed (401, 403); nothing was changed", "give the key's service account the role that the message names, or mend the key" },
-  { 5, "unknown: a change was sent and not answered; old or new password is live, both are kept", "crdbcloud rotate resume settles it" },
-  { 6, "changed but not published, or a hook failed", "mend the sink, the command or the disk; crdbcloud rotate resume does the rest" },
+  { 3, "partly done: some users are not done, old sessions go on, or an earlier change has to settle first",
+    "crdbcloud rotate status shows who; crdbcloud rotate resume" },
+  { 4, "not allowed (401, 403); nothing was changed", "give the service account the role that the message names, or correct the key" },
+  { 5, "unknown: a change was sent and not answered; the old or the new password is live, the store has both", "crdbcloud rotate resume settles it" },
+  { 6, "changed but not published, or a hook failed", "correct the sink, the command or the disk, then crdbcloud rotate resume" },
   { 7, "another run holds the lock", "let it end; crdbcloud rotate status shows what it has done" },
-  { 8, "findings at or above --fail-on", "look at them" },
+  { 8, "findings at or above --fail-on", "read the findings" },
   { 9, "the plan is stale; nothing was sent", "crdbcloud rotate plan --save FILE again, read it, run it" },
-  { 70, "internal error; what was being done may be half done", "crdbcloud rotate resume, then report the error with its stack" },
-  { 125, "crdbcloud exec: the program never started", "look at the message" },
-  { 129, "the terminal went away; the user in hand was finished or parked", "crdbcloud rotate resume" },
-  { 130, "interrupted; the user in hand was finished or parked", "crdbcloud rotate resume" },
-  { 143, "terminated; the user in hand was finished or parked", "crdbcloud rotate resume" },
+  { 70, "internal error; the change in progress may be half done", "crdbcloud rotate resume, then report the error with its stack" },
+  { 125, "crdbcloud exec: the program never started", "read the message" },
+  { 129, "the terminal went away; the current user was finished or its change was saved", "crdbcloud rotate resume" },
+  { 130, "interrupted; the current user was finished or its change was saved", "crdbcloud rotate resume" },
+  { 143, "terminated; the current user was finished or its change was saved", "crdbcloud rotate resume" },
 }
 
 --- Sinks: kind, how it is written, what it does.
 M.SINKS = {
-  { "json", "json:PATH", "one file with all fields, for a program of its own" },
-  { "file", "file:PATH", "the password alone" },
+  { "json", "json:PATH", "a file with all fields, for a program" },
+  { "file", "file:PATH", "a file with the password alone" },
   { "pgpass", "pgpass:PATH", "a line of a libpq password file" },
   { "dotenv", "dotenv:PATH", "a variable of an environment file; fields path, key, dialect" },
   { "kubernetes", "kubernetes:NAMESPACE/NAME", "a Secret's manifest; fields name, namespace, path, command, timeout" },
-  { "command", "command:PROGRAM", "any program, the credential as JSON on its standard input; fields command, timeout" },
+  { "command", "command:PROGRAM", "a program that gets the password on standard input; fields command, timeout" },
   { "shared", "shared:DICT", "a shared dictionary of nginx" },
 }
 
 --- Variables of the environment.
 M.ENVIRONMENT = {
-  { "COCKROACH_API_KEY", "the API key" }, { "COCKROACH_API_KEY_FILE", "a file with it, mode 0600" },
-  { "COCKROACH_SERVER", "API server; default the public service" }, { "COCKROACH_API_JWT", "a JWT instead of a key" },
-  { "COCKROACH_VANITY_NAME", "with a JWT: the organization" }, { "COCKROACH_USERNAME", "with a JWT: who signs in" },
+  { "COCKROACH_API_KEY", "the API key" }, { "COCKROACH_API_KEY_FILE", "a file with the API key, mode 0600" },
+  { "COCKROACH_SERVER", "the API server; default the public service" }, { "COCKROACH_API_JWT", "a JWT instead of a key" },
+  { "COCKROACH_VANITY_NAME", "the organization, with a JWT" }, { "COCKROACH_USERNAME", "the person or service account, with a JWT" },
   { "CRDBCLOUD_CLUSTER", "name or id of the cluster" }, { "CRDBCLOUD_STORE", "the store, such as file:/var/lib/crdbcloud" },
-  { "CRDBCLOUD_SQL", "SQL connection of an admin; its password from PGPASSFILE" },
-  { "CRDBCLOUD_CA_FILE", "certificate authority of API and SQL" },
+  { "CRDBCLOUD_SQL", "the SQL connection of an admin; its password comes from PGPASSFILE" },
+  { "CRDBCLOUD_CA_FILE", "the certificate authority of API and SQL" },
 }
 
 return M

@@ -5,14 +5,14 @@
 local cloud = {}
 
 ---@class crdbcloud.cloud.all_sql_users.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- All SQL users, from all pages.
+--- Lists all SQL users, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
 ---@param options? crdbcloud.cloud.all_sql_users.options
@@ -21,14 +21,14 @@ local cloud = {}
 function cloud:all_sql_users(cluster_id, options) end
 
 ---@class crdbcloud.cloud.sql_users.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- An iterator over the SQL users; one page is in memory. An error raises the error object.
+--- Iterates over the SQL users with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
 ---@param options? crdbcloud.cloud.sql_users.options
@@ -36,14 +36,14 @@ function cloud:all_sql_users(cluster_id, options) end
 function cloud:sql_users(cluster_id, options) end
 
 ---@class crdbcloud.cloud.list_sql_users.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- One page of the SQL users.
+--- Lists one page of the SQL users.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
 ---@param options? crdbcloud.cloud.list_sql_users.options
@@ -52,11 +52,11 @@ function cloud:sql_users(cluster_id, options) end
 function cloud:list_sql_users(cluster_id, options) end
 
 ---@class crdbcloud.cloud.create_sql_user.options
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- Makes a SQL user who is an ADMIN of the whole cluster: the API makes no other.
---- For a user with limited access: cluster:create_app_user.
+--- Makes a SQL user who is an ADMIN of the whole cluster, because the API makes no other.
+--- cluster:create_app_user makes a user with limited access.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param cluster_id string id of the cluster, a UUID
 ---@param name string name of the SQL user
@@ -67,11 +67,11 @@ function cloud:list_sql_users(cluster_id, options) end
 function cloud:create_sql_user(cluster_id, name, password, options) end
 
 ---@class crdbcloud.cloud.update_sql_user_password.options
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- Sends a password, once and raw: nothing keeps it if the answer is lost.
---- cluster:rotate_password keeps it in the store before it is sent; a user with a record is refused on a cluster handle.
+--- Sends a password without storing it: when the answer is lost, nothing has the password.
+--- cluster:rotate_password stores the password before it sends it. A cluster handle refuses this call for a user with a record.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param cluster_id string id of the cluster, a UUID
 ---@param name string name of the SQL user
@@ -82,11 +82,11 @@ function cloud:create_sql_user(cluster_id, name, password, options) end
 function cloud:update_sql_user_password(cluster_id, name, password, options) end
 
 ---@class crdbcloud.cloud.delete_sql_user.options
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Deletes a SQL user.
---- cluster:remove_app_user also ends sessions, hands over what it owns and forgets its record.
+--- cluster:remove_app_user also ends the user's sessions, gives what it owns to another role and removes its record.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param cluster_id string id of the cluster, a UUID
 ---@param name string name of the SQL user
@@ -96,14 +96,14 @@ function cloud:update_sql_user_password(cluster_id, name, password, options) end
 function cloud:delete_sql_user(cluster_id, name, options) end
 
 ---@class crdbcloud.cloud.all_databases.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- All databases of the cluster.
+--- Lists all databases of the cluster, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
 ---@param options? crdbcloud.cloud.all_databases.options
@@ -112,14 +112,14 @@ function cloud:delete_sql_user(cluster_id, name, options) end
 function cloud:all_databases(cluster_id, options) end
 
 ---@class crdbcloud.cloud.databases.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- An iterator over the databases.
+--- Iterates over the databases with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
 ---@param options? crdbcloud.cloud.databases.options
@@ -127,14 +127,14 @@ function cloud:all_databases(cluster_id, options) end
 function cloud:databases(cluster_id, options) end
 
 ---@class crdbcloud.cloud.list_databases.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- One page of the databases.
+--- Lists one page of the databases.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
 ---@param options? crdbcloud.cloud.list_databases.options
@@ -143,10 +143,10 @@ function cloud:databases(cluster_id, options) end
 function cloud:list_databases(cluster_id, options) end
 
 ---@class crdbcloud.cloud.get_cluster.options
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- The cluster as the API describes it.
+--- Shows the cluster as the API describes it.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
 ---@param options? crdbcloud.cloud.get_cluster.options
@@ -155,13 +155,13 @@ function cloud:list_databases(cluster_id, options) end
 function cloud:get_cluster(cluster_id, options) end
 
 ---@class crdbcloud.cloud.get_connection_string.options
----@field database? string to be named in it
----@field sql_user? string to be named in it
----@field os? "MAC"|"LINUX"|"WINDOWS" whose paths it holds
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field database? string database that the URL names
+---@field sql_user? string user that the URL names
+---@field os? "MAC"|"LINUX"|"WINDOWS" system whose paths the URL has
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- Where SQL clients connect.
+--- Shows where SQL clients connect.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
 ---@param options? crdbcloud.cloud.get_connection_string.options
@@ -170,16 +170,16 @@ function cloud:get_cluster(cluster_id, options) end
 function cloud:get_connection_string(cluster_id, options) end
 
 ---@class crdbcloud.cloud.all_clusters.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
----@field show_inactive? boolean deleted ones too; default false
----@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" what they are sorted by
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
+---@field show_inactive? boolean list deleted clusters too; default false
+---@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" field that sorts the clusters
 
---- All clusters that the key may see.
+--- Lists all clusters that the key may see, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cloud.all_clusters.options
 ---@return crdbcloud.cluster_info[]|nil prints as a table
@@ -187,32 +187,32 @@ function cloud:get_connection_string(cluster_id, options) end
 function cloud:all_clusters(options) end
 
 ---@class crdbcloud.cloud.clusters.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
----@field show_inactive? boolean deleted ones too; default false
----@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" what they are sorted by
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
+---@field show_inactive? boolean list deleted clusters too; default false
+---@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" field that sorts the clusters
 
---- An iterator over the clusters.
+--- Iterates over the clusters with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cloud.clusters.options
 ---@return fun(): crdbcloud.cluster_info|nil for a for loop
 function cloud:clusters(options) end
 
 ---@class crdbcloud.cloud.list_clusters.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
----@field show_inactive? boolean deleted ones too; default false
----@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" what they are sorted by
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
+---@field show_inactive? boolean list deleted clusters too; default false
+---@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" field that sorts the clusters
 
---- One page of the clusters.
+--- Lists one page of the clusters.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cloud.list_clusters.options
 ---@return crdbcloud.cluster_page|nil { clusters, next_page }
@@ -220,13 +220,13 @@ function cloud:clusters(options) end
 function cloud:list_clusters(options) end
 
 ---@class crdbcloud.cloud.list_audit_logs.options
----@field starting_from? string|number a moment, RFC 3339 text or seconds since 1970
----@field sort_order? "ASC"|"DESC" oldest or newest first; default "ASC"
----@field limit? integer entries, from 1; default 200
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field starting_from? string|number first moment: RFC 3339 text, or seconds since 1970
+---@field sort_order? "ASC"|"DESC" oldest first, or newest first; default "ASC"
+---@field limit? integer number of entries, from 1; default 200
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- Entries of the organization's audit log.
+--- Lists entries of the organization's audit log. The key needs the role Organization Admin.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cloud.list_audit_logs.options
 ---@return table|nil { entries, next_starting_from }; prints as a table
@@ -237,14 +237,14 @@ function cloud:list_audit_logs(options) end
 local cluster = {}
 
 ---@class crdbcloud.cluster.all_sql_users.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- All SQL users, from all pages.
+--- Lists all SQL users, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cluster.all_sql_users.options
 ---@return crdbcloud.user[]|nil { name } each; prints as a table
@@ -252,28 +252,28 @@ local cluster = {}
 function cluster:all_sql_users(options) end
 
 ---@class crdbcloud.cluster.sql_users.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- An iterator over the SQL users; one page is in memory. An error raises the error object.
+--- Iterates over the SQL users with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cluster.sql_users.options
 ---@return fun(): crdbcloud.user|nil for a for loop
 function cluster:sql_users(options) end
 
 ---@class crdbcloud.cluster.list_sql_users.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- One page of the SQL users.
+--- Lists one page of the SQL users.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cluster.list_sql_users.options
 ---@return crdbcloud.user_page|nil { users, next_page }
@@ -281,11 +281,11 @@ function cluster:sql_users(options) end
 function cluster:list_sql_users(options) end
 
 ---@class crdbcloud.cluster.create_sql_user.options
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- Makes a SQL user who is an ADMIN of the whole cluster: the API makes no other.
---- For a user with limited access: cluster:create_app_user.
+--- Makes a SQL user who is an ADMIN of the whole cluster, because the API makes no other.
+--- cluster:create_app_user makes a user with limited access.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param name string name of the SQL user
 ---@param password string|crdbcloud.secret 12 to 500 bytes; crdbcloud.password.generate() makes one
@@ -295,11 +295,11 @@ function cluster:list_sql_users(options) end
 function cluster:create_sql_user(name, password, options) end
 
 ---@class crdbcloud.cluster.update_sql_user_password.options
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- Sends a password, once and raw: nothing keeps it if the answer is lost.
---- cluster:rotate_password keeps it in the store before it is sent; a user with a record is refused on a cluster handle.
+--- Sends a password without storing it: when the answer is lost, nothing has the password.
+--- cluster:rotate_password stores the password before it sends it. A cluster handle refuses this call for a user with a record.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param name string name of the SQL user
 ---@param password string|crdbcloud.secret 12 to 500 bytes; crdbcloud.password.generate() makes one
@@ -309,11 +309,11 @@ function cluster:create_sql_user(name, password, options) end
 function cluster:update_sql_user_password(name, password, options) end
 
 ---@class crdbcloud.cluster.delete_sql_user.options
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Deletes a SQL user.
---- cluster:remove_app_user also ends sessions, hands over what it owns and forgets its record.
+--- cluster:remove_app_user also ends the user's sessions, gives what it owns to another role and removes its record.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param name string name of the SQL user
 ---@param options? crdbcloud.cluster.delete_sql_user.options
@@ -322,14 +322,14 @@ function cluster:update_sql_user_password(name, password, options) end
 function cluster:delete_sql_user(name, options) end
 
 ---@class crdbcloud.cluster.all_databases.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- All databases of the cluster.
+--- Lists all databases of the cluster, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cluster.all_databases.options
 ---@return crdbcloud.database[]|nil { name, table_count } each; prints as a table
@@ -337,28 +337,28 @@ function cluster:delete_sql_user(name, options) end
 function cluster:all_databases(options) end
 
 ---@class crdbcloud.cluster.databases.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- An iterator over the databases.
+--- Iterates over the databases with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cluster.databases.options
 ---@return fun(): crdbcloud.database|nil for a for loop
 function cluster:databases(options) end
 
 ---@class crdbcloud.cluster.list_databases.options
----@field page? string token of a page, from next_page
+---@field page? string token of the page, from next_page of the one before
 ---@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number a moment, RFC 3339 text or seconds since 1970
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- One page of the databases.
+--- Lists one page of the databases.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cluster.list_databases.options
 ---@return crdbcloud.database_page|nil { databases, next_page }
@@ -366,10 +366,10 @@ function cluster:databases(options) end
 function cluster:list_databases(options) end
 
 ---@class crdbcloud.cluster.get_cluster.options
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- The cluster as the API describes it.
+--- Shows the cluster as the API describes it.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cluster.get_cluster.options
 ---@return crdbcloud.cluster_info|nil id, name, state, plan, regions, …
@@ -377,13 +377,13 @@ function cluster:list_databases(options) end
 function cluster:get_cluster(options) end
 
 ---@class crdbcloud.cluster.get_connection_string.options
----@field database? string to be named in it
----@field sql_user? string to be named in it
----@field os? "MAC"|"LINUX"|"WINDOWS" whose paths it holds
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field database? string database that the URL names
+---@field sql_user? string user that the URL names
+---@field os? "MAC"|"LINUX"|"WINDOWS" system whose paths the URL has
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- Where SQL clients connect.
+--- Shows where SQL clients connect.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param options? crdbcloud.cluster.get_connection_string.options
 ---@return table|nil { connection_string, params = { Host, Port, Database, … } }

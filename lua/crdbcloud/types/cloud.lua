@@ -2,41 +2,41 @@
 -- Declarations for editors, made by `make reference` from lua/crdbcloud/reference; never loaded.
 
 ---@class crdbcloud.cloud the account
----@field config table what is in force, without secrets
+---@field config table the settings in force, without secrets
 local cloud = {}
 
 ---@class crdbcloud.cloud.cluster.options
----@field store? string|table|crdbcloud.secret URL of the store, or a store; default CRDBCLOUD_STORE
----@field sql? string|crdbcloud.secret|table|function|false SQL connection of an admin: URL, fields, a connection of any library, or a function that gives one; false: none; default CRDBCLOUD_SQL
+---@field store? string|table|crdbcloud.secret the store, or its URL; default CRDBCLOUD_STORE
+---@field sql? string|crdbcloud.secret|table|function|false SQL connection of an admin: URL, fields, a connection of any library, or a function that returns one; false is none; default CRDBCLOUD_SQL
 ---@field sql_ca_file? string certificate authority of the SQL connection; default CRDBCLOUD_CA_FILE
----@field sinks? string|table where credentials of all users are published; help "sinks"
+---@field sinks? string|table where the credentials of all users are published; help "sinks"
 ---@field store_key_file? string file of keys that seal the passwords in the store
----@field plaintext? boolean let a shared store hold passwords in the clear; default false
+---@field plaintext? boolean allow a shared store to hold passwords that are not sealed; default false
 
---- A handle of one cluster: the calls without its id, and the workflows. No I/O until it is used.
---- Errors: invalid_argument: no cluster was named.
+--- Makes a handle of one cluster, which has the workflows, and the API's calls without the cluster's id. It does no I/O.
+--- Errors: invalid_argument: neither the call nor CRDBCLOUD_CLUSTER names a cluster.
 ---@param name_or_id? string default CRDBCLOUD_CLUSTER
 ---@param options? crdbcloud.cloud.cluster.options
 ---@return crdbcloud.cluster|nil the handle
 ---@return crdbcloud.error|nil err
 function cloud:cluster(name_or_id, options) end
 
---- The one cluster with this name or id, as the API describes it.
---- Errors: not_found; conflict: two clusters have the name; invalid_argument: it is a routing id or an address.
+--- Finds the one cluster with this name or id.
+--- Errors: not_found. conflict: two clusters have the name. invalid_argument: the text is a routing id or an address.
 ---@param name_or_id string name or id of a cluster
 ---@return crdbcloud.cluster_info|nil id, name, state, plan, …
 ---@return crdbcloud.error|nil err
 function cloud:find_cluster(name_or_id) end
 
 ---@class crdbcloud.cloud.request.options
----@field query? table<string, string|number|boolean> parameters
----@field body? string|crdbcloud.secret|table a table is sent as JSON
----@field timeout? crdbcloud.duration limit of one attempt; default the account's
----@field deadline? crdbcloud.duration limit of the whole call; default the account's
+---@field query? table<string, string|number|boolean> parameters of the query
+---@field body? string|crdbcloud.secret|table what is sent; a table becomes JSON
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
---- Any other endpoint, by the same rules.
---- GET is repeated where that helps, PUT and DELETE when unanswered, POST and PATCH only when they surely did nothing.
---- Errors: as of every call
+--- Calls any other endpoint by the same rules.
+--- It retries GET where that helps, PUT and DELETE when they got no answer, POST and PATCH only when they surely did nothing.
+--- Errors: every kind that a call of the API has
 ---@param method string GET, POST, PUT, PATCH or DELETE
 ---@param path string begins with "/", percent-encoded, without a query
 ---@param options? crdbcloud.cloud.request.options
@@ -44,107 +44,107 @@ function cloud:find_cluster(name_or_id) end
 ---@return crdbcloud.error|nil err
 function cloud:request(method, path, options) end
 
---- The name of the account's budget: server and key id.
+--- Returns the name of the account's budget: server and key id.
 ---@return string for people
 function cloud:account() end
 
---- Closes connections and wipes the key; a secret that it was given stays the caller's. Closing twice is allowed.
+--- Closes connections and wipes its copy of the key. Closing twice is allowed.
 function cloud:close() end
 
 ---@class crdbcloud.cloud.rotate_passwords.options
 ---@field clusters string|string[]|"all" required; names or ids
 ---@field store? string|table|crdbcloud.secret URL of the store; default CRDBCLOUD_STORE
----@field sql? false|fun(cluster: table): any gives the SQL connection of each cluster
+---@field sql? false|fun(cluster: table): any function that returns the SQL connection of a cluster; false is none
 ---@field sql_ca_file? string certificate authority of SQL connections
 ---@field store_key_file? string file of keys that seal the passwords in the store
----@field plaintext? boolean let a shared store hold passwords in the clear; default false
----@field users? string|string[]|"managed"|"all"|fun(user: table): boolean names, "managed" (with a record), "all" (but protected and SSO users), or a function; this, emergency or plan is required
----@field exclude? string|string[] names to leave alone
----@field max_age? crdbcloud.duration|"policy" only passwords that are older; "policy": 90 days or the user's own
----@field max_failures? integer|false stop after so many in a row; false: never; default 3
----@field skip_admins? boolean leave admins alone; default false
----@field parallel? integer threads, 1 to 64; needs luv; default 1
----@field window? string hours in which a user may be started on, such as "22:00-04:00"
----@field emergency? string|string[]|"all" in place of users: at once, sessions ended, also with the store down
----@field before? string[] command that runs once before the first change
----@field after? string[] command that runs once after something was published
----@field verify? "auto"|"require"|false prove each change by a login, where one is possible, always, or never; default "auto"
----@field keep_previous? crdbcloud.duration how long the old password is kept for a rollback; default "24h"
+---@field plaintext? boolean allow a shared store to hold passwords that are not sealed; default false
+---@field users? string|string[]|"managed"|"all"|fun(user: table): boolean names, "managed" (users with a record), "all" (all but protected and SSO users), or a function; this, emergency or plan is required
+---@field exclude? string|string[] names of users to skip
+---@field max_age? crdbcloud.duration|"policy" rotate only older passwords; "policy" is 90 days or the user's own max_age
+---@field max_failures? integer|false stop after so many failures in a row; false is never; default 3
+---@field skip_admins? boolean skip users that are admins; default false
+---@field parallel? integer number of threads, 1 to 64; needs luv; default 1
+---@field window? string hours in which the run may start on a user, such as "22:00-04:00"
+---@field emergency? string|string[]|"all" users, in place of `users`: rotate at once and end their sessions, even when the store is down
+---@field before? string[] command to run once before the first change
+---@field after? string[] command to run once after the last publication
+---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
+---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
 ---@field cancel_sessions? boolean end the user's sessions after the change; default false
----@field sinks? string|table in place of all other sinks of the user; help "sinks"
----@field dry_run? boolean say what would be done; nothing is sent; default false
----@field reason? string kept in the record
----@field on_progress? fun(event: table) told of each step; an event prints as a line
+---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
+---@field dry_run? boolean report what the call would do; send nothing; default false
+---@field reason? string why; the record keeps it
+---@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Rotates passwords on several clusters.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
+--- Errors: err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
 ---@param options crdbcloud.cloud.rotate_passwords.options
----@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
+---@return crdbcloud.report|nil the report, only when everything is done and published; it prints as a table and has :json()
 ---@return crdbcloud.error|nil err
 function cloud:rotate_passwords(options) end
 
 ---@class crdbcloud.cloud.plan_rotation.options
 ---@field clusters string|string[]|"all" required; names or ids
 ---@field store? string|table|crdbcloud.secret URL of the store; default CRDBCLOUD_STORE
----@field sql? false|fun(cluster: table): any gives the SQL connection of each cluster
+---@field sql? false|fun(cluster: table): any function that returns the SQL connection of a cluster; false is none
 ---@field sql_ca_file? string certificate authority of SQL connections
 ---@field store_key_file? string file of keys that seal the passwords in the store
----@field plaintext? boolean let a shared store hold passwords in the clear; default false
----@field users? string|string[]|"managed"|"all"|fun(user: table): boolean names, "managed" (with a record), "all" (but protected and SSO users), or a function; this, emergency or plan is required
----@field exclude? string|string[] names to leave alone
----@field max_age? crdbcloud.duration|"policy" only passwords that are older; "policy": 90 days or the user's own
----@field max_failures? integer|false stop after so many in a row; false: never; default 3
----@field skip_admins? boolean leave admins alone; default false
----@field parallel? integer threads, 1 to 64; needs luv; default 1
----@field window? string hours in which a user may be started on, such as "22:00-04:00"
----@field emergency? string|string[]|"all" in place of users: at once, sessions ended, also with the store down
----@field before? string[] command that runs once before the first change
----@field after? string[] command that runs once after something was published
----@field verify? "auto"|"require"|false prove each change by a login, where one is possible, always, or never; default "auto"
----@field keep_previous? crdbcloud.duration how long the old password is kept for a rollback; default "24h"
+---@field plaintext? boolean allow a shared store to hold passwords that are not sealed; default false
+---@field users? string|string[]|"managed"|"all"|fun(user: table): boolean names, "managed" (users with a record), "all" (all but protected and SSO users), or a function; this, emergency or plan is required
+---@field exclude? string|string[] names of users to skip
+---@field max_age? crdbcloud.duration|"policy" rotate only older passwords; "policy" is 90 days or the user's own max_age
+---@field max_failures? integer|false stop after so many failures in a row; false is never; default 3
+---@field skip_admins? boolean skip users that are admins; default false
+---@field parallel? integer number of threads, 1 to 64; needs luv; default 1
+---@field window? string hours in which the run may start on a user, such as "22:00-04:00"
+---@field emergency? string|string[]|"all" users, in place of `users`: rotate at once and end their sessions, even when the store is down
+---@field before? string[] command to run once before the first change
+---@field after? string[] command to run once after the last publication
+---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
+---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
 ---@field cancel_sessions? boolean end the user's sessions after the change; default false
----@field sinks? string|table in place of all other sinks of the user; help "sinks"
----@field dry_run? boolean say what would be done; nothing is sent; default false
----@field reason? string kept in the record
----@field on_progress? fun(event: table) told of each step; an event prints as a line
+---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
+---@field dry_run? boolean report what the call would do; send nothing; default false
+---@field reason? string why; the record keeps it
+---@field on_progress? fun(event: table) called at each step; an event prints as a line
 
---- What rotate_passwords with the same options would do; reads only.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
+--- Reports what rotate_passwords with the same options would do. It only reads.
+--- Errors: err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
 ---@param options crdbcloud.cloud.plan_rotation.options
----@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
+---@return crdbcloud.report|nil the report, only when everything is done and published; it prints as a table and has :json()
 ---@return crdbcloud.error|nil err
 function cloud:plan_rotation(options) end
 
 ---@class crdbcloud.cloud.resume.options
 ---@field clusters string|string[]|"all" required; names or ids
 ---@field store? string|table|crdbcloud.secret URL of the store; default CRDBCLOUD_STORE
----@field sql? false|fun(cluster: table): any gives the SQL connection of each cluster
+---@field sql? false|fun(cluster: table): any function that returns the SQL connection of a cluster; false is none
 ---@field sql_ca_file? string certificate authority of SQL connections
 ---@field store_key_file? string file of keys that seal the passwords in the store
----@field plaintext? boolean let a shared store hold passwords in the clear; default false
----@field verify? "auto"|"require"|false prove each change by a login, where one is possible, always, or never; default "auto"
----@field keep_previous? crdbcloud.duration how long the old password is kept for a rollback; default "24h"
----@field sinks? string|table in place of all other sinks of the user; help "sinks"
----@field dry_run? boolean say what would be done; nothing is sent; default false
----@field reason? string kept in the record
----@field on_progress? fun(event: table) told of each step; an event prints as a line
+---@field plaintext? boolean allow a shared store to hold passwords that are not sealed; default false
+---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
+---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
+---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
+---@field dry_run? boolean report what the call would do; send nothing; default false
+---@field reason? string why; the record keeps it
+---@field on_progress? fun(event: table) called at each step; an event prints as a line
 
---- Finishes what crashes left, on several clusters.
---- Errors: err.report says what became of each user, err.exit what to do; after 3, 5, 6 and 129 to 143: cluster:resume().
+--- Finishes what crashes left half done on several clusters.
+--- Errors: err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
 ---@param options crdbcloud.cloud.resume.options
----@return crdbcloud.report|nil returned only when everything is done and published; prints as a table, has :json()
+---@return crdbcloud.report|nil the report, only when everything is done and published; it prints as a table and has :json()
 ---@return crdbcloud.error|nil err
 function cloud:resume(options) end
 
 ---@class crdbcloud.cloud.rotation_status.options
 ---@field clusters string|string[]|"all" required; names or ids
 ---@field store? string|table|crdbcloud.secret URL of the store; default CRDBCLOUD_STORE
----@field sql? false|fun(cluster: table): any gives the SQL connection of each cluster
+---@field sql? false|fun(cluster: table): any function that returns the SQL connection of a cluster; false is none
 ---@field sql_ca_file? string certificate authority of SQL connections
 ---@field store_key_file? string file of keys that seal the passwords in the store
----@field plaintext? boolean let a shared store hold passwords in the clear; default false
+---@field plaintext? boolean allow a shared store to hold passwords that are not sealed; default false
 
---- What the store says of the users of several clusters.
+--- Shows what the store says of the users of several clusters.
 --- Errors: store
 ---@param options crdbcloud.cloud.rotation_status.options
 ---@return crdbcloud.status|nil rows, each with its cluster

@@ -2,42 +2,42 @@
 -- Declarations for editors, made by `make reference` from lua/crdbcloud/reference; never loaded.
 
 ---@class crdbcloud.credential a credential
----@field user string whom to log in as
----@field password crdbcloud.secret print shows its length only
----@field pair? string name of the pair, where the user is one of two
----@field host string address
----@field port integer port
----@field database? string database
+---@field user string user to log in as
+---@field password crdbcloud.secret the password; print shows its length only
+---@field pair? string name of the pair, when the user is one of two
+---@field host string address of the cluster
+---@field port integer port of the cluster
+---@field database? string database to use
 ---@field sslmode string such as verify-full
----@field cluster? string its name
----@field cluster_id string its id
----@field epoch integer counts the passwords of this user
----@field set_at? integer seconds since 1970
----@field pool_name string differs after each rotation, so that old connections drain
+---@field cluster? string name of the cluster
+---@field cluster_id string id of the cluster
+---@field epoch integer number of passwords that this user has had
+---@field set_at? integer when the password was set, in seconds since 1970
+---@field pool_name string name for a connection pool; it changes at each rotation, so that old connections drain
 ---@field candidates table[] passwords that may be live: { epoch, password, source, user }
 local credential = {}
 
---- A connection URL with the password inside, as a secret.
+--- Returns a connection URL with the password in it, as a secret.
 ---@return crdbcloud.secret the URL
 function credential:url() end
 
 ---@class crdbcloud.credential_source a source of one credential
 ---@field user string name of the user
----@field source string where it is read, without a password
+---@field source string where the credential is read from, without a password
 local credential_source = {}
 
---- The credential as it is now.
+--- Reads the credential as it is now.
 --- Errors: not_found, pending, store
 ---@return crdbcloud.credential|nil see help "credential"
 ---@return crdbcloud.error|nil err
 function credential_source:get() end
 
 ---@class crdbcloud.credential_source.connect_with.options
----@field deadline? crdbcloud.duration how long to read again and try; default "10s"
+---@field deadline? crdbcloud.duration time limit of reading the store again and trying; default "10s"
 
---- As cluster:connect_with, from this source.
---- Errors: the last error of connect, or as of get
----@param connect fun(credential: crdbcloud.credential): any, any takes a credential, returns a connection, or nil and why
+--- Connects as cluster:connect_with does, with the credentials of this source.
+--- Errors: the last error of connect, or an error of get
+---@param connect fun(credential: crdbcloud.credential): any, any takes a credential and returns a connection, or nil and why
 ---@param options? crdbcloud.credential_source.connect_with.options
 ---@return any|nil the connection
 ---@return crdbcloud.error|nil err
@@ -71,14 +71,14 @@ function secrets.from_env(name) end
 ---@return crdbcloud.error|nil err
 function secrets.prompt(text) end
 
---- True for a secret.
----@param value any
+--- Returns true for a secret.
+---@param value any any value
 ---@return boolean
 function secrets.is(value) end
 
---- A string as a secret; a secret as it is.
----@param value string|crdbcloud.secret
----@param what? string the argument, for the message
+--- Makes a secret of a string; returns a secret as it is.
+---@param value string|crdbcloud.secret the bytes
+---@param what? string name of the argument, for the message
 ---@return crdbcloud.secret
 function secrets.of(value, what) end
 
@@ -91,11 +91,11 @@ function secrets.of(value, what) end
 local passwords = {}
 
 ---@class crdbcloud.passwords.generate.options
----@field length? integer bytes, 12 to 500; default 32
----@field alphabet? string characters, each once; default letters and digits
----@field classes? string[] at least one character of each
+---@field length? integer length in bytes, 12 to 500; default 32
+---@field alphabet? string characters to choose from, each once; default letters and digits
+---@field classes? string[] sets of characters; the password has one of each
 
---- Makes a password with the kernel's random numbers; it never becomes a Lua string.
+--- Makes a password from the kernel's random numbers. It never becomes a Lua string.
 --- Errors: invalid_argument: the classes cannot be met
 ---@param options? crdbcloud.passwords.generate.options
 ---@return crdbcloud.secret|nil the password
@@ -103,12 +103,12 @@ local passwords = {}
 function passwords.generate(options) end
 
 ---@class crdbcloud.passwords.check.options
----@field user? string whose it is to be
----@field words? string[] more that are easy to guess
+---@field user? string user that gets the password
+---@field words? string[] more words that are easy to guess
 
 --- Checks a password: 12 to 500 bytes, not the user's name, not a common one, not a hash form.
 --- Errors: invalid_argument; it never shows the password
----@param password string|crdbcloud.secret that somebody chose
+---@param password string|crdbcloud.secret password that a person chose
 ---@param options? crdbcloud.passwords.check.options
 ---@return true|nil
 ---@return crdbcloud.error|nil err
@@ -119,28 +119,28 @@ local names = {}
 
 --- Checks a name: 1 to 63 bytes, letters, digits, _, - and .; not reserved.
 --- Errors: invalid_argument
----@param name string of a SQL user
----@return string|nil folded, as the cluster stores it
+---@param name string name of a SQL user
+---@return string|nil the name in lower case, as the cluster stores it
 ---@return crdbcloud.error|nil err
 function names.check(name) end
 
---- The folded form, for comparing.
----@param name string
+--- Returns the name in lower case, for comparing.
+---@param name string name of a user
 ---@return string
 function names.fold(name) end
 
---- What to know about a valid name, or nil: it is a keyword.
----@param folded string
+--- Returns a warning about a valid name that is a keyword, or nil.
+---@param folded string name in lower case
 ---@return string|nil
 function names.note(folded) end
 
---- True for names that no workflow ever touches: root, admin, pg_*, ….
----@param folded string
+--- Returns true for names that no workflow touches, such as root, admin and pg_*.
+---@param folded string name in lower case
 ---@return boolean
 function names.is_protected(folded) end
 
---- True for users made by Cluster SSO.
----@param folded string
+--- Returns true for users that Cluster SSO makes.
+---@param folded string name in lower case
 ---@return boolean
 function names.is_sso(folded) end
 
@@ -149,26 +149,26 @@ local privileges = {}
 
 ---@class crdbcloud.privileges.plan.options
 ---@field user string required
----@field dialect? "cockroachdb"|"postgresql" whose SQL; default "cockroachdb"
----@field roles? string[] roles too
+---@field dialect? "cockroachdb"|"postgresql" dialect of the statements; default "cockroachdb"
+---@field roles? string[] roles to give too
 ---@field revoke_admin? boolean take admin away first; default false
 
---- The statements that give a user its access, without asking a server.
+--- Returns the statements that give a user its access, without asking a server.
 --- Errors: invalid_argument
 ---@param access crdbcloud.access_spec|crdbcloud.access_spec[]|nil help "access"
 ---@param options crdbcloud.privileges.plan.options
----@return string[]|nil prints one a line
+---@return string[]|nil the list; it prints one a line
 ---@return crdbcloud.error|nil err
 function privileges.plan(access, options) end
 
 ---@class crdbcloud.privileges.apply.options
 ---@field user string required
----@field roles? string[] roles too
----@field exact? boolean take away everything else; default false
----@field timeout? crdbcloud.duration limit of all statements; default "60s"
+---@field roles? string[] roles to give too
+---@field exact? boolean take all other access away; default false
+---@field timeout? crdbcloud.duration time limit of all statements; default "60s"
 
---- Gives the access, then compares what the server says with what was wanted.
---- Errors: sql, invalid_argument: it leads to admin
+--- Gives the access, then compares it with what the server says.
+--- Errors: sql. invalid_argument: the access leads to admin.
 ---@param sql crdbcloud.sql an admin's connection
 ---@param access crdbcloud.access_spec|crdbcloud.access_spec[]|nil help "access"
 ---@param options crdbcloud.privileges.apply.options
@@ -177,10 +177,10 @@ function privileges.plan(access, options) end
 function privileges.apply(sql, access, options) end
 
 ---@class crdbcloud.privileges.inspect.options
----@field databases? string[]|"all" where to look for grants and owned objects; without it only roles
----@field timeout? crdbcloud.duration limit of all statements; default "60s"
+---@field databases? string[]|"all" databases to search for grants and owned objects; without it only roles are read
+---@field timeout? crdbcloud.duration time limit of all statements; default "60s"
 
---- What a user really is and has.
+--- Reads what a user is and what access it has.
 --- Errors: sql
 ---@param sql crdbcloud.sql an admin's connection
 ---@param user string name of the user
@@ -190,33 +190,33 @@ function privileges.apply(sql, access, options) end
 function privileges.inspect(sql, user, options) end
 
 ---@class crdbcloud.privileges.diff.options
----@field roles? string[] roles wanted too
+---@field roles? string[] roles that are wanted too
 
---- Compares.
+--- Compares wanted access with actual access.
 --- Errors: invalid_argument
----@param wanted table access as written, or single grants
----@param actual table what inspect gave, or single grants
+---@param wanted table access, or single grants
+---@param actual table result of inspect, or single grants
 ---@param options? crdbcloud.privileges.diff.options
----@return table|nil { missing, extra }; prints one a line
+---@return table|nil { missing, extra }; it prints one a line
 ---@return crdbcloud.error|nil err
 function privileges.diff(wanted, actual, options) end
 
---- Checks access and gives it back complete and in one order.
+--- Checks access and returns it complete and sorted.
 --- Errors: invalid_argument
 ---@param access crdbcloud.access_spec|crdbcloud.access_spec[]|nil help "access"
 ---@return table[]|nil
 ---@return crdbcloud.error|nil err
 function privileges.normalize(access) end
 
---- A grant in words.
----@param grant table a single one of inspect or diff
+--- Describes a grant in words.
+---@param grant table one grant of inspect or diff
 ---@return string SELECT on table shop.public.orders
 function privileges.describe(grant) end
 
 ---@class crdbcloud.privileges.demote.options
----@field timeout? crdbcloud.duration limit of all statements; default "60s"
+---@field timeout? crdbcloud.duration time limit of all statements; default "60s"
 
---- Takes admin away, and each membership that leads to it; then looks.
+--- Takes admin away, with each membership that leads to it, then checks the result.
 --- Errors: sql
 ---@param sql crdbcloud.sql an admin's connection
 ---@param user string name of the user
@@ -225,17 +225,17 @@ function privileges.describe(grant) end
 ---@return crdbcloud.error|nil err
 function privileges.demote(sql, user, options) end
 
---- Why an application user cannot get this access or these roles, or must not; nil when there is no reason.
+--- Returns why an application user must not get this access or these roles, or nil.
 ---@param sql crdbcloud.sql an admin's connection
 ---@param access crdbcloud.access_spec|crdbcloud.access_spec[]|nil help "access"
----@param roles? string[]
+---@param roles? string[] roles wanted
 ---@return crdbcloud.error|nil the reason
 function privileges.refused(sql, access, roles) end
 
 ---@class crdbcloud.privileges.cancel_sessions.options
----@field timeout? crdbcloud.duration limit; default "30s"
+---@field timeout? crdbcloud.duration time limit; default "30s"
 
---- Ends all sessions of a user, until none is left.
+--- Ends all sessions of a user, and repeats until none is left.
 --- Errors: sql
 ---@param sql crdbcloud.sql an admin's connection
 ---@param user string name of the user
@@ -244,17 +244,17 @@ function privileges.refused(sql, access, roles) end
 ---@return crdbcloud.error|nil err
 function privileges.cancel_sessions(sql, user, options) end
 
---- The statement that ends a user's sessions, for a person to run.
+--- Returns the statement that ends a user's sessions, for a person to run.
 ---@param user string name of the user
----@param dialect? string
+---@param dialect? string cockroachdb or postgresql
 ---@return string
 function privileges.cancel_statement(user, dialect) end
 
---- Lets a user log in, or takes that away. Open sessions go on.
+--- Gives the login to a user or takes it away. Open sessions go on.
 --- Errors: sql
 ---@param sql crdbcloud.sql an admin's connection
 ---@param user string name of the user
----@param allowed boolean
+---@param allowed boolean whether the user may log in
 ---@return true|nil
 ---@return crdbcloud.error|nil err
 function privileges.set_login(sql, user, allowed) end
@@ -262,7 +262,7 @@ function privileges.set_login(sql, user, allowed) end
 ---@class crdbcloud.errors the type of errors
 local errors = {}
 
---- True for an error object of this library.
----@param value any
+--- Returns true for an error object of this library.
+---@param value any any value
 ---@return boolean
 function errors.is(value) end

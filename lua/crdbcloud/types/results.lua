@@ -3,13 +3,13 @@
 
 ---@class crdbcloud.access_spec an entry of `access`
 ---@field database string required
----@field schema? string schema
----@field tables? string[]|"*" names, or all
----@field privileges? string[] SELECT, INSERT, UPDATE, DELETE, …; or preset
----@field preset? "readonly"|"readwrite"|"ddl" in place of privileges
----@field sequences? boolean sequences too
----@field future? boolean tables to come too; only with tables = "*"
----@field creators? string[] who makes the tables to come
+---@field schema? string name of the schema
+---@field tables? string[]|"*" names of tables, or all
+---@field privileges? string[] SELECT, INSERT, UPDATE, DELETE, …; this or preset is required
+---@field preset? "readonly"|"readwrite"|"ddl" a set of privileges, in place of `privileges`
+---@field sequences? boolean give access to sequences too
+---@field future? boolean give access to future tables too; only with tables = "*"
+---@field creators? string[] users that make the future tables
 
 ---@class crdbcloud.user a SQL user as the API lists it; prints as its name
 ---@field name string folded
