@@ -222,7 +222,8 @@ describe("the reference", function()
     end
     assert.is_true(count > 50)
     for _, option in ipairs(require("crdbcloud.reference.shared").common) do
-      local rows = select(2, text:gsub(("\n| `%s` | [^\n]* | %s"):format(option[1], (option[3]:gsub("%p", "%%%0"))), ""))
+      local meaning = option[3] .. (option[4] and "; default " .. option[4] or "")
+      local rows = select(2, text:gsub(("\n| `%s` | [^\n]* | %s |"):format(option[1], (meaning:gsub("%p", "%%%0"))), ""))
       assert.equal(1, rows, option[1])
     end
   end)
