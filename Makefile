@@ -35,7 +35,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/plain/%.o,$(filter-out lua/%,$(SRC_$(1)))) \
           $(patsubst lua/%.c,$(OBJ)/$(2)/%.o,$(filter lua/%,$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-memory check-nginx soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz lint format reference sandbox \
+.PHONY: all modules command deps demo check check-all check-memory check-nginx soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz lint format reference sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -96,7 +96,10 @@ demo:
 check:
 	@.ci/deps build check sandbox
 	@$(MAKE) --no-print-directory all
-	@BUILD=$(BUILD) spec/support/run $(SPECS)
+	@ALL=$(ALL) BUILD=$(BUILD) spec/support/run $(SPECS)
+
+check-all:
+	@$(MAKE) --no-print-directory check ALL=1
 
 check-memory:
 	@.ci/deps build check memory sandbox
@@ -223,7 +226,8 @@ help:
 	  'make              build both ABIs and the command into build/' \
 	  'make deps         install what the targets below need (apt; says what and why)' \
 	  'make demo         the whole story against a local server and database' \
-	  'make check        every spec under Lua 5.4 and LuaJIT; SPECS=FILE... for some' \
+	  'make check        every spec, under Lua 5.4 and LuaJIT where that matters; SPECS=FILE...' \
+  'make check-all    every spec under both' \
 	  'make check-memory the same with AddressSanitizer and UBSan, then valgrind' \
 	  'make check-nginx  nginx under load, in figures: latency, memory, reloads, kills, secrets' \
 	  'make torture      every crash point and failing call of every workflow, and the simulation' \
@@ -232,7 +236,7 @@ help:
 	  'make coverage-of-protocol   each crash point and hostile case with its specs' \
 	  'make pool-test    programs that keep connecting during rotations: none may fail' \
 	  'make check-page   the page of examples/nginx in Chromium; pictures in build/page' \
-	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface' \
+	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface, rooms' \
 	  'make format       clang-format in place' \
 	  'make reference    examples/REFERENCE.md and the declarations for editors' \
 	  'make fuzz         fuzz the parsers, FUZZ_SECONDS=20 each' \

@@ -8,7 +8,7 @@ local program, input
 
 setup(function()
   local dir = temp.dir()
-  program = native.program(dir, "json_scan", { "base/json_scan", "base/buffer", "base/secret" }, "-fsanitize=address,undefined")
+  program = native.program("json_scan", { "base/json_scan", "base/buffer", "base/secret" }, "-fsanitize=address,undefined")
   input = dir .. "/input"
 end)
 

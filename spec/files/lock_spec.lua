@@ -77,7 +77,7 @@ describe("a lock", function()
   end)
 
   it("is taken on the file that has the name, also when that is removed between opening and locking", function()
-    local program = native.program(temp.dir(), "lock_removed", { "files/lock", "base/failure" })
+    local program = native.program("lock_removed", { "files/lock", "base/failure" })
     assert.same({ "ok\n", 0 }, { temp.run(program .. " " .. path) })
   end)
 
@@ -109,7 +109,7 @@ describe("a lock", function()
   end)
 
   it("stays the parent's when a forked child closes its copy", function()
-    local forking = native.module(dir, "forking")
+    local forking = native.module("forking")
     local lock = assert(core.lock(path, "parent"))
     local child = forking.fork()
     if child == 0 then
@@ -123,7 +123,7 @@ describe("a lock", function()
   end)
 
   it("is freed by the parent also while a forked child has its copy", function()
-    local forking = native.module(dir, "forking")
+    local forking = native.module("forking")
     temp.run("mkfifo " .. dir .. "/pipe")
     local lock = assert(core.lock(path, "parent"))
     local child = forking.fork()

@@ -102,7 +102,7 @@ describe("libpq", function()
 
   it("takes the password that was written, whatever else the file holds", function()
     local dir = temp.dir()
-    local program = native.program(dir, "passfile", nil, "$(pkg-config --cflags --libs libpq)")
+    local program = native.program("passfile", nil, "$(pkg-config --cflags --libs libpq)")
     local path = dir .. "/pgpass"
     local function looked_up(entry)
       return (temp.run(("%s %s %s %s %s %s"):format(program, path, temp.quote(entry.host), temp.quote(entry.port),
@@ -126,7 +126,7 @@ describe("libpq", function()
 
   it("still takes the other passwords of the file", function()
     local dir = temp.dir()
-    local program = native.program(dir, "passfile", nil, "$(pkg-config --cflags --libs libpq)")
+    local program = native.program("passfile", nil, "$(pkg-config --cflags --libs libpq)")
     assert(core.write_file(dir .. "/pgpass", update "*:*:*:reporting:r3port\n*:*:*:*:wild\n"))
     for user, password in pairs { reporting = "r3port", nobody = "wild", app = "new" } do
       assert.equal(password, (temp.run(("%s %s/pgpass db.example.com 26257 shop %s"):format(program, dir, user))))

@@ -16,7 +16,7 @@ describe("an exchange, when memory runs out", function()
   local program
 
   setup(function()
-    program = native.program(temp.dir(), "exchange_memory", PARTS,
+    program = native.program("exchange_memory", PARTS,
       "-Wl,--wrap=malloc,--wrap=calloc $(pkg-config --cflags --libs libcurl libssl libcrypto libutf8proc)" .. SANITIZE)
   end)
 
@@ -44,7 +44,7 @@ describe("a client, when Lua's memory runs out", function()
   it("raises, loses nothing and leaves the state usable", function()
     local dir = temp.dir()
     local server = raw.start({}, raw.answer(200, '{"name":"app"}'))
-    local host = native.program(dir, "lua_memory", nil, "-rdynamic $(pkg-config --cflags --libs lua5.4)" .. SANITIZE)
+    local host = native.program("lua_memory", nil, "-rdynamic $(pkg-config --cflags --libs lua5.4)" .. SANITIZE)
     temp.write(dir .. "/script.lua", ([[
       local core = require "crdbcloud.core"
       local client = core.client { base_url = %q, api_key = "key", user_agent = "spec/1" }

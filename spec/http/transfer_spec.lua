@@ -375,7 +375,7 @@ describe("signals", function()
   end
 
   it("neither kill the process when a write breaks nor change its settings", function()
-    local shim = native.preload(temp.dir(), "broken_pipe")
+    local shim = native.preload("broken_pipe")
     local server = raw.start({ tls = true }, OK)
     local output, status = run("BREAK_AFTER=20000 LD_PRELOAD=" .. shim, server, [[
       for _ = 1, 3 do

@@ -226,7 +226,7 @@ describe("a client", function()
   end)
 
   it("belongs to the process that made it", function()
-    local forking = native.module(temp.dir(), "forking")
+    local forking = native.module("forking")
     local server = raw.start({ tls = true }, OK)
     local client = client_of(server)
     assert.equal("applied", client:get_cluster("c").outcome)

@@ -49,7 +49,7 @@ describe("when memory runs out", function()
 
   it("each function in C says so, loses nothing and leaves no file or lock open", function()
     local dir = temp.dir()
-    local program = native.program(dir, "no_memory", {
+    local program = native.program("no_memory", {
       "base/secret", "base/buffer", "base/encode", "base/failure", "secrets/fingerprint", "base/random", "secrets/password",
       "base/names", "files/file", "files/durable", "files/record_file", "secrets/seal",
       "files/pgpass", "base/json_scan", "base/json_take", "http/pace", "base/clock", "base/interrupts", "files/dotenv",
@@ -61,7 +61,7 @@ describe("when memory runs out", function()
   it("each function offered to Lua raises, leaks nothing and leaves the state usable", function()
     local dir = temp.dir()
     temp.run("mkdir " .. dir .. "/files")
-    local host = native.program(dir, "lua_memory", nil, "-rdynamic $(pkg-config --cflags --libs lua5.4)" .. SANITIZE)
+    local host = native.program("lua_memory", nil, "-rdynamic $(pkg-config --cflags --libs lua5.4)" .. SANITIZE)
     temp.write(dir .. "/script.lua", (SCRIPT:gsub("DIR", ("%q"):format(dir .. "/files"))))
     local cpath = package.cpath:match "[^;]*/build/[^;]*":gsub("/build/.*", "/build/5.4/?.so")
     local output = temp.run(("%s %s/script.lua %s %s"):format(host, dir, temp.quote(cpath), temp.quote(package.path)))

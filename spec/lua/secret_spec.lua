@@ -134,7 +134,7 @@ describe("memory that held a secret", function()
   teardown(temp.clean)
 
   it("is zero after the last release, is not inherited by children, and needs no large memlock limit", function()
-    local program = native.program(temp.dir(), "wipe", { "base/secret", "base/buffer" }, "-Wl,--wrap=free")
+    local program = native.program("wipe", { "base/secret", "base/buffer" }, "-Wl,--wrap=free")
     local output, status = temp.run(program)
     assert.equal("ok\n", output)
     assert.equal(0, status)
@@ -145,7 +145,7 @@ describe("a secret after a fork", function()
   teardown(temp.clean)
 
   it("raises in the child, which can make its own, and stays whole in the parent", function()
-    local forking = native.module(temp.dir(), "forking")
+    local forking = native.module("forking")
     local secret = core.secret "before the fork"
     local child = forking.fork()
     if child == 0 then
@@ -250,7 +250,7 @@ describe("a secret from a prompt", function()
   local pty, dir
   setup(function()
     dir = temp.dir()
-    pty = native.program(dir, "pty", nil, "-lutil")
+    pty = native.program("pty", nil, "-lutil")
   end)
   teardown(temp.clean)
 

@@ -73,12 +73,12 @@ describe("a ticket", function()
   end)
 
   it("ends after a minute, has a bound on its number, and is not inherited by a forked child", function()
-    local program = native.program(temp.dir(), "ticket", { "secrets/ticket", "base/secret", "base/random" })
+    local program = native.program("ticket", { "secrets/ticket", "base/secret", "base/random" })
     assert.same({ "ok\n", 0 }, { temp.run(program) })
   end)
 
   it("takes no mutex that a fork in another thread may hold, nor do fingerprints", function()
-    local program = native.program(temp.dir(), "fork_order", { "secrets/ticket", "secrets/fingerprint", "base/secret", "base/random" },
+    local program = native.program("fork_order", { "secrets/ticket", "secrets/fingerprint", "base/secret", "base/random" },
       "-fsanitize=thread -lcrypto")
     assert.same({ "ok\n", 0 }, { temp.run("env -u LD_PRELOAD TSAN_OPTIONS=die_after_fork=0 " .. program) })
   end)

@@ -242,7 +242,7 @@ describe("crdbcloud.pq", function()
     end)
 
     it("raises in a forked child, and closing it there leaves the parent's alone", function()
-      local forking = native.module(temp.dir(), "forking")
+      local forking = native.module("forking")
       for _, changes in ipairs { {}, { host = postgres.socket, sslmode = "disable" } } do
         local conn = connect(changes)
         local child = forking.fork()
@@ -266,7 +266,7 @@ describe("crdbcloud.pq", function()
 
     it("loses nothing when the memory of Lua runs out", function()
       local dir = temp.dir()
-      local host = native.program(dir, "lua_memory", nil,
+      local host = native.program("lua_memory", nil,
         "-rdynamic $(pkg-config --cflags --libs lua5.4) -fsanitize=address,undefined -fno-sanitize-recover=undefined")
       temp.write(dir .. "/script.lua", ([[
         local core, pq = require "crdbcloud.core", require "crdbcloud.pq"

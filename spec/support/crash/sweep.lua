@@ -2,29 +2,13 @@
 --- by number (spec/c/kill_at.c), and sweeps over all of them.
 
 local cjson = require "cjson"
+local native = require "spec.support.native"
 local temp = require "spec.support.temp"
 
 local M = {}
 
 local LUA = rawget(_G, "jit") and "luajit" or "lua5.4"
 local KILLED = 137 -- the shell's word for SIGKILL
-
--- The shim, compiled once per process of specs and gone with it.
-local function shim()
-  local registry = debug.getregistry()
-  local name = "crdbcloud.spec.kill_at"
-  if not registry[name] then
-    local dir = temp.run("mktemp -d"):gsub("%s+$", "")
-    local output, status = temp.run(("${CC:-cc} -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -shared -fPIC -o %s/kill_at.so spec/c/kill_at.c -ldl")
-      :format(dir))
-    assert(status == 0, output)
-    -- A userdata's or table's __gc at the end of the process takes the directory away.
-    local holder = newproxy and newproxy(true) or setmetatable({}, { __gc = function() os.execute("rm -rf " .. dir) end })
-    if newproxy then getmetatable(holder).__gc = function() os.execute("rm -rf " .. dir) end end
-    registry[name] = { path = dir .. "/kill_at.so", holder = holder }
-  end
-  return registry[name].path
-end
 
 -- Children use the plain build: one with a sanitizer would need it preloaded as well.
 local function lua_environment()
@@ -62,7 +46,7 @@ local function command_of(scene, job, kill)
   env.CRDBCLOUD_STORE = scene.store_url
   os.remove(dir .. "/trace")
   if kill then
-    env.LD_PRELOAD, env.KILL_TRACE = shim(), dir .. "/trace"
+    env.LD_PRELOAD, env.KILL_TRACE = native.preload "kill_at", dir .. "/trace"
     for name, value in pairs(kill) do env["KILL_" .. name:upper()] = tostring(value) end
   end
   local words = { "env -i" }

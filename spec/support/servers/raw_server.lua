@@ -46,7 +46,7 @@ end
 ---@param ... string actions, one for each request; the last one stays
 ---@return table server url, port, ca_file
 function M.start(options, ...)
-  program = program or native.program(temp.dir(), "raw_server", nil, "-lssl -lcrypto")
+  program = program or native.program("raw_server", nil, "-lssl -lcrypto")
   local log = os.tmpname()
   local words = { "exec", temp.quote(program), temp.quote(log) }
   if options.tls or options.h2 then

@@ -14,7 +14,7 @@ local program
 ---@param ... string the action and its words
 ---@return table server host, port
 function M.start(...)
-  program = program or native.program(temp.dir(), "wire_server")
+  program = program or native.program("wire_server")
   local words = { "exec", temp.quote(program) }
   for _, word in ipairs { ... } do words[#words + 1] = temp.quote(word) end
   local pipe = assert(io.popen(table.concat(words, " ")))
