@@ -29,7 +29,7 @@ enum crdb_json_take_result {
 /* Appends the document to rest with null in place of each top-level string that
  * a key in taken names, and puts the decoded strings there. Keys are compared
  * decoded; of a key that occurs twice the last counts and all are replaced.
- * Values that are no strings stay. On failure nothing is left taken. */
+ * It leaves values that are no strings. On failure taken holds no value. */
 enum crdb_json_take_result crdb_json_take(const char *text, size_t len,
                                           struct crdb_json_taken *taken, size_t count,
                                           struct crdb_buffer *rest);

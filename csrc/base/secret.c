@@ -15,7 +15,7 @@
  * This file is compiled into both modules, crdbcloud.core and crdbcloud.pq,
  * and each copy has its own arena. A secret made by one may see its last
  * release in the other: each region therefore points to the arena it came
- * from, and that pointer stays good because the modules are never unloaded
+ * from, and that pointer remains valid because the modules are never unloaded
  * (-z nodelete).
  */
 #include "base/secret.h"

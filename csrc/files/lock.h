@@ -2,10 +2,11 @@
  * lock.h - one holder at a time, across threads, processes and Lua states.
  *
  * flock(2) on a file that we never rename or remove: removing it lets two
- * holders lock two files of one name. Should somebody else do so, no lock is
- * taken on a file that has lost its name, and crdb_lock_holds tells a holder.
+ * holders lock two files of one name. Should somebody else remove it,
+ * crdb_lock_open locks the new file of that name, and crdb_lock_holds is false for
+ * the holder of the old one.
  * Unlike POSIX record locks it also excludes a second open in the same process.
- * The system frees it when the holder dies, so no lock goes stale; the note left
+ * The system frees it when the holder dies, so no lock outlives its holder; the note left
  * in the file then only says who held it last. Over NFS it holds on Linux 2.6.12
  * and later, as the kernel turns it into a lock of the server.
  *

@@ -26,7 +26,7 @@ struct crdb_evidence {
     unsigned begun;
     long long pretransfer_us, request_size;
 
-    bool repeat_refused; /* a kept connection died and libcurl was not let repeat the write */
+    bool repeat_refused; /* a kept connection died, and transfer.c did not repeat the write */
     bool stream_refused; /* the server turned it away unprocessed (HTTP/2) */
     bool proxy;          /* the failure is the proxy's */
     bool too_large;      /* the answer was broken off by one of our caps */

@@ -19,9 +19,9 @@ enum crdb_pace_result {
 };
 
 /* Takes one token and sleeps until it is due; *seconds is the time waited. When
- * that would be more than max_wait nothing is taken, and *seconds is the wait
- * that was needed. A hold that comes while it sleeps counts: then the token is
- * given up and a later one taken. An interrupt counted by interrupts.h, before or
+ * that would be more than max_wait it takes none, and *seconds is the wait
+ * that was needed. When a hold comes while it sleeps, it gives the token up and
+ * takes a later one. An interrupt counted by interrupts.h, before or
  * while it sleeps, does not shorten the wait for others, so that what is in hand
  * is finished; but a hold that lasts a second more ends it, and *seconds is what
  * is left of the hold. rate is in tokens per second; 0 is unpaced and returns at

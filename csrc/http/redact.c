@@ -82,7 +82,7 @@ static void release(struct forms *f) {
         crdb_buffer_free(&f->base64[i]);
 }
 
-/* Each appends what the escape at p stands for and sets its length in the text. */
+/* Each appends the bytes that the escape at p means and sets the length of the escape. */
 typedef bool decode_unit(const char *p, size_t left, size_t *used, struct crdb_buffer *bytes);
 
 static bool decode_json(const char *p, size_t left, size_t *used, struct crdb_buffer *bytes) {
@@ -265,8 +265,8 @@ static bool unescape(const struct crdb_buffer *text, struct crdb_buffer *out) {
     return !out->failed;
 }
 
-/* A secret under further levels of escapes (a log line in a message in a document) has no place in
- * the text that could be told, so the whole text goes. In place; false: no memory, and empty. */
+/* Nobody can say which part of the text holds a secret under further levels of escapes (a log line in
+ * a message), so this replaces the whole text. In place; false: no memory, and text is empty. */
 static bool redact_deeper(struct forms *f, struct crdb_buffer *text, const char *instead) {
     struct crdb_buffer now = {0}, next = {0};
     bool found = false, fits = true;

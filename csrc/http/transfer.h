@@ -2,10 +2,10 @@
  * transfer.h - one HTTP exchange at a time over one libcurl handle.
  *
  * The handle lives as long as the client: options are set once, connections
- * and TLS sessions are kept. What must never happen is a write that libcurl
- * sends a second time by itself, as it does when a kept connection dies before
- * any answer: the first one may have been carried out. permit_request in
- * transfer.c stands against it.
+ * and TLS sessions are kept. libcurl sends a request a second time by itself
+ * when a kept connection dies before any answer. A write must not be repeated so,
+ * because the server may have carried out the first one: permit_request in
+ * transfer.c refuses it.
  *
  * A struct crdb_transfer must not move while it is open: libcurl holds its
  * address. One thread at a time.
@@ -58,7 +58,7 @@ struct crdb_transfer_facts {
     curl_off_t pretransfer_us, total_us;
     long request_size;        /* bytes of all request headers and bodies sent */
     unsigned begun;           /* requests that were started on a connection */
-    bool repeat_refused;      /* libcurl wanted to repeat a write and was not let */
+    bool repeat_refused;      /* permit_request refused to repeat a write */
     bool stream_refused;      /* the server turned the request away unprocessed */
     const char *content_type; /* NULL for none; valid until the next exchange */
 };

@@ -19,7 +19,7 @@ int64_t crdb_check_integer(lua_State *L, int idx, const char *what, int64_t lo, 
 /* A number, finite, within [lo, hi]; raises otherwise. */
 double crdb_check_number(lua_State *L, int idx, const char *what, double lo, double hi);
 
-/* A string (numbers are not taken for strings); raises otherwise. */
+/* A string, not a number; raises otherwise. */
 const char *crdb_check_string(lua_State *L, int idx, const char *what, size_t *len);
 
 /* A string that may become part of a header or URL: no CR, LF or NUL. */

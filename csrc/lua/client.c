@@ -73,7 +73,8 @@ static const struct field no_fields[] = {{NULL, NULL, TEXT}};
 
 enum { FIELDS_MAX = 8 };
 
-/* A call takes what stands in braces in its path, then a password if it has one, then options. */
+/* The arguments of a call are the parts in braces of its path, then the members of its body, then
+ * options. */
 static const struct endpoint {
     const char *name;
     enum crdb_operation operation;
@@ -169,7 +170,8 @@ static int body_arguments(enum crdb_operation operation) {
     return operation == CRDB_CREATE_USER ? 2 : (operation == CRDB_UPDATE_PASSWORD ? 1 : 0);
 }
 
-/* Raises for what fill_body would raise for, while the arguments that are missing can be told. */
+/* Raises for what fill_body would raise for, while the message can still say which argument is
+ * missing. */
 static void check_body(lua_State *L, enum crdb_operation operation, int idx) {
     const char *password;
     size_t length;

@@ -21,7 +21,7 @@ static const char *const allowed[] = {"base_url",    "api_key",         "vanity_
                                       "ca_path",     "proxy",           "user_agent",  "max_body",
                                       NULL};
 
-/* A text option; it stays on the stack, so that the pointer stays good. */
+/* A text option; its value remains on the stack, so that the pointer remains valid. */
 static const char *text(lua_State *L, const char *field, const char *fallback) {
     size_t length;
     if (crdb_push_field(L, 1, field) == LUA_TNIL)

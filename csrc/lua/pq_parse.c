@@ -1,7 +1,7 @@
 /*
  * pq_parse.c - pq.parse(url): libpq's own reading of a URL or connection string.
  *
- * The password comes out as a secret and the copy in libpq's hands is wiped. A
+ * The password becomes a secret, and libpq's copy of it is wiped. A
  * message quotes nothing of what was given, because any part may be a piece of
  * a password with a stray "@" or "?" in it.
  */

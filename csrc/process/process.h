@@ -4,12 +4,12 @@
  * The program sees the given environment only, standard input, output and
  * error, and no other descriptor of ours. It gets a session of its own, so that
  * it cannot ask on our terminal and the time limit reaches all that it started
- * (but what moved to another session). Signals are blocked or ignored by nobody
- * when it starts. Any number of threads may run programs at once: nothing here
+ * (but what moved to another session). It starts with no signal blocked or
+ * ignored. Any number of threads may run programs at once: nothing here
  * is shared, no signal handler is set, and only this program is waited for.
  *
  * Where the host waits for all children (nginx) or ignores SIGCHLD, a process
- * of ours stands between and keeps the exit status: see process_keeper.h.
+ * of ours is the parent and keeps the exit status: see process_keeper.h.
  */
 #ifndef CRDB_PROCESS_H
 #define CRDB_PROCESS_H

@@ -22,12 +22,12 @@ int crdb_keeper_spawn(const struct crdb_process_spec *spec,
                       const posix_spawn_file_actions_t *actions,
                       const posix_spawnattr_t *attributes, struct crdb_child *child);
 
-/* Whether the program has ended, as its keeper reports; fills status or signal. When the keeper was
- * killed it is taken to have ended, and how is not known. */
+/* Whether the program has ended, as its keeper reports; fills status or signal. When somebody
+ * killed the keeper, the program counts as ended, with an unknown status. */
 bool crdb_keeper_ended(struct crdb_child *child, struct crdb_process_result *result);
 
-/* Lets the keeper go, which ends at once if the program has; until then the program's process group
- * stays its own. */
+/* Ends the keeper, at once if the program has ended. No other process can get the program's process
+ * group as long as the keeper lives. */
 void crdb_keeper_release(struct crdb_child *child, bool ended);
 
 #endif

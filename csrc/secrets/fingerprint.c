@@ -42,8 +42,8 @@ static struct crdb_secret *present_key(void) {
     return crdb_secret_ref(process_key);
 }
 
-/* A reference to the key of this process, which the first call makes. No secret is made or let go
- * of while the mutex is held: that takes the mutex of their arena, which a fork in another thread
+/* A reference to the key of this process, which the first call makes. No secret is made or
+ * released while the mutex is held: that locks the mutex of their arena, which a fork in another thread
  * may hold while it waits for ours. */
 static struct crdb_secret *key_of_process(void) {
     pthread_once(&fork_handlers, install_fork_handlers);

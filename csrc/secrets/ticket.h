@@ -2,11 +2,10 @@
  * ticket.h - hands a secret from one Lua state of this process to another.
  *
  * Lua states share nothing, and a secret must not become a string on its way.
- * So one state leaves a reference here and gets a ticket, random bytes that
- * mean nothing outside this process; the other state gives the ticket back for
- * the reference. A ticket is good once and for CRDB_TICKET_SECONDS; after that it
- * gives nothing, and the next crdb_lend or crdb_take of any thread releases its
- * secret. A forked child finds no tickets. Safe from any thread.
+ * So crdb_lend keeps a reference and returns a ticket, random bytes that mean
+ * nothing outside this process; crdb_take exchanges the ticket for the reference,
+ * once, within CRDB_TICKET_SECONDS. Whichever of the two is called next releases
+ * the secrets of older tickets. A forked child finds no tickets. Safe from any thread.
  */
 #ifndef CRDB_TICKET_H
 #define CRDB_TICKET_H
@@ -25,8 +24,8 @@ enum crdb_ticket_result {
 /* Takes a reference of its own; the caller keeps the one it has. */
 enum crdb_ticket_result crdb_lend(struct crdb_secret *s, unsigned char ticket[CRDB_TICKET_BYTES]);
 
-/* The reference that was left, which the caller now owns. NULL: no such ticket, taken already,
- * or too old. */
+/* The reference, which the caller now owns. NULL: there is no such ticket, or it was used, or it is
+ * too old. */
 struct crdb_secret *crdb_take(const unsigned char ticket[CRDB_TICKET_BYTES]);
 
 #endif

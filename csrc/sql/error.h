@@ -1,5 +1,5 @@
 /*
- * pq_error.h - what went wrong on a SQL connection, in words that may be shown.
+ * error.h - what went wrong on a SQL connection, in words that may be shown.
  *
  * Messages of a server may quote a statement or its values, and a statement
  * that sets a password holds it. So only the primary message and, for a few

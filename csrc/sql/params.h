@@ -1,5 +1,5 @@
 /*
- * pq_params.h - connection parameters that leave nothing to the surroundings.
+ * params.h - connection parameters; the environment sets none of them.
  *
  * libpq fills every parameter that it is not told from PG* variables, a service
  * file and the home directory. A login that is to prove a password must not be

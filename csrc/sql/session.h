@@ -1,5 +1,5 @@
 /*
- * pq_session.h - one SQL connection on libpq, never waiting longer than it was told.
+ * session.h - one SQL connection on libpq; every wait has a deadline.
  *
  * Connecting and each statement are done with libpq's non-blocking calls and
  * poll(2) under one deadline of the monotonic clock. What the deadline does not
@@ -36,7 +36,7 @@ struct crdb_pq *crdb_pq_connect(const struct crdb_pq_params *params, double time
 
 /* Runs the statement within timeout seconds and returns its result, which the caller clears. NULL
  * and error on failure. When the deadline passes the server is asked to cancel, and the session is
- * broken from then on: an answer that is still under way could not be told from the next one. */
+ * broken from then on: an answer that is still under way would be read as that of the next statement. */
 PGresult *crdb_pq_query(struct crdb_pq *session, const struct crdb_pq_statement *statement,
                         double timeout, struct crdb_pq_error *error);
 
