@@ -191,7 +191,7 @@ end
 
 --- A spec names a source file when it has its room and name (spec/run/batch_spec.lua), requires it, or gives its path in
 --- a line that is a comment.
-local function unnamed(root, files, known, problems)
+local function unnamed(root, files, problems)
   local specs, named = {}, {}
   for _, path in ipairs(find(root, "spec", "-name '*_spec.lua'")) do
     specs[path:match "^spec/(.+)_spec%.lua$"] = true
@@ -207,7 +207,7 @@ local function unnamed(root, files, known, problems)
     local file = files[name]
     local spec = name:gsub("%.c$", "")
     there[file.path] = true
-    if not (file.path:find "%.h$" or specs[spec] or named[file.module or ""] or named[file.path] or known[name]) then
+    if not (file.path:find "%.h$" or specs[spec] or named[file.module or ""] or named[file.path]) then
       count = count + 1
       problems[#problems + 1] = ("%s is named by no spec: add spec/%s_spec.lua, or give its path in the spec that tests it"):format(file.path, spec)
     end
@@ -221,18 +221,11 @@ local function unnamed(root, files, known, problems)
 end
 
 ---@param root string the directory that holds csrc, lua and spec
----@param known? table<string, boolean> "FROM TO", or a file without a spec: what is not counted
 ---@return string[] problems
 ---@return table figures circles, upward, unnamed (counts), rooms (files by directory)
-function M.check(root, known)
-  known = known or {}
+function M.check(root)
   local problems, figures = {}, { circles = 0 }
   local lua, c = lua_files(root), c_files(root)
-  for name, file in pairs(lua) do
-    for used in pairs(file.uses) do
-      if known[name .. " " .. used] then file.uses[used] = nil end
-    end
-  end
   for _, files in ipairs { lua, c } do
     for _, circle in ipairs(circles(files)) do
       figures.circles = figures.circles + 1
@@ -251,7 +244,7 @@ function M.check(root, known)
   for _, files in ipairs { lua, c } do
     for name, file in pairs(files) do all[name] = file end
   end
-  figures.unnamed = unnamed(root, all, known, problems)
+  figures.unnamed = unnamed(root, all, problems)
   figures.files = { lua = lua, csrc = c }
   return problems, figures
 end
@@ -274,28 +267,9 @@ function M.report(figures)
   end
 end
 
--- Known until these rooms are cut; the list only becomes shorter.
-M.KNOWN = {
-  ["threads/carry cloud"] = true,
-  ["threads/crew threads/worker"] = true,
-  ["nginx/cluster nginx/cloud"] = true,
-  ["base/common_passwords"] = true,
-  ["nginx/privileges"] = true,
-  ["base/decode.c"] = true,
-  ["files/list_dir.c"] = true,
-  ["http/headers.c"] = true,
-  ["http/keylog.c"] = true,
-  ["lua/fingerprint.c"] = true,
-  ["lua/password_measure.c"] = true,
-  ["lua/scratch.c"] = true,
-  ["lua/ticket.c"] = true,
-  ["secrets/password_measure.c"] = true,
-  ["secrets/seal_keys.c"] = true,
-}
-
 if arg and arg[0] and arg[0]:find "lint/rooms%.lua$" then
   local root = arg[1] or "."
-  local problems, figures = M.check(root, M.KNOWN)
+  local problems, figures = M.check(root)
   for _, problem in ipairs(problems) do io.stderr:write("rooms: ", problem, "\n") end
   M.report(figures)
   os.exit(#problems == 0)
