@@ -3,6 +3,7 @@
 --- found when they are first needed.
 
 local calls = require "crdbcloud.api.operations"
+local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local guard = require "crdbcloud.base.guard"
 local ids = require "crdbcloud.api.ids"
@@ -45,7 +46,7 @@ local function hidden_sql(spec)
   end
   local copy = {}
   for name, value in pairs(spec) do copy[name] = value end
-  copy.password = require("crdbcloud.core").secret(spec.password)
+  copy.password = core.secret(spec.password)
   return copy
 end
 

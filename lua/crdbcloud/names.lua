@@ -3,6 +3,7 @@
 -- Two names are the same user exactly when their folded forms are equal, so
 -- everything here returns or takes folded names.
 
+local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 
 local M = {}
@@ -13,12 +14,14 @@ local LONGEST = 63 -- bytes, of the folded name
 local PROTECTED = { root = true, admin = true, public = true, none = true, node = true }
 local PROTECTED_PREFIXES = { "pg_", "crdb_internal" }
 
-local function core()
-  return require "crdbcloud.core"
-end
-
 local function check_text(name, what)
   if type(name) ~= "string" then errors.raise(nil, "%s: name must be a string, got %s", what, errors.shown(name)) end
+end
+
+-- Lower case and NFC, of which ASCII needs the first only; nil for broken UTF-8.
+local function folded_form(name)
+  if name:find "[\128-\255]" then return core.fold_name(name) end
+  return name:lower()
 end
 
 --- The folded form, for comparing. A name that cannot be folded (broken UTF-8) comes back in lower case: it equals no
@@ -27,7 +30,7 @@ end
 ---@return string
 function M.fold(name)
   check_text(name, "names.fold")
-  return core().fold_name(name) or name:lower()
+  return folded_form(name) or name:lower()
 end
 
 --- True for names that no workflow may ever touch: root, admin, public, none, node, pg_*, crdb_internal*.
@@ -84,12 +87,13 @@ function M.check(name)
     errors.raise(nil, "user name must be a string, got %s", errors.shown(name))
   end
   if name == "" then return refused("user name is empty", RULE) end
-  local folded = core().fold_name(name)
+  local folded = folded_form(name)
   if not folded then
     return refused("user name is not valid UTF-8", RULE)
   end
+  local problem, offset = core.name_problem(folded)
+  if not problem and not M.is_protected(folded) then return folded end
   local shown = errors.shown(name)
-  local problem, offset = core().name_problem(folded)
   if problem == "long" then
     return refused(("user name %s is %d bytes long; the limit is %d"):format(shown, #folded, LONGEST), RULE)
   elseif problem == "start" then
@@ -101,11 +105,9 @@ function M.check(name)
   end
   if PROTECTED[folded] then
     return refused(("user name %s is reserved: it belongs to the cluster itself"):format(shown), "choose another name")
-  elseif M.is_protected(folded) then
-    return refused(("user name %s is reserved: names that start with pg_ or crdb_internal belong to the cluster itself")
-      :format(shown), "choose another name")
   end
-  return folded
+  return refused(("user name %s is reserved: names that start with pg_ or crdb_internal belong to the cluster itself")
+    :format(shown), "choose another name")
 end
 
 return M

@@ -1,5 +1,6 @@
 --- Passwords: made at random, or checked when a person chose them.
 
+local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.base.options"
 
@@ -17,10 +18,6 @@ M.SHORTEST, M.LONGEST = 12, 500
 -- shell, YAML, JSON or an SQL literal.
 local DEFAULT_LENGTH = 32
 local BASE62 = M.LOWER .. M.UPPER .. M.DIGITS
-
-local function core()
-  return require "crdbcloud.core"
-end
 
 local function refused(operation, message, hint, reason)
   return nil, errors.new {
@@ -83,13 +80,16 @@ local GENERATE = { length = check_length, alphabet = check_characters, classes =
 ---@return crdbcloud.error|nil err kind "invalid_argument": the classes cannot be met
 function M.generate(opts)
   local o = options.check(GENERATE, opts, "password.generate")
-  local secret, message = core().password(o.length or DEFAULT_LENGTH, o.alphabet or BASE62, o.classes)
+  local secret, message = core.password(o.length or DEFAULT_LENGTH, o.alphabet or BASE62, o.classes)
   if secret then return secret end
   return refused("password.generate", message, "drop a class, or make the password longer", "impossible")
 end
 
 local CHECK = { user = "text", words = "table" }
-local MAKE_ONE = "use crdbcloud.password.generate()"
+
+local function bad(reason, message)
+  return refused("password.check", message, "use crdbcloud.password.generate()", reason)
+end
 
 local PROBLEMS = {
   utf8 = "password is not valid UTF-8",
@@ -107,12 +107,9 @@ local PROBLEMS = {
 ---@return crdbcloud.error|nil err kind "invalid_argument"; never shows the password
 function M.check(password, opts)
   local o = options.check(CHECK, opts, "password.check")
-  if type(password) ~= "string" and not (type(password) == "userdata" and core().is_secret(password)) then
+  if type(password) ~= "string" and not (type(password) == "userdata" and core.is_secret(password)) then
     errors.raise(nil, "password must be a string or a secret, got %s",
       type(password) == "number" and "a number" or errors.shown(password))
-  end
-  local function bad(reason, message)
-    return refused("password.check", message, MAKE_ONE, reason)
   end
   local length = #password
   if length == 0 then return bad("empty", "password is empty") end
@@ -121,7 +118,7 @@ function M.check(password, opts)
   elseif length > M.LONGEST then
     return bad("long", ("password is %d bytes long; at most %d are allowed"):format(length, M.LONGEST))
   end
-  local problem = core().password_problem(password, o.user, o.words)
+  local problem = core.password_problem(password, o.user, o.words)
   if problem then return bad(problem, PROBLEMS[problem]) end
   return true
 end

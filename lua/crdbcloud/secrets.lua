@@ -1,15 +1,12 @@
 --- Secrets: `crdbcloud.secret("text")`, `.from_file(path)`, `.from_env(name)`, `.prompt(text)`.
 -- The bytes live in memory that is wiped; what comes back prints as `<secret 32 bytes>`.
 
+local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 
 ---@class crdbcloud.secrets
 ---@overload fun(text: string): crdbcloud.secret
 local M = {}
-
-local function core()
-  return require "crdbcloud.core"
-end
 
 local function refused(operation, message, code, hint)
   return nil, errors.new {
@@ -30,7 +27,7 @@ end
 ---@return crdbcloud.error|nil
 function M.from_file(path)
   check_text(path, "secret.from_file: path")
-  local secret, message, code = core().secret_from_file(path)
+  local secret, message, code = core.secret_from_file(path)
   if secret then return secret end
   return refused("secret.from_file", message, code, code == "mode"
     and ("run: chmod 600 %s (for a secret mounted by Kubernetes: defaultMode: 0400)"):format(path) or nil)
@@ -42,7 +39,7 @@ end
 ---@return crdbcloud.error|nil
 function M.from_env(name)
   check_text(name, "secret.from_env: name")
-  local secret, message, code = core().secret_from_env(name)
+  local secret, message, code = core.secret_from_env(name)
   if secret then return secret end
   return refused("secret.from_env", message or (name .. " is not set"), code)
 end
@@ -53,14 +50,14 @@ end
 ---@return crdbcloud.error|nil
 function M.prompt(text)
   if text ~= nil then check_text(text, "secret.prompt: text") end
-  local secret, message, code = core().secret_prompt(text or "Password: ")
+  local secret, message, code = core.secret_prompt(text or "Password: ")
   if secret then return secret end
   return refused("secret.prompt", message, code, "without a terminal, use secret.from_file or secret.from_env")
 end
 
 --- True for a secret.
 function M.is(value)
-  return type(value) == "userdata" and core().is_secret(value)
+  return type(value) == "userdata" and core.is_secret(value)
 end
 
 --- The value as a secret: a string is copied into one, a secret is given back as it is.
@@ -71,7 +68,7 @@ function M.of(value, what)
   if type(value) ~= "string" then
     errors.raise(nil, "%s must be a string or a secret, got %s", what or "secret.of: value", errors.shown(value))
   end
-  return core().secret(value)
+  return core.secret(value)
 end
 
 return setmetatable(M, {
@@ -79,6 +76,6 @@ return setmetatable(M, {
     if type(text) ~= "string" then
       errors.raise(nil, "crdbcloud.secret: text must be a string, got %s", errors.shown(text))
     end
-    return core().secret(text)
+    return core.secret(text)
   end,
 })

@@ -1,5 +1,6 @@
 --- An API account: its key, the C client, limits and the listener of events. crdbcloud.cloud is what a user sees of it.
 
+local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local events = require "crdbcloud.api.events"
 local keys = require "crdbcloud.api.keys"
@@ -67,7 +68,7 @@ local function open_client(config, proxy, key, from, given)
   local wanted = { api_key = key }
   for _, name in ipairs(CLIENT) do wanted[name] = config[name] end
   wanted.proxy = proxy
-  local ok, client, message = pcall(require("crdbcloud.core").client, wanted)
+  local ok, client, message = pcall(core.client, wanted)
   if ok and client then return client end
   message = errors.bare(ok and message or client)
   local field = message:match "^([%w_]+): "

@@ -15,7 +15,7 @@ local EXAMPLE = "35c4abb2-bb66-46d7-afed-25ebef5ed2aa"
 ---@param text string
 ---@return crdbcloud.ids.look
 function M.look(text)
-  if text:match(M.PATTERN) then return text == text:lower() and "id" or "upper_case_id" end
+  if text:find(M.PATTERN) then return text == text:lower() and "id" or "upper_case_id" end
   if text:match "^%a[%w+.-]*://" then return "url" end
   if text:match "^[%w-]+%.[%w.-]+$" then return "host" end
   if text:match "^%l+%-%l+%-%d+$" then return "routing_id" end

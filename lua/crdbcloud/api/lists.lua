@@ -1,6 +1,7 @@
 --- Whole lists and iterators over pages; lists print as tables.
 
 local calls = require "crdbcloud.api.operations"
+local core = require "crdbcloud.core"
 local exchange = require "crdbcloud.api.exchange"
 local pages = require "crdbcloud.api.pages"
 local printed = require "crdbcloud.api.printed"
@@ -39,7 +40,7 @@ function Reader:fetch(until_time)
   local walk, opts = self.walk, {}
   for name, value in pairs(self.opts) do opts[name] = value end
   if self.own_time and not walk.as_of_time then
-    walk.as_of_time = pages.timestamp(require("crdbcloud.core").time())
+    walk.as_of_time = pages.timestamp(core.time())
   end
   opts.page, opts.as_of_time = walk.token, walk.as_of_time
   return self.ask(self.account, calls.make(self.operation, self.args, opts), {
@@ -81,7 +82,6 @@ end
 ---@return crdbcloud.error|nil
 function M.all(account, operation, args, opts, pinned, ask)
   local reader = M.reader(account, operation, args, opts, pinned, ask)
-  local core = require "crdbcloud.core"
   local until_time = core.boottime() + (opts.deadline or account.config.deadline)
   local out = {}
   while true do

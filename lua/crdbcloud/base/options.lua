@@ -1,5 +1,6 @@
 --- Checks tables of options: a misspelt name raises and hears the nearest valid one.
 
+local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local durations = require "crdbcloud.base.durations"
 
@@ -60,7 +61,7 @@ end
 
 --- True for a secret.
 function M.is_secret(v)
-  return type(v) == "userdata" and require("crdbcloud.core").is_secret(v)
+  return type(v) == "userdata" and core.is_secret(v)
 end
 
 --- True for a whole number that both interpreters hold exactly.
@@ -72,7 +73,7 @@ local LONGEST_LINE = 1000 -- bytes
 
 -- What is kept, and shown to people and to readers of JSON.
 local function is_line(v)
-  return type(v) == "string" and v ~= "" and #v <= LONGEST_LINE and not v:find "%c" and require("crdbcloud.core").fold_name(v) ~= nil
+  return type(v) == "string" and v ~= "" and #v <= LONGEST_LINE and not v:find "%c" and core.fold_name(v) ~= nil
 end
 
 -- word -> test, text for "must be ..."
@@ -144,7 +145,8 @@ function M.check(allowed, given, what, level)
       errors.raise(above, '%s: unknown option "%s"; %s', what, name,
         near and ('did you mean "%s"?'):format(near) or valid(allowed))
     end
-    copy[name] = M.value(rule, value, what .. ": " .. name, above)
+    local kind = TYPES[rule] -- most rules are one word, and their values fit
+    copy[name] = kind and kind[1](value) and value or M.value(rule, value, what .. ": " .. name, above)
   end
   return copy
 end

@@ -1,5 +1,7 @@
 --- Connection strings that may hold a password: where one is kept or shown, it is not.
 
+local core = require "crdbcloud.core"
+
 local M = {}
 
 --- True when a connection string holds a password: user:password@ in a URL, a
@@ -31,7 +33,7 @@ end
 ---@param text any
 ---@return any
 function M.hidden(text)
-  if type(text) == "string" and M.has_password(text) then return require("crdbcloud.core").secret(text) end
+  if type(text) == "string" and M.has_password(text) then return core.secret(text) end
   return text
 end
 
@@ -39,7 +41,7 @@ end
 ---@param value any
 ---@return any
 function M.text(value)
-  if type(value) == "userdata" and require("crdbcloud.core").is_secret(value) then return value:reveal() end
+  if type(value) == "userdata" and core.is_secret(value) then return value:reveal() end
   return value
 end
 
