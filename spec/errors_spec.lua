@@ -122,22 +122,15 @@ describe("errors", function()
   end)
 
   describe("raise", function()
-    it("points at the caller's line by level", function()
-      local function misused() errors.raise(2, "bad %s", "thing") end
-      local line = debug.getinfo(1, "l").currentline + 1
-      local _, message = pcall(function() misused() end)
-      assert.equal(("%s:%d: bad thing"):format(debug.getinfo(1, "S").short_src, line), message)
-    end)
-
     it("finds the nearest line outside the library however deep it is", function()
       local options = require "crdbcloud.base.options"
       local line = debug.getinfo(1, "l").currentline + 1
-      local _, message = pcall(function() options.check({ deep = function(_, n) errors.raise(nil, "%s", n) end }, { deep = 1 }, "call") end)
+      local _, message = pcall(function() options.check({ deep = function(_, n) errors.raise("%s", n) end }, { deep = 1 }, "call") end)
       assert.equal(("%s:%d: call: deep"):format(debug.getinfo(1, "S").short_src, line), message)
     end)
 
     it("takes a text with percent signs as it is", function()
-      assert.error_matches(function() errors.raise(nil, "100%") end, "100%%$")
+      assert.error_matches(function() errors.raise("100%") end, "100%%$")
     end)
   end)
 

@@ -57,7 +57,7 @@ end
 ---@return crdbcloud.error|nil
 function Cloud:find_cluster(name_or_id)
   if type(name_or_id) ~= "string" or name_or_id == "" then
-    errors.raise(nil, "cloud:find_cluster: name_or_id must be a cluster's name or id, got %s", errors.shown(name_or_id))
+    errors.raise("cloud:find_cluster: name_or_id must be a cluster's name or id, got %s", errors.shown(name_or_id))
   end
   return require("crdbcloud.api.find").cluster(self._account, name_or_id)
 end
@@ -82,7 +82,7 @@ local EFFECT_OF_METHOD = { GET = "read", PUT = "put", DELETE = "delete", POST = 
 local REQUEST = {
   query = "table", body = function(value, name)
     if type(value) == "string" or type(value) == "table" or options.is_secret(value) then return value end
-    errors.raise(nil, "%s must be a string, a secret or a table, got %s", name, errors.shown(value))
+    errors.raise("%s must be a string, a secret or a table, got %s", name, errors.shown(value))
   end,
   timeout = "limit", deadline = "limit",
 }
@@ -97,10 +97,10 @@ local REQUEST = {
 function Cloud:request(method, path, opts)
   local effect = type(method) == "string" and EFFECT_OF_METHOD[method]
   if not effect then
-    errors.raise(nil, "cloud:request: method must be GET, POST, PUT, PATCH or DELETE, got %s", errors.shown(method))
+    errors.raise("cloud:request: method must be GET, POST, PUT, PATCH or DELETE, got %s", errors.shown(method))
   end
   if type(path) ~= "string" or not path:match "^/[%w%-._~!$&'()*+,;=:@%%/]*$" then
-    errors.raise(nil, 'cloud:request: path must begin with "/" and be percent-encoded, without a query; got %s',
+    errors.raise('cloud:request: path must begin with "/" and be percent-encoded, without a query; got %s',
       errors.shown(path))
   end
   local o = options.check(REQUEST, opts, "cloud:request")
@@ -108,7 +108,7 @@ function Cloud:request(method, path, opts)
   if type(body) == "table" then
     local problem
     body, problem = answers.encode(body)
-    if not body then errors.raise(nil, "cloud:request: body cannot be encoded as JSON: %s", problem) end
+    if not body then errors.raise("cloud:request: body cannot be encoded as JSON: %s", problem) end
   end
   return exchange.run(self._account, {
     operation = "request", effect = effect, method = method, path = path,
@@ -128,7 +128,7 @@ end
 ---@return crdbcloud.error|nil err with outcome, reason, retry_after
 function Cloud:once(operation, args, limits)
   local declared = calls.OPERATIONS[operation]
-  if not declared then errors.raise(nil, "cloud:once: no operation %s", errors.shown(operation)) end
+  if not declared then errors.raise("cloud:once: no operation %s", errors.shown(operation)) end
   local opts = {}
   for name in pairs(declared.options) do opts[name] = args[name] end
   limits = limits or {}
@@ -164,7 +164,7 @@ local CLOSED = { event = true, account = true, close = true }
 
 --- The methods of an account.
 M.CLASS = guard.guard(Cloud, "cloud", "crdbcloud.new", function(method, self)
-  if not (self._account.client or CLOSED[method]) then errors.raise(nil, "cloud:%s: the account is closed", method) end
+  if not (self._account.client or CLOSED[method]) then errors.raise("cloud:%s: the account is closed", method) end
 end)
 
 return M

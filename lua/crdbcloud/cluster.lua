@@ -23,9 +23,9 @@ local Cluster = { __name = "crdbcloud.cluster" }
 Cluster.__index = Cluster
 
 -- false: none, whatever the environment says.
-local function sql_rule(value, name, level)
+local function sql_rule(value, name)
   if value == false then return value end
-  return options.value("text|table|secret|function", value, name, errors.up(level))
+  return options.value("text|table|secret|function", value, name)
 end
 
 --- The options of M.new, as rules of crdbcloud.options.
@@ -66,9 +66,9 @@ end
 function M.new(cloud, name_or_id, opts)
   if type(name_or_id) == "table" and opts == nil then name_or_id, opts = nil, name_or_id end
   if name_or_id ~= nil and (type(name_or_id) ~= "string" or name_or_id == "") then
-    errors.raise("caller", "cloud:cluster: expected the name or id of a cluster, got %s", errors.shown(name_or_id))
+    errors.raise("cloud:cluster: expected the name or id of a cluster, got %s", errors.shown(name_or_id))
   end
-  opts = options.check(M.OPTIONS, opts, "cloud:cluster", "caller")
+  opts = options.check(M.OPTIONS, opts, "cloud:cluster")
   name_or_id = name_or_id or from_environment "CRDBCLOUD_CLUSTER"
   if not name_or_id then
     return nil, errors.new {
@@ -84,7 +84,7 @@ function M.new(cloud, name_or_id, opts)
     store_options = { store_key_file = opts.store_key_file, plaintext = opts.plaintext },
     sql_spec = hidden_sql(sql), sql_named = named_user(sql),
     sql_ca_file = opts.sql_ca_file or cloud.config.ca_file or from_environment "CRDBCLOUD_CA_FILE",
-    sinks = sinks.parse(opts.sinks, "cloud:cluster: sinks", "caller"),
+    sinks = sinks.parse(opts.sinks, "cloud:cluster: sinks"),
   }, Cluster)
 end
 
@@ -289,7 +289,7 @@ M.WORKFLOWS = {
 for method, file in pairs(M.WORKFLOWS) do
   Cluster[method] = function(self, opts, ...)
     if select("#", ...) > 0 then
-      errors.raise("caller", "cluster:%s takes one table of options, got %d arguments", method, select("#", ...) + 1)
+      errors.raise("cluster:%s takes one table of options, got %d arguments", method, select("#", ...) + 1)
     end
     return require("crdbcloud.workflows." .. file)[method](self, opts)
   end
@@ -298,7 +298,7 @@ end
 -- The user of a call that takes a name, or a table with it.
 local function one_user(user, what)
   if type(user) == "table" then user = options.check({ user = "text" }, user, what).user end
-  if type(user) ~= "string" then errors.raise("caller", "%s: user must be a name, got %s", what, errors.shown(user)) end
+  if type(user) ~= "string" then errors.raise("%s: user must be a name, got %s", what, errors.shown(user)) end
   return user
 end
 

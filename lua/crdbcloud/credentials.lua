@@ -128,9 +128,9 @@ end
 ---@return any err the connection's own last error, or ours
 function M.connect_with(get, connect, opts, sleep)
   if type(connect) ~= "function" then
-    errors.raise("caller", "connect_with: expected a function that takes a credential, got %s", errors.shown(connect))
+    errors.raise("connect_with: expected a function that takes a credential, got %s", errors.shown(connect))
   end
-  opts = options.check({ deadline = "limit" }, opts, "connect_with", "caller")
+  opts = options.check({ deadline = "limit" }, opts, "connect_with")
   local give_up = core.monotonic() + (opts.deadline or 10)
   local pause = 0.05
   while true do
@@ -177,12 +177,12 @@ local OPTIONS = {
 ---@return table|nil
 ---@return crdbcloud.error|nil
 function M.open(opts, ...)
-  opts = options.check(OPTIONS, opts, "crdbcloud.credentials", 2)
+  opts = options.check(OPTIONS, opts, "crdbcloud.credentials")
   if select("#", ...) > 0 then
-    errors.raise(2, "crdbcloud.credentials takes one table of options, got %d arguments", 1 + select("#", ...))
+    errors.raise("crdbcloud.credentials takes one table of options, got %d arguments", 1 + select("#", ...))
   end
-  if not opts.source then errors.raise(2, "crdbcloud.credentials: source is missing: a store's URL or json:PATH") end
-  if not opts.user then errors.raise(2, "crdbcloud.credentials: user is missing") end
+  if not opts.source then errors.raise("crdbcloud.credentials: source is missing: a store's URL or json:PATH") end
+  if not opts.user then errors.raise("crdbcloud.credentials: user is missing") end
   local user, err = names.check(opts.user)
   if not user then return nil, err end
   local self = setmetatable({ source = urls.shown(opts.source), user = user, cluster = opts.cluster }, Source)

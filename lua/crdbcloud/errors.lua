@@ -177,21 +177,10 @@ local function caller_level()
   return 0
 end
 
---- Raises misuse at the line of the one who made the mistake.
----@param level integer|"caller"|nil as in error(): 1 is the function that calls raise, 2 its caller;
----  nil and "caller" mean the nearest code outside the library, however deep we are
+--- Raises misuse at the line of the one who made the mistake: the nearest code outside the library, however deep we are.
 ---@param fmt string for string.format when more arguments follow
-function M.raise(level, fmt, ...)
-  local text = select("#", ...) > 0 and fmt:format(...) or fmt
-  if level == nil or level == "caller" then
-    error(text, caller_level())
-  end
-  error(text, level > 0 and level + 1 or 0)
-end
-
---- A level for a function one deeper: what was told to us, told on.
-function M.up(level)
-  return type(level) == "number" and level + 1 or level
+function M.raise(fmt, ...)
+  error(select("#", ...) > 0 and fmt:format(...) or fmt, caller_level())
 end
 
 --- A raised text without the position in front of it, so that it can be raised again at another.

@@ -32,7 +32,7 @@ end
 ---@param fn function
 ---@param ... any
 function M.run(fn, ...)
-  if type(fn) ~= "function" then errors.raise(2, "crdbcloud.main: expected a function, got %s", errors.shown(fn)) end
+  if type(fn) ~= "function" then errors.raise("crdbcloud.main: expected a function, got %s", errors.shown(fn)) end
   local args, n = { ... }, select("#", ...)
   local ok, problem = xpcall(function() return fn((table.unpack or unpack)(args, 1, n)) end, traced)
   local code = 0

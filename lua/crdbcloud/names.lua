@@ -15,7 +15,7 @@ local PROTECTED = { root = true, admin = true, public = true, none = true, node 
 local PROTECTED_PREFIXES = { "pg_", "crdb_internal" }
 
 local function check_text(name, what)
-  if type(name) ~= "string" then errors.raise(nil, "%s: name must be a string, got %s", what, errors.shown(name)) end
+  if type(name) ~= "string" then errors.raise("%s: name must be a string, got %s", what, errors.shown(name)) end
 end
 
 -- Lower case and NFC, of which ASCII needs the first only; nil for broken UTF-8.
@@ -84,7 +84,7 @@ local RULE = "use letters, digits, _, - and ., starting with a letter, a digit o
 ---@return crdbcloud.error|nil err kind "invalid_argument"
 function M.check(name)
   if type(name) ~= "string" then
-    errors.raise(nil, "user name must be a string, got %s", errors.shown(name))
+    errors.raise("user name must be a string, got %s", errors.shown(name))
   end
   if name == "" then return refused("user name is empty", RULE) end
   local folded = folded_form(name)

@@ -27,45 +27,45 @@ local function refused(operation, message, hint, reason)
 end
 
 -- Printable ASCII without space, each character once.
-local function check_characters(value, name, level)
+local function check_characters(value, name)
   if type(value) ~= "string" or #value < 2 then
-    errors.raise(errors.up(level), "%s must be a string of at least 2 characters, got %s", name, errors.shown(value))
+    errors.raise("%s must be a string of at least 2 characters, got %s", name, errors.shown(value))
   end
   local odd = value:match "[^\33-\126]"
   if odd then
-    errors.raise(errors.up(level), "%s must hold printable ASCII characters other than space, got byte 0x%02x", name,
+    errors.raise("%s must hold printable ASCII characters other than space, got byte 0x%02x", name,
       odd:byte())
   end
   local seen = {}
   for c in value:gmatch "." do
-    if seen[c] then errors.raise(errors.up(level), '%s holds "%s" twice', name, c) end
+    if seen[c] then errors.raise('%s holds "%s" twice', name, c) end
     seen[c] = true
   end
   return value
 end
 
-local function check_classes(value, name, level)
+local function check_classes(value, name)
   if type(value) ~= "table" then
-    errors.raise(errors.up(level), "%s must be a list of strings, got %s", name, errors.shown(value))
+    errors.raise("%s must be a list of strings, got %s", name, errors.shown(value))
   end
   local copy = {}
   for i, class in ipairs(value) do
     if type(class) ~= "string" or class == "" then
-      errors.raise(errors.up(level), "%s[%d] must be a string of characters, got %s", name, i, errors.shown(class))
+      errors.raise("%s[%d] must be a string of characters, got %s", name, i, errors.shown(class))
     end
     copy[i] = class
   end
   for key in pairs(value) do
     if copy[key] == nil then
-      errors.raise(errors.up(level), "%s must be a list of strings, got the key %s", name, tostring(key))
+      errors.raise("%s must be a list of strings, got the key %s", name, tostring(key))
     end
   end
   return copy
 end
 
-local function check_length(value, name, level)
+local function check_length(value, name)
   if not options.is_integer(value) or value < M.SHORTEST or value > M.LONGEST then
-    errors.raise(errors.up(level), "%s must be a whole number from %d to %d, got %s", name, M.SHORTEST, M.LONGEST,
+    errors.raise("%s must be a whole number from %d to %d, got %s", name, M.SHORTEST, M.LONGEST,
       errors.shown(value))
   end
   return value
@@ -108,7 +108,7 @@ local PROBLEMS = {
 function M.check(password, opts)
   local o = options.check(CHECK, opts, "password.check")
   if type(password) ~= "string" and not (type(password) == "userdata" and core.is_secret(password)) then
-    errors.raise(nil, "password must be a string or a secret, got %s",
+    errors.raise("password must be a string or a secret, got %s",
       type(password) == "number" and "a number" or errors.shown(password))
   end
   local length = #password

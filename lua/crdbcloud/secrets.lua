@@ -17,7 +17,7 @@ end
 
 local function check_text(value, what)
   if type(value) ~= "string" or value == "" then
-    errors.raise(nil, "%s must be a string that is not empty, got %s", what, errors.shown(value))
+    errors.raise("%s must be a string that is not empty, got %s", what, errors.shown(value))
   end
 end
 
@@ -66,7 +66,7 @@ end
 function M.of(value, what)
   if M.is(value) then return value end
   if type(value) ~= "string" then
-    errors.raise(nil, "%s must be a string or a secret, got %s", what or "secret.of: value", errors.shown(value))
+    errors.raise("%s must be a string or a secret, got %s", what or "secret.of: value", errors.shown(value))
   end
   return core.secret(value)
 end
@@ -74,7 +74,7 @@ end
 return setmetatable(M, {
   __call = function(_, text)
     if type(text) ~= "string" then
-      errors.raise(nil, "crdbcloud.secret: text must be a string, got %s", errors.shown(text))
+      errors.raise("crdbcloud.secret: text must be a string, got %s", errors.shown(text))
     end
     return core.secret(text)
   end,

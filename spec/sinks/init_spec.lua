@@ -53,16 +53,14 @@ describe("a list of sinks", function()
       { "command", command = { "ls" }, timeout = "x" }, { "command", command = { "ls", "{usr}" } }, { "kubernetes", name = "x" },
     }
     for i, entry in ipairs(wrong) do
-      for _, level in ipairs { 1, "caller" } do
-        local line
-        local ok, why = pcall(function()
-          line = debug.getinfo(1, "l").currentline + 1
-          local specs = sinks.parse({ entry }, "sinks", level)
-          return specs
-        end)
-        assert.is_false(ok)
-        assert.truthy(why:find("init_spec.lua:" .. line .. ": sinks[1]", 1, true), i .. " " .. why)
-      end
+      local line
+      local ok, why = pcall(function()
+        line = debug.getinfo(1, "l").currentline + 1
+        local specs = sinks.parse({ entry }, "sinks")
+        return specs
+      end)
+      assert.is_false(ok)
+      assert.truthy(why:find("init_spec.lua:" .. line .. ": sinks[1]", 1, true), i .. " " .. why)
     end
   end)
 
@@ -93,7 +91,7 @@ describe("a list of sinks", function()
       { specs[1].path, specs[2].path, specs[3].path, specs[4].path, specs[5].path, specs[6].path })
     assert.are.same({ { here .. "/apply", "./m" }, { here .. "/bin/store", "./x" }, { "env", "x" } },
       { specs[7].command, specs[8].command, specs[9].command })
-    assert.are.same({ here .. "/hook", "./x" }, hooks.rule({ "./hook", "./x" }, "after", 1))
+    assert.are.same({ here .. "/hook", "./x" }, hooks.rule({ "./hook", "./x" }, "after"))
     assert(uv.chdir(there))
     assert.are.equal(there, core.cwd())
     assert.are.same(specs, sinks.parse(specs, "sinks"))

@@ -34,13 +34,13 @@ M.DEFAULTS = {
 
 local function check_rate(value, name)
   if type(value) == "number" and value >= 0 and value <= 1000 then return value end
-  errors.raise(nil, "%s must be requests per second from 0 (unpaced) to 1000, got %s", name,
+  errors.raise("%s must be requests per second from 0 (unpaced) to 1000, got %s", name,
     errors.shown(value))
 end
 
 local function check_key(value, name)
   if options.is_secret(value) or type(value) == "function" or type(value) == "string" then return value end
-  errors.raise(nil, "%s must be a string, a secret or a function that returns one, got a %s", name,
+  errors.raise("%s must be a string, a secret or a function that returns one, got a %s", name,
     type(value))
 end
 
@@ -74,14 +74,14 @@ local function open_client(config, proxy, key, from, given)
   local field = message:match "^([%w_]+): "
   if field == "api_key" then
     if given and (given.api_key or given.api_jwt) and type(given.api_key) ~= "function" then
-      errors.raise(nil, "crdbcloud.new: %s", (message:gsub("^api_key", from)))
+      errors.raise("crdbcloud.new: %s", (message:gsub("^api_key", from)))
     end
     return nil, errors.new {
       kind = "unauthenticated", message = ("the API key from %s cannot be one: %s"):format(from, message:sub(10)),
       hint = "the file or variable must hold the key and nothing else", outcome = "not_sent", reason = "api_key",
     }
   end
-  if not ok and field and given and given[field] ~= nil then errors.raise(nil, "crdbcloud.new: %s", message) end
+  if not ok and field and given and given[field] ~= nil then errors.raise("crdbcloud.new: %s", message) end
   local variable = field and (not given or given[field] == nil) and ENVIRONMENT[field]
   return nil, errors.new {
     kind = "invalid_argument", message = message, outcome = "not_sent",
@@ -100,7 +100,7 @@ end
 ---@return crdbcloud.error|nil
 function M.new(opts, ...)
   local given = options.check(M.OPTIONS, opts, "crdbcloud.new")
-  if select("#", ...) > 0 then errors.raise(nil, "crdbcloud.new takes one table of options, got %d arguments", 1 + select("#", ...)) end
+  if select("#", ...) > 0 then errors.raise("crdbcloud.new takes one table of options, got %d arguments", 1 + select("#", ...)) end
   local config = {}
   for name, value in pairs(M.DEFAULTS) do config[name] = value end
   for name, variable in pairs(ENVIRONMENT) do
@@ -128,7 +128,7 @@ end
 
 --- The C client; raises when the account is closed.
 function Account:open_client()
-  return self.client or errors.raise(nil, "the account is closed")
+  return self.client or errors.raise("the account is closed")
 end
 
 --- Reads the key again.

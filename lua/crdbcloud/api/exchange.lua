@@ -63,7 +63,7 @@ local function exchange(account, call, state)
   state.timeout = math.min(state.limit, left)
   -- The C client raises for misuse that only it sees, without knowing whose line it is.
   local ok, result = pcall(call.send, call, account:open_client(), state.timeout)
-  if not ok then errors.raise(nil, "cloud:%s: %s", call.operation, errors.bare(result)) end
+  if not ok then errors.raise("cloud:%s: %s", call.operation, errors.bare(result)) end
   if result.reason == "rate_limited" then
     core.pace_hold(account.name, math.min(result.retry_after or 1, retry.LONGEST_WAIT))
   end

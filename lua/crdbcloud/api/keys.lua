@@ -83,7 +83,7 @@ function M.choose(options)
     if options[name] ~= nil then given[#given + 1] = name end
   end
   if #given > 1 then
-    errors.raise(nil, "crdbcloud.new: give only one of %s", table.concat(given, ", "))
+    errors.raise("crdbcloud.new: give only one of %s", table.concat(given, ", "))
   end
   if type(options.api_key) == "function" then return function_source(options.api_key, "the function api_key") end
   if options.api_key ~= nil then return fixed_source(options.api_key, "api_key") end

@@ -19,7 +19,7 @@ local function one_of(...)
     for _, word in ipairs(words) do
       if type(value) == "string" and value:upper() == word then return word end
     end
-    errors.raise(nil, "%s must be one of %s, got %s", name, table.concat(words, ", "), errors.shown(value))
+    errors.raise("%s must be one of %s, got %s", name, table.concat(words, ", "), errors.shown(value))
   end
 end
 
@@ -27,13 +27,13 @@ end
 local function time(value, name)
   if type(value) == "number" and value >= 0 and value < 1e11 then return pages.timestamp(value) end
   if type(value) == "string" and value:match "^%d%d%d%d%-%d%d%-%d%d[Tt]%d%d:%d%d:%d%d" then return value end
-  errors.raise(nil, '%s must be a time such as "2024-09-16T12:00:00Z", or seconds since 1970, got %s', name,
+  errors.raise('%s must be a time such as "2024-09-16T12:00:00Z", or seconds since 1970, got %s', name,
     errors.shown(value))
 end
 
 local function page_limit(value, name)
   if options.is_integer(value) and value >= 1 and value <= pages.LIMIT then return value end
-  errors.raise(nil, "%s must be a whole number from 1 to %d, got %s", name, pages.LIMIT,
+  errors.raise("%s must be a whole number from 1 to %d, got %s", name, pages.LIMIT,
     errors.shown(value))
 end
 
@@ -193,9 +193,9 @@ local function check_types(row, written, values)
     local value, rule = values[i], M.ARGUMENTS[arg]
     local fits = type(value) == "string" or rule.secret and options.is_secret(value)
     if value == nil then
-      errors.raise(nil, "%s: %s is missing; it is %s", written.signature, arg, rule.wanted)
+      errors.raise("%s: %s is missing; it is %s", written.signature, arg, rule.wanted)
     elseif not fits then
-      errors.raise(nil, "%s: %s must be %s, got %s", written.signature, arg, rule.wanted,
+      errors.raise("%s: %s must be %s, got %s", written.signature, arg, rule.wanted,
         rule.secret and type(value) == "number" and "a number" or errors.shown(value))
     end
   end
@@ -213,7 +213,7 @@ function M.arguments(written, n, ...)
   local most, hidden = #row.args + 1, written.of_cluster and 1 or 0
   local values = written.of_cluster and { SOME_ID, ... } or { ... }
   if n + hidden > most then
-    errors.raise(nil, "%s takes at most %s, got %d", written.signature, printing.count(most - hidden, "argument"), n)
+    errors.raise("%s takes at most %s, got %d", written.signature, printing.count(most - hidden, "argument"), n)
   end
   check_types(row, written, values)
   local opts = options.check(row.options, values[most], written.signature)

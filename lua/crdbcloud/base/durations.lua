@@ -56,12 +56,11 @@ end
 --- A duration in seconds; raises for anything else.
 ---@param value any
 ---@param name string the argument or option, for the message
----@param level integer|"caller"|nil as in errors.raise, counted from the caller of parse
 ---@return number seconds
-function M.parse(value, name, level)
+function M.parse(value, name)
   local seconds, expected = M.read(value)
   if not seconds then
-    errors.raise(errors.up(level), "%s %s, got %s", name, expected, errors.shown(value))
+    errors.raise("%s %s, got %s", name, expected, errors.shown(value))
   end
   return seconds
 end
@@ -69,16 +68,14 @@ end
 --- A time limit in seconds, above 0. A bare number above 600 raises: it is most likely meant in milliseconds.
 ---@param value any
 ---@param name string
----@param level integer|"caller"|nil
 ---@return number seconds
-function M.limit(value, name, level)
-  local above = errors.up(level)
-  local seconds = M.parse(value, name, above)
+function M.limit(value, name)
+  local seconds = M.parse(value, name)
   if seconds == 0 then
-    errors.raise(above, "%s must be a time limit above 0, got %s", name, errors.shown(value))
+    errors.raise("%s must be a time limit above 0, got %s", name, errors.shown(value))
   end
   if type(value) == "number" and value > LONGEST_BARE_LIMIT then
-    errors.raise(above, '%s = %s is in seconds; for milliseconds write "%sms", for seconds "%ss"',
+    errors.raise('%s = %s is in seconds; for milliseconds write "%sms", for seconds "%ss"',
       name, plain(value), plain(value), plain(value))
   end
   return seconds

@@ -26,7 +26,7 @@ function M.guard(class, object, source, check)
     if type(method) == "function" and not name:find "^_" then
       class[name] = function(self, ...)
         if not is_object(self, class) then
-          errors.raise(nil, "%s:%s: call it with a colon, on what %s returned (got %s in the place of the %s)", object, name,
+          errors.raise("%s:%s: call it with a colon, on what %s returned (got %s in the place of the %s)", object, name,
             source, errors.shown(self), object)
         end
         if check then check(name, self, ...) end

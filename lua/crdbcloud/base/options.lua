@@ -94,13 +94,11 @@ local TYPES = {
 ---@param rule true|string|function
 ---@param value any
 ---@param name string for the message
----@param level integer|"caller"|nil as in errors.raise, counted from the caller of value
-function M.value(rule, value, name, level)
-  local above = errors.up(level)
+function M.value(rule, value, name)
   if rule == true then return value end
-  if type(rule) == "function" then return (rule(value, name, above)) end
-  if rule == "duration" then return (durations.parse(value, name, above)) end
-  if rule == "limit" then return (durations.limit(value, name, above)) end
+  if type(rule) == "function" then return (rule(value, name)) end
+  if rule == "duration" then return (durations.parse(value, name)) end
+  if rule == "limit" then return (durations.limit(value, name)) end
   local wanted = {}
   for word in rule:gmatch "[%a_]+" do
     local kind = TYPES[word]
@@ -109,44 +107,42 @@ function M.value(rule, value, name, level)
   end
   -- A string that came where a secret belongs may be one.
   local hide = rule:find("secret", 1, true) and type(value) == "string"
-  errors.raise(above, "%s must be %s, got %s", name, table.concat(wanted, " or "),
+  errors.raise("%s must be %s, got %s", name, table.concat(wanted, " or "),
     hide and "a string" or errors.shown(value))
 end
 
 --- Checks a table of options and returns a copy, so that nobody's table is written to.
 ---
 --- A rule is true (any value), type words joined by "|" (string, text: not empty, line: one line of UTF-8, number, integer, count: from 1,
---- boolean, table, function, secret), "duration" or "limit" (given back in seconds), or a function(value, name, level)
---- that returns the value to use or raises at that level.
+--- boolean, table, function, secret), "duration" or "limit" (given back in seconds), or a function(value, name)
+--- that returns the value to use or raises.
 ---@param allowed table<string, true|string|function> option name -> rule
 ---@param given table|nil
 ---@param what string the call, for messages: "cloud:list_clusters"
----@param level integer|"caller"|nil as in errors.raise, counted from the caller of check; default "caller"
 ---@return table copy
-function M.check(allowed, given, what, level)
+function M.check(allowed, given, what)
   if given == nil then return {} end
-  local above = errors.up(level)
   local meta = getmetatable(given)
   if type(meta) == "table" and meta.__name == "crdbcloud" then
-    errors.raise(above, "%s: call it with a dot, not with a colon", what)
+    errors.raise("%s: call it with a dot, not with a colon", what)
   end
   if type(given) ~= "table" or errors.is(given) then
     -- Where arguments were mixed up, a string may be a password.
-    errors.raise(above, "%s: options must be a table, got %s", what, type(given) == "string" and "a string" or errors.shown(given))
+    errors.raise("%s: options must be a table, got %s", what, type(given) == "string" and "a string" or errors.shown(given))
   end
   local copy = {}
   for name, value in pairs(given) do
     local rule = allowed[name]
     if rule == nil then
       if type(name) ~= "string" then
-        errors.raise(above, "%s: options have names, got [%s]; %s", what, tostring(name), valid(allowed))
+        errors.raise("%s: options have names, got [%s]; %s", what, tostring(name), valid(allowed))
       end
       local near = M.nearest(name, allowed)
-      errors.raise(above, '%s: unknown option "%s"; %s', what, name,
+      errors.raise('%s: unknown option "%s"; %s', what, name,
         near and ('did you mean "%s"?'):format(near) or valid(allowed))
     end
     local kind = TYPES[rule] -- most rules are one word, and their values fit
-    copy[name] = kind and kind[1](value) and value or M.value(rule, value, what .. ": " .. name, above)
+    copy[name] = kind and kind[1](value) and value or M.value(rule, value, what .. ": " .. name)
   end
   return copy
 end

@@ -53,7 +53,7 @@ end
 M.line = checked "line"
 
 --- For argparse: hours of the day.
-M.window = checked(function(value, name, level) return require("crdbcloud.run.batch").window(value, name, level) end)
+M.window = checked(function(value, name) return require("crdbcloud.run.batch").window(value, name) end)
 
 --- For argparse: a day, or a time of it, in UTC.
 function M.date(text)

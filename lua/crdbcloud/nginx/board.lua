@@ -39,7 +39,7 @@ end
 function M.check_phase(what)
   local phase = ngx.get_phase()
   if phase == "init_worker" or phase == "timer" then return end
-  errors.raise("caller", "%s{...} is called in init_worker_by_lua_block, once in each worker; this is the phase %s", what, phase)
+  errors.raise("%s{...} is called in init_worker_by_lua_block, once in each worker; this is the phase %s", what, phase)
 end
 
 --- The board of a cluster; raises for a dictionary that is not there and for what is no handle.
@@ -48,11 +48,11 @@ end
 ---@param kind string
 ---@return crdbcloud.nginx.board
 function M.of(name, cluster, kind)
-  if name == nil then errors.raise("caller", "%s: dict is missing: the name of a lua_shared_dict", kind) end
+  if name == nil then errors.raise("%s: dict is missing: the name of a lua_shared_dict", kind) end
   local shm, problem, hint = dicts.find(tostring(name))
-  if not shm then errors.raise("caller", "%s: %s; %s", kind, problem, hint) end
+  if not shm then errors.raise("%s: %s; %s", kind, problem, hint) end
   if type(cluster) ~= "table" or type(cluster.in_thread) ~= "function" then
-    errors.raise("caller", '%s: cluster must be a handle of crdbcloud.nginx (cloud:cluster "NAME"), got %s', kind, errors.shown(cluster))
+    errors.raise('%s: cluster must be a handle of crdbcloud.nginx (cloud:cluster "NAME"), got %s', kind, errors.shown(cluster))
   end
   return new(name, shm, cluster.name_or_id or os.getenv "CRDBCLOUD_CLUSTER" or "CRDBCLOUD_CLUSTER", kind)
 end

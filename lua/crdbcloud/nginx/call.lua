@@ -38,7 +38,7 @@ end
 function M.pool(name, max_calls)
   local pool = pools[name]
   if pool and pool.max_calls ~= max_calls then
-    errors.raise(nil, "crdbcloud.new: max_calls = %d, but thread_pool %s has max_calls = %d already; all handles of a pool share its calls",
+    errors.raise("crdbcloud.new: max_calls = %d, but thread_pool %s has max_calls = %d already; all handles of a pool share its calls",
       max_calls, name, pool.max_calls)
   end
   pool = pool or { name = name, max_calls = max_calls }
@@ -240,7 +240,7 @@ function M.run(pool, request)
   if not job then return nil, err end
   local result = wait_for(pool, job)
   if result.error then return nil, result.error end
-  if result.raised then errors.raise(nil, "%s", result.raised) end
+  if result.raised then errors.raise("%s", result.raised) end
   if result.field == "thrown" then error(result.list[1], 0) end
   return unpack(result.list, 1, result.n)
 end

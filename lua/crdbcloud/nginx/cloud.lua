@@ -35,7 +35,7 @@ M.DEFAULTS = {
 
 local function refuse_function(hint)
   return function(_, name)
-    errors.raise(nil, "%s cannot be a function here: the call runs in a thread that has a Lua state of its own; %s", name, hint)
+    errors.raise("%s cannot be a function here: the call runs in a thread that has a Lua state of its own; %s", name, hint)
   end
 end
 
@@ -51,7 +51,7 @@ end
 local function pool_rule(value, name)
   options.value("text", value, name)
   if #value <= 64 and value:match "^[%w_.-]+$" then return value end
-  errors.raise(nil, "%s must be the name of a thread_pool of nginx.conf: up to 64 letters, digits, _, - and ., got %s", name,
+  errors.raise("%s must be the name of a thread_pool of nginx.conf: up to 64 letters, digits, _, - and ., got %s", name,
     errors.shown(value))
 end
 
@@ -89,7 +89,7 @@ local RESULTS = {
 function M.new(opts)
   local checked = options.check(OPTIONS, opts, "crdbcloud.new")
   local why = arguments.unusable(checked.api_key) or arguments.unusable(checked.api_jwt)
-  if why then errors.raise(nil, "crdbcloud.new: %s", select(2, call.unusable(nil, why)).message) end
+  if why then errors.raise("crdbcloud.new: %s", select(2, call.unusable(nil, why)).message) end
   try(opts or {})
   local given, config = {}, {}
   for name, value in pairs(accounts.DEFAULTS) do config[name] = value end
@@ -115,7 +115,7 @@ local HIDDEN = { password = true }
 ---@param args table
 ---@return any ...
 function Cloud:_call(request, n, args)
-  local own = private[self] or errors.raise(nil, "%s: the account is closed", request.signature)
+  local own = private[self] or errors.raise("%s: the account is closed", request.signature)
   if own.pid ~= core.pid() then own.pid, own.spec = core.pid(), arguments.spec(own.given, SECRET) end
   -- The caller's values may come to stand anywhere in the message, so they are looked at by themselves.
   local wire, problem = values.pack(1, { {
@@ -125,7 +125,7 @@ function Cloud:_call(request, n, args)
     local position, field = problem.path:match "^%[1%]%.args%[(%d+)%]%.?(.*)$"
     -- Else it is among the options of the cluster.
     field = position and (field ~= "" and field or "argument " .. position) or problem.path:gsub("^%[1%]%.cluster%.options%.", "")
-    errors.raise(nil, "%s: %s cannot be %s: %s", request.signature, field, problem.what, problem.why)
+    errors.raise("%s: %s cannot be %s: %s", request.signature, field, problem.what, problem.why)
   end
   return call.run(self._pool, { operation = request.operation, max_wait = self.config.max_wait, wire = wire })
 end
@@ -196,7 +196,7 @@ function Cloud:request(method, path, opts)
     for name, value in pairs(opts) do given[name] = value end
     local body, problem = opts.body, nil
     if type(body) == "table" then body, problem = require("crdbcloud.api.answers").encode(body) end
-    if not body then errors.raise(nil, "cloud:request: body cannot be encoded as JSON: %s", problem) end
+    if not body then errors.raise("cloud:request: body cannot be encoded as JSON: %s", problem) end
     given.body = core.secret(body)
   end
   return self:_call({ operation = "request", signature = signature, method = "request", hidden = {} }, 3, { method, path, given })
@@ -214,7 +214,7 @@ function Cloud:__tostring()
 end
 
 guard.guard(Cloud, "cloud", "crdbcloud.new", function(method, self)
-  if not self._open and method ~= "close" then errors.raise(nil, "cloud:%s: the account is closed", method) end
+  if not self._open and method ~= "close" then errors.raise("cloud:%s: the account is closed", method) end
 end)
 
 return M

@@ -29,11 +29,11 @@ local ONE_STATE = "it belongs to one Lua state, and the calls run in threads tha
 -- A store is named here, never given as an object.
 local function store_rule(value, name)
   if type(value) == "table" or type(value) == "function" then
-    errors.raise(nil, "%s cannot be an object: %s; give its URL", name, ONE_STATE)
+    errors.raise("%s cannot be an object: %s; give its URL", name, ONE_STATE)
   end
   local text = options.value("text|secret", value, name)
   if type(text) == "string" and text:match "^memory:" then
-    errors.raise(nil, "%s cannot be in memory: %s", name, ONE_STATE)
+    errors.raise("%s cannot be in memory: %s", name, ONE_STATE)
   end
   return text
 end
@@ -41,7 +41,7 @@ end
 local function sql_rule(value, name)
   if value == false then return value end
   if type(value) == "function" or type(value) == "table" and (getmetatable(value) ~= nil or type(value.query) == "function") then
-    errors.raise(nil, "%s cannot be a connection or function: %s; give its URL or fields", name, ONE_STATE)
+    errors.raise("%s cannot be a connection or function: %s; give its URL or fields", name, ONE_STATE)
   end
   return options.value("text|table|secret", value, name)
 end
@@ -58,17 +58,17 @@ OPTIONS.store, OPTIONS.sql = store_rule, sql_rule
 function M.new(cloud, name_or_id, opts)
   if type(name_or_id) == "table" and opts == nil then name_or_id, opts = nil, name_or_id end
   if name_or_id ~= nil and (type(name_or_id) ~= "string" or name_or_id == "") then
-    errors.raise(nil, "cloud:cluster: expected the name or id of a cluster, got %s", errors.shown(name_or_id))
+    errors.raise("cloud:cluster: expected the name or id of a cluster, got %s", errors.shown(name_or_id))
   end
   local given = options.check(OPTIONS, opts, "cloud:cluster")
-  given.sinks = sinks.parse(given.sinks, "cloud:cluster: sinks", "caller")
+  given.sinks = sinks.parse(given.sinks, "cloud:cluster: sinks")
   local self = setmetatable({ cloud = cloud, name_or_id = name_or_id, _open = true }, Cluster)
   private[self] = { given = given }
   return self
 end
 
 function Cluster:_call(request, n, args)
-  local own = private[self] or errors.raise(nil, "%s: the cluster is closed", request.signature)
+  local own = private[self] or errors.raise("%s: the cluster is closed", request.signature)
   if own.pid ~= core.pid() then own.pid, own.spec = core.pid(), { name = self.name_or_id, options = arguments.spec(own.given, SECRET) } end
   request.cluster = own.spec
   return self.cloud:_call(request, n, args)
@@ -90,7 +90,7 @@ for workflow in pairs(clusters.WORKFLOWS) do AS_THEY_ARE[workflow] = "cluster:" 
 for method, signature in pairs(AS_THEY_ARE) do
   Cluster[method] = function(self, ...)
     local n = select("#", ...)
-    if n > 1 then errors.raise(nil, "%s takes one table, got %d arguments", signature, n) end
+    if n > 1 then errors.raise("%s takes one table, got %d arguments", signature, n) end
     return self:_call({ operation = method, signature = "cluster:" .. method, method = method }, n, { ... })
   end
 end
@@ -163,8 +163,8 @@ end
 
 guard.guard(Cluster, "cluster", "cloud:cluster", function(method, self)
   if method == "close" then return end
-  if not self._open then errors.raise(nil, "cluster:%s: the cluster is closed", method) end
-  if not self.cloud._open then errors.raise(nil, "cluster:%s: the account is closed", method) end
+  if not self._open then errors.raise("cluster:%s: the cluster is closed", method) end
+  if not self.cloud._open then errors.raise("cluster:%s: the account is closed", method) end
 end)
 
 return M

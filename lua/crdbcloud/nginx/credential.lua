@@ -11,7 +11,7 @@ local M = {}
 
 local function dictionary(dict, what)
   if type(dict) ~= "string" and type(dict) ~= "table" or dict == "" then
-    errors.raise(nil, "%s: dict must be the name of a lua_shared_dict, got %s", what, errors.shown(dict))
+    errors.raise("%s: dict must be the name of a lua_shared_dict, got %s", what, errors.shown(dict))
   end
   local shm, problem, hint = dicts.find(dict)
   if shm then return shm end
@@ -19,7 +19,7 @@ local function dictionary(dict, what)
 end
 
 local function read(dict, user, cluster, what)
-  if type(user) ~= "string" then errors.raise(nil, "%s: user must be the name of a SQL user, got %s", what, errors.shown(user)) end
+  if type(user) ~= "string" then errors.raise("%s: user must be the name of a SQL user, got %s", what, errors.shown(user)) end
   local shm, err = dictionary(dict, what)
   if not shm then return nil, err end
   local folded

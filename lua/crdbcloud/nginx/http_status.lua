@@ -20,7 +20,7 @@ local OURS = { context = true, thread_pool = true, thread = true, secret = true,
 ---@param err crdbcloud.error|any what is no error of this library is 500
 ---@return integer
 function M.of(err)
-  if err == nil then errors.raise(nil, "http_status: expected an error, got nothing") end
+  if err == nil then errors.raise("http_status: expected an error, got nothing") end
   if not errors.is(err) or OURS[err.reason] then return 500 end
   local status = STATUS[err.kind] or 500
   -- 4xx says that nothing happened.

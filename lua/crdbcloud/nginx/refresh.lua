@@ -17,18 +17,18 @@ Keeper.__index = Keeper
 
 local ours = {} -- of this worker: dictionary and cluster
 
-local function users_rule(value, name, level)
+local function users_rule(value, name)
   if value == "managed" then return value end
   if type(value) == "function" then
-    errors.raise(errors.up(level), "%s is a function, which cannot cross into nginx's threads", name)
+    errors.raise("%s is a function, which cannot cross into nginx's threads", name)
   end
   local list = {}
-  for i, user in ipairs(require("crdbcloud.run.rules").names(value, name, errors.up(level))) do
+  for i, user in ipairs(require("crdbcloud.run.rules").names(value, name)) do
     local folded, err = names.check(user)
-    if not folded then errors.raise(errors.up(level), "%s[%d]: %s", name, i, err.message) end
+    if not folded then errors.raise("%s[%d]: %s", name, i, err.message) end
     list[i] = folded
   end
-  if #list == 0 then errors.raise(errors.up(level), '%s must be "managed" or names, got an empty list', name) end
+  if #list == 0 then errors.raise('%s must be "managed" or names, got an empty list', name) end
   return list
 end
 
@@ -74,14 +74,14 @@ end
 ---  names; every: "10s"
 ---@return crdbcloud.nginx.keeper
 function M.keep_credentials(given)
-  local opts = options.check(OPTIONS, given, "keep_credentials", "caller")
+  local opts = options.check(OPTIONS, given, "keep_credentials")
   local every = opts.every or DEFAULT
-  if every < LEAST then errors.raise("caller", "keep_credentials: every must be 500ms or more, got %s", errors.shown(given.every)) end
+  if every < LEAST then errors.raise("keep_credentials: every must be 500ms or more, got %s", errors.shown(given.every)) end
   board.check_phase "keep_credentials"
   local self = setmetatable({ cluster = opts.cluster, users = opts.users or "managed", every = every }, Keeper)
   self.board = board.of(opts.dict, opts.cluster, "keep")
   local name = self.board.name .. "\0" .. self.board.cluster
-  if ours[name] then errors.raise("caller", "keep_credentials: those of %s are kept already in this worker", self.board.cluster) end
+  if ours[name] then errors.raise("keep_credentials: those of %s are kept already in this worker", self.board.cluster) end
   ours[name] = self
   self.token = ("%d/%s"):format(ngx.worker.pid(), require("crdbcloud.core").random_hex(8))
   self.board:enter { cluster = self.board.cluster, every = every }
@@ -90,7 +90,7 @@ function M.keep_credentials(given)
     self:look()
   end
   local ok, problem = ngx.timer.every(every, look)
-  if not ok then errors.raise("caller", "keep_credentials: nginx starts no timer: %s", tostring(problem)) end
+  if not ok then errors.raise("keep_credentials: nginx starts no timer: %s", tostring(problem)) end
   ngx.timer.at(0, look)
   return self
 end

@@ -27,10 +27,10 @@ Schedule.__index = Schedule
 local ours = {} -- of this worker: dictionary and cluster -> schedule
 
 -- "10%" of the period, or a duration.
-local function jitter_rule(value, name, level)
+local function jitter_rule(value, name)
   local percent = type(value) == "string" and tonumber(value:match "^(%d+%.?%d*)%%$")
   if percent and percent <= 100 then return { share = percent / 100 } end
-  return { seconds = options.value("duration", value, name .. ' (a share of every, such as "10%", or a duration)', errors.up(level)) }
+  return { seconds = options.value("duration", value, name .. ' (a share of every, such as "10%", or a duration)') }
 end
 
 local REFUSED = {
@@ -42,7 +42,7 @@ local REFUSED = {
 
 local function no_functions(value, where)
   if type(value) == "function" then
-    errors.raise("caller", "schedule: %s is a function, which cannot cross into nginx's threads", where)
+    errors.raise("schedule: %s is a function, which cannot cross into nginx's threads", where)
   end
   if type(value) ~= "table" then return end
   for k, v in pairs(value) do no_functions(v, ("%s[%s]"):format(where, tostring(k))) end
@@ -50,11 +50,11 @@ end
 
 -- Splits what was given into our options, checked, and those of rotate_passwords, as they came.
 local function read(given)
-  if type(given) ~= "table" then errors.raise("caller", "schedule: options must be a table, got %s", errors.shown(given)) end
+  if type(given) ~= "table" then errors.raise("schedule: options must be a table, got %s", errors.shown(given)) end
   local own, theirs = {}, {}
   local OWN = { cluster = true, dict = "text", every = "duration", jitter = jitter_rule }
   for name, value in pairs(given) do
-    if REFUSED[name] then errors.raise("caller", "schedule: %s: %s", name, REFUSED[name]) end
+    if REFUSED[name] then errors.raise("schedule: %s: %s", name, REFUSED[name]) end
     if OWN[name] == nil then
       no_functions(value, tostring(name))
       theirs[name] = value
@@ -62,16 +62,16 @@ local function read(given)
       own[name] = value
     end
   end
-  own = options.check(OWN, own, "schedule", "caller")
+  own = options.check(OWN, own, "schedule")
   local rotate = require "crdbcloud.workflows.rotate"
   local all = {}
   for name, rule in pairs(rotate.MANY) do all[name] = rule end
   for name, rule in pairs(OWN) do all[name] = rule end
   for name in pairs(REFUSED) do all[name] = nil end
   theirs.users = theirs.users or "managed"
-  options.check(all, theirs, "schedule", "caller")
-  if own.every == nil then errors.raise("caller", 'schedule: every is missing: how often to look, such as "1h"') end
-  if own.every < 1 then errors.raise("caller", "schedule: every must be a second or more, got %s", errors.shown(given.every)) end
+  options.check(all, theirs, "schedule")
+  if own.every == nil then errors.raise('schedule: every is missing: how often to look, such as "1h"') end
+  if own.every < 1 then errors.raise("schedule: every must be a second or more, got %s", errors.shown(given.every)) end
   -- Without it each start of nginx, and each worker that takes over, would rotate all users once more.
   theirs.max_age = theirs.max_age or given.every
   rotate.check_many(theirs, "schedule")
@@ -187,7 +187,7 @@ function M.schedule(given)
   board.check_phase "schedule"
   self.board = board.of(own.dict, own.cluster, "schedule")
   local name = self.board.name .. "\0" .. self.board.cluster
-  if ours[name] then errors.raise("caller", "schedule: %s is scheduled already in this worker", self.board.cluster) end
+  if ours[name] then errors.raise("schedule: %s is scheduled already in this worker", self.board.cluster) end
   ours[name] = self
   self.token = ("%d/%s"):format(ngx.worker.pid(), require("crdbcloud.core").random_hex(8))
   self.board:enter { cluster = self.board.cluster, every = self.every, next_due = due.first(ngx.now(), self.jitter, core.random()), failures = 0 }
@@ -197,7 +197,7 @@ function M.schedule(given)
   end
   self.kick = function() return ngx.timer.at(0, look) end
   local ok, problem = ngx.timer.every(POLL, look)
-  if not ok then errors.raise("caller", "schedule: nginx starts no timer: %s", tostring(problem)) end
+  if not ok then errors.raise("schedule: nginx starts no timer: %s", tostring(problem)) end
   self.kick()
   return self
 end
@@ -233,9 +233,9 @@ end
 ---@return { cluster: string, asked_at: integer }|nil
 ---@return crdbcloud.error|nil
 function M.schedule_now(dict, opts)
-  opts = options.check({ cluster = "text", users = true, reason = "line" }, opts, "schedule_now", "caller")
+  opts = options.check({ cluster = "text", users = true, reason = "line" }, opts, "schedule_now")
   if type(opts.users) == "function" then
-    errors.raise("caller", "schedule_now: users is a function, which cannot cross into nginx's threads")
+    errors.raise("schedule_now: users is a function, which cannot cross into nginx's threads")
   end
   local users = require("crdbcloud.run.selection").check_users(opts.users or "managed", "schedule_now")
   if type(users) == "table" then

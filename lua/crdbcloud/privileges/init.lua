@@ -21,14 +21,14 @@ end
 
 local function check_sql(sql, what)
   if type(sql) ~= "table" or type(sql.query) ~= "function" or type(sql.dialect) ~= "function" then
-    errors.raise("caller", "%s: sql must be a connection of crdbcloud.sql, got %s", what, errors.shown(sql))
+    errors.raise("%s: sql must be a connection of crdbcloud.sql, got %s", what, errors.shown(sql))
   end
 end
 
 -- The server's own form of the name, also of one that could not be created now.
 local function check_user(user, what)
   if type(user) ~= "string" or user == "" then
-    errors.raise("caller", "%s: user must be a name, got %s", what, errors.shown(user))
+    errors.raise("%s: user must be a name, got %s", what, errors.shown(user))
   end
   return names.fold(user)
 end
@@ -36,7 +36,7 @@ end
 local function check_roles(list, what)
   if list == nil then return {} end
   if type(list) ~= "table" then
-    errors.raise("caller", "%s: roles must be a list of names, got %s", what, errors.shown(list))
+    errors.raise("%s: roles must be a list of names, got %s", what, errors.shown(list))
   end
   local out = {}
   for i, role in ipairs(list) do out[i] = check_user(role, ("%s: roles[%d]"):format(what, i)) end
@@ -92,7 +92,7 @@ function M.inspect(sql, user, given)
   check_sql(sql, "privileges.inspect")
   local opts = options.check({ databases = "table|string", timeout = "limit" }, given, "privileges.inspect")
   if type(opts.databases) == "string" and opts.databases ~= "all" then
-    errors.raise("caller", 'privileges.inspect: databases must be a list of names or "all", got %s', errors.shown(opts.databases))
+    errors.raise('privileges.inspect: databases must be a list of names or "all", got %s', errors.shown(opts.databases))
   end
   return require("crdbcloud.privileges.inspect").inspect(sql, deadline_of(opts), check_user(user, "privileges.inspect"),
     { databases = opts.databases })
@@ -118,7 +118,7 @@ local Difference = {
 function M.diff(wanted, actual, given)
   for name, value in pairs { wanted = wanted or false, actual = actual or false } do
     if type(value) ~= "table" then
-      errors.raise("caller", "privileges.diff: %s must be a table, got %s", name, errors.shown(value or nil))
+      errors.raise("privileges.diff: %s must be a table, got %s", name, errors.shown(value or nil))
     end
   end
   local opts = options.check({ roles = true }, given, "privileges.diff")
@@ -128,7 +128,7 @@ function M.diff(wanted, actual, given)
     local single = type(wanted[1]) == "table" and wanted[1].on ~= nil
     if not single then
       if not (actual.dialect and actual.objects) then
-        errors.raise("caller", "privileges.diff: actual must be what privileges.inspect gave, or its grants, got another table")
+        errors.raise("privileges.diff: actual must be what privileges.inspect gave, or its grants, got another table")
       end
       local list, err = access.normalize(wanted)
       if not list then return nil, err end
@@ -147,7 +147,7 @@ end
 ---@return string
 function M.describe(grant)
   if type(grant) ~= "table" or type(grant.on) ~= "string" then
-    errors.raise("caller", "privileges.describe: grant must be one of what inspect and diff give, got %s", errors.shown(grant))
+    errors.raise("privileges.describe: grant must be one of what inspect and diff give, got %s", errors.shown(grant))
   end
   return require("crdbcloud.privileges.grants").describe(grant)
 end
@@ -206,7 +206,7 @@ end
 function M.set_login(sql, user, allowed)
   check_sql(sql, "privileges.set_login")
   if type(allowed) ~= "boolean" then
-    errors.raise("caller", "privileges.set_login: allowed must be true or false, got %s", errors.shown(allowed))
+    errors.raise("privileges.set_login: allowed must be true or false, got %s", errors.shown(allowed))
   end
   local name = quote.identifier(check_user(user, "privileges.set_login"))
   local ok, err = require("crdbcloud.privileges.run").query(sql, deadline_of {}, ("ALTER ROLE %s WITH %s"):format(name,

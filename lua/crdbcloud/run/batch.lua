@@ -16,16 +16,15 @@ local function minutes(hour, minute)
   return hour * 60 + minute
 end
 
---- Reads the hours in which a user may be started, "22:00-04:00" in local time; raises at level for anything else.
+--- Reads the hours in which a user may be started, "22:00-04:00" in local time; raises for anything else.
 ---@param value any
 ---@param name string
----@param level integer|"caller"|nil
 ---@return { from: integer, to: integer, text: string } minutes since midnight
-function M.window(value, name, level)
+function M.window(value, name)
   local h1, m1, h2, m2 = (type(value) == "string" and value or ""):match("^(%d%d):(%d%d)%-(%d%d):(%d%d)$")
   local from, to = h1 and minutes(h1, m1), h2 and minutes(h2, m2)
   if not from or not to or from == to then
-    errors.raise(level, '%s must be hours of the day such as "22:00-04:00", got %s', name, errors.shown(value))
+    errors.raise('%s must be hours of the day such as "22:00-04:00", got %s', name, errors.shown(value))
   end
   return { from = from, to = to, text = value }
 end

@@ -12,16 +12,16 @@ M.TIMEOUT = 300 -- seconds
 local LONGEST = 65536 -- bytes; the kernel refuses a longer variable of the environment
 
 --- An argument list; raises for anything else.
-function M.rule(value, name, level)
+function M.rule(value, name)
   if type(value) ~= "table" or #value == 0 then
-    errors.raise(level, '%s must be a list such as { "systemctl", "reload", "app" }, got %s', name, errors.shown(value))
+    errors.raise('%s must be a list such as { "systemctl", "reload", "app" }, got %s', name, errors.shown(value))
   end
   for key, item in pairs(value) do
     if type(key) ~= "number" or type(item) ~= "string" or item:find("%z") then
-      errors.raise(level, "%s must hold strings only, got %s", name, errors.shown(item))
+      errors.raise("%s must hold strings only, got %s", name, errors.shown(item))
     end
   end
-  return (programs.placed(value, name, errors.up(level)))
+  return (programs.placed(value, name))
 end
 
 --- Runs a command once.

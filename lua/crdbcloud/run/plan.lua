@@ -24,14 +24,14 @@ end
 --- Checks a plan as given to rotate_passwords; raises on misuse.
 ---@param plan any a report of plan_rotation, or the same read from JSON
 ---@return { run_id: string, cluster_id: string, users: string[], epochs: table<string, integer> }
-function M.rule(plan, name, level)
+function M.rule(plan, name)
   if type(plan) ~= "table" or type(plan.rows) ~= "table" or type(plan.run_id) ~= "string" then
-    errors.raise(level, "%s must be what plan_rotation returned, got %s", name, errors.shown(plan))
+    errors.raise("%s must be what plan_rotation returned, got %s", name, errors.shown(plan))
   end
   local users, epochs = {}, {}
   for _, row in ipairs(plan.rows) do
     if type(row) ~= "table" or type(row.user) ~= "string" then
-      errors.raise(level, "%s: a row names no user", name)
+      errors.raise("%s: a row names no user", name)
     end
     if row.result == "rotate" or row.result == "finish" then
       users[#users + 1] = row.user

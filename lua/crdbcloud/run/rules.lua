@@ -8,55 +8,55 @@ local sinks = require "crdbcloud.sinks"
 local M = {}
 
 --- "auto", "require" or false.
-function M.verify(value, name, level)
+function M.verify(value, name)
   if value == "auto" or value == "require" or value == false then return value end
-  errors.raise(level, '%s must be "auto", "require" or false, got %s', name, errors.shown(value))
+  errors.raise('%s must be "auto", "require" or false, got %s', name, errors.shown(value))
 end
 
 --- A list of sinks as users write it, parsed.
 function M.sinks(value, name)
-  return sinks.parse(value, name, "caller")
+  return sinks.parse(value, name)
 end
 
 --- A duration, or "policy".
-function M.age(value, name, level)
+function M.age(value, name)
   if value == "policy" then return value end
-  return options.value("duration", value, name, errors.up(level))
+  return options.value("duration", value, name)
 end
 
 --- A whole number from 1, or false for no limit.
-function M.limit(value, name, level)
+function M.limit(value, name)
   if value == false then return value end
-  return options.value("count", value, name, errors.up(level))
+  return options.value("count", value, name)
 end
 
 local MAX_THREADS = 64
 
 --- A number of threads.
-function M.threads(value, name, level)
-  options.value("count", value, name, errors.up(level))
+function M.threads(value, name)
+  options.value("count", value, name)
   if value <= MAX_THREADS then return value end
-  errors.raise(level, "%s must be from 1 to %d, got %s", name, MAX_THREADS, errors.shown(value))
+  errors.raise("%s must be from 1 to %d, got %s", name, MAX_THREADS, errors.shown(value))
 end
 
 --- A list of names, or one name.
-function M.names(value, name, level)
+function M.names(value, name)
   if type(value) == "string" then value = { value } end
-  if type(value) ~= "table" then errors.raise(level, "%s must be a list of names, got %s", name, errors.shown(value)) end
+  if type(value) ~= "table" then errors.raise("%s must be a list of names, got %s", name, errors.shown(value)) end
   for i, item in ipairs(value) do
     if type(item) ~= "string" or item == "" then
-      errors.raise(level, "%s[%d] must be a name, got %s", name, i, errors.shown(item))
+      errors.raise("%s[%d] must be a name, got %s", name, i, errors.shown(item))
     end
   end
   return value
 end
 
 --- A table of strings by name.
-function M.labels(value, name, level)
-  if type(value) ~= "table" then errors.raise(level, "%s must be a table, got %s", name, errors.shown(value)) end
+function M.labels(value, name)
+  if type(value) ~= "table" then errors.raise("%s must be a table, got %s", name, errors.shown(value)) end
   for k, v in pairs(value) do
     if type(k) ~= "string" or type(v) ~= "string" then
-      errors.raise(level, "%s must map names to strings, got [%s] = %s", name, tostring(k), errors.shown(v))
+      errors.raise("%s must map names to strings, got [%s] = %s", name, tostring(k), errors.shown(v))
     end
   end
   return value
@@ -72,7 +72,7 @@ local function days(y, m, d)
 end
 
 --- Seconds since 1970, or a UTC date such as 2026-05-01 or 2026-05-01T12:00:00Z.
-function M.time(value, name, level)
+function M.time(value, name)
   if options.is_integer(value) and value > 0 then return value end
   local y, m, d, rest = (type(value) == "string" and value or ""):match("^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$")
   local h, min, s = (rest or ""):match("^T(%d%d):(%d%d):(%d%d)Z$")
@@ -80,12 +80,12 @@ function M.time(value, name, level)
     return days(tonumber(y), tonumber(m), tonumber(d)) * 86400
       + (tonumber(h) or 0) * 3600 + (tonumber(min) or 0) * 60 + (tonumber(s) or 0)
   end
-  errors.raise(level, '%s must be seconds since 1970 or a date such as "2026-05-01" (UTC), got %s', name, errors.shown(value))
+  errors.raise('%s must be seconds since 1970 or a date such as "2026-05-01" (UTC), got %s', name, errors.shown(value))
 end
 
 --- Part of the interface, not of this version: refused, never ignored.
-function M.later(value, name, level)
-  errors.raise(level, "%s is not in this version (got %s)", name, errors.shown(value))
+function M.later(value, name)
+  errors.raise("%s is not in this version (got %s)", name, errors.shown(value))
 end
 
 --- Checks the options of a workflow on one user and folds its name; raises on misuse.
@@ -97,9 +97,9 @@ end
 ---@return crdbcloud.error|nil err a name that no user can have
 function M.one_user(own, opts, what, also)
   if type(opts) == "string" and not also then opts = { user = opts } end
-  opts = options.check(own, opts, what, "caller")
+  opts = options.check(own, opts, what)
   for _, name in ipairs { "user", also } do
-    if not opts[name] then errors.raise("caller", "%s: %s is missing", what, name) end
+    if not opts[name] then errors.raise("%s: %s is missing", what, name) end
   end
   local err
   opts.user, err = names.check(opts.user)

@@ -22,23 +22,23 @@ M.ABSENT = "no such user on the cluster"
 ---@return string|string[]|function
 function M.check_users(users, what)
   if users == nil then
-    errors.raise("caller", '%s: users is missing: a name, a list of names, "managed", "all", or a function', what)
+    errors.raise('%s: users is missing: a name, a list of names, "managed", "all", or a function', what)
   end
   if type(users) == "function" or users == "managed" or users == "all" then return users end
   if type(users) == "string" then return { users } end
   if type(users) ~= "table" then
-    errors.raise("caller", '%s: users must be a name, a list of names, "managed", "all", or a function, got %s',
+    errors.raise('%s: users must be a name, a list of names, "managed", "all", or a function, got %s',
       what, errors.shown(users))
   end
   local list = {}
   for i, name in ipairs(users) do
     if type(name) ~= "string" then
-      errors.raise("caller", "%s: users[%d] must be a name, got %s", what, i, errors.shown(name))
+      errors.raise("%s: users[%d] must be a name, got %s", what, i, errors.shown(name))
     end
     list[i] = name
   end
   if #list == 0 or next(users, #list) ~= nil then
-    errors.raise("caller", "%s: users is an empty list or has fields that are no names", what)
+    errors.raise("%s: users is an empty list or has fields that are no names", what)
   end
   return list
 end
@@ -48,7 +48,7 @@ local function folded_set(list, what)
   if type(list) == "string" then list = { list } end
   for i, name in ipairs(list or {}) do
     if type(name) ~= "string" then
-      errors.raise("caller", "%s: exclude[%d] must be a name, got %s", what, i, errors.shown(name))
+      errors.raise("%s: exclude[%d] must be a name, got %s", what, i, errors.shown(name))
     end
     set[names.fold(name)] = true
   end

@@ -18,9 +18,9 @@ local MAX = 1024 * 1024 -- bytes of an existing file
 
 local READERS = { posix = "a shell", docker = "docker --env-file", systemd = "systemd" }
 
-local function dialect(value, name, level)
+local function dialect(value, name)
   if not READERS[value] then
-    errors.raise(errors.up(level), '%s: expected "posix", "docker" or "systemd", got %s', name, errors.shown(value))
+    errors.raise('%s: expected "posix", "docker" or "systemd", got %s', name, errors.shown(value))
   end
   return value
 end

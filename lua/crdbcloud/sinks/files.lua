@@ -27,14 +27,13 @@ end
 --- Rule for options: a path, given back from the root on: records keep it, and who resumes them may stand elsewhere.
 ---@param value any
 ---@param name string for the message
----@param level integer|"caller"|nil as in errors.raise
 ---@return string
-function M.path(value, name, level)
-  local path = options.value("text", value, name, errors.up(level))
+function M.path(value, name)
+  local path = options.value("text", value, name)
   if path:sub(1, 1) == "/" then return plain(path) end
   local directory, why = start()
   if not directory then
-    errors.raise(errors.up(level), "%s: give the whole path of %s: %s", name, errors.shown(path), why)
+    errors.raise("%s: give the whole path of %s: %s", name, errors.shown(path), why)
   end
   return plain(directory .. "/" .. path)
 end

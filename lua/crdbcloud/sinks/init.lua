@@ -50,16 +50,16 @@ local function sorted(fields)
 end
 
 -- Kind and fields of an entry as it was written; raises when it is neither text nor table.
-local function read_entry(entry, where, level)
+local function read_entry(entry, where)
   if type(entry) == "string" then
     local kind, text = entry:match("^([%w-]+):(.+)$")
     if not kind then
-      errors.raise(errors.up(level), '%s: expected "KIND:PATH" (%s), got %s', where, kinds(), errors.shown(entry))
+      errors.raise('%s: expected "KIND:PATH" (%s), got %s', where, kinds(), errors.shown(entry))
     end
     return kind, text
   end
   if type(entry) ~= "table" then
-    errors.raise(errors.up(level), '%s: expected "KIND:PATH" or a table, got %s', where, errors.shown(entry))
+    errors.raise('%s: expected "KIND:PATH" or a table, got %s', where, errors.shown(entry))
   end
   local fields = {}
   for name, value in pairs(entry) do
@@ -70,24 +70,24 @@ end
 
 -- A placeholder that is misspelt would be published under its own name. Arguments of a program
 -- may have braces for reasons of their own.
-local function check_placeholders(value, where, pattern, level)
+local function check_placeholders(value, where, pattern)
   if type(value) == "table" then
-    for _, word in ipairs(value) do check_placeholders(word, where, "{(%a+)}", errors.up(level)) end
+    for _, word in ipairs(value) do check_placeholders(word, where, "{(%a+)}") end
   elseif type(value) == "string" then
     for name in value:gmatch(pattern) do
       if not PLACEHOLDERS[name] then
-        errors.raise(errors.up(level), "%s: unknown placeholder {%s}; valid: {user}, {USER}, {cluster}", where, name)
+        errors.raise("%s: unknown placeholder {%s}; valid: {user}, {USER}, {cluster}", where, name)
       end
     end
   end
 end
 
 -- One entry of a list as plain data { kind, … }; raises when it is not understood.
-local function parse(entry, where, level)
-  local kind, fields = read_entry(entry, where, errors.up(level))
+local function parse(entry, where)
+  local kind, fields = read_entry(entry, where)
   if type(kind) ~= "string" or not KINDS[kind] then
     local near = type(kind) == "string" and options.nearest(kind, KINDS)
-    errors.raise(errors.up(level), "%s: unknown kind of sink %s; %s", where, errors.shown(kind),
+    errors.raise("%s: unknown kind of sink %s; %s", where, errors.shown(kind),
       near and ('did you mean "%s"?'):format(near) or ("valid: " .. table.concat(sorted(KINDS), ", ")))
   end
   local module = require(KINDS[kind])
@@ -97,16 +97,16 @@ local function parse(entry, where, level)
   local spec = { kind = kind }
   for _, name in ipairs(sorted(fields)) do
     if not module.fields[name] then
-      errors.raise(errors.up(level), '%s: unknown field "%s"; valid: %s', where, tostring(name), table.concat(sorted(module.fields), ", "))
+      errors.raise('%s: unknown field "%s"; valid: %s', where, tostring(name), table.concat(sorted(module.fields), ", "))
     end
-    spec[name] = options.value(module.fields[name], fields[name], where .. ": " .. name, errors.up(level))
-    check_placeholders(fields[name], where, "{(.-)}", errors.up(level))
+    spec[name] = options.value(module.fields[name], fields[name], where .. ": " .. name)
+    check_placeholders(fields[name], where, "{(.-)}")
   end
   for _, name in ipairs(module.required) do
-    if spec[name] == nil then errors.raise(errors.up(level), "%s: %s needs a %s", where, kind, name) end
+    if spec[name] == nil then errors.raise("%s: %s needs a %s", where, kind, name) end
   end
   local problem = module.problem and module.problem(spec)
-  if problem then errors.raise(errors.up(level), "%s: %s", where, problem) end
+  if problem then errors.raise("%s: %s", where, problem) end
   return spec
 end
 
@@ -123,17 +123,15 @@ end
 --- Checks a list of sinks as users write it; raises on misuse.
 ---@param list string|table|nil
 ---@param where string for the message
----@param level? integer
 ---@return table[]|nil specs { kind, … }: plain data, as kept in a record; parsing it again changes nothing
-function M.parse(list, where, level)
+function M.parse(list, where)
   if list == nil then return nil end
-  level = errors.up(level or 1)
   if is_single(list) then list = { list } end
   if type(list) ~= "table" then
-    errors.raise(level, "%s: expected a list of sinks, got %s", where, errors.shown(list))
+    errors.raise("%s: expected a list of sinks, got %s", where, errors.shown(list))
   end
   local specs = {}
-  for i, entry in ipairs(list) do specs[i] = parse(entry, ("%s[%d]"):format(where, i), level) end
+  for i, entry in ipairs(list) do specs[i] = parse(entry, ("%s[%d]"):format(where, i)) end
   return specs
 end
 

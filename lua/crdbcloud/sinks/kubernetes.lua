@@ -10,7 +10,6 @@
 
 local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
-local errors = require "crdbcloud.errors"
 local files = require "crdbcloud.sinks.files"
 local leftovers = require "crdbcloud.base.leftovers"
 local programs = require "crdbcloud.sinks.programs"
@@ -21,8 +20,8 @@ local M = {}
 local MAX = 1024 * 1024 -- bytes of an existing manifest
 
 -- "-" is standard output.
-local function path_rule(value, name, level)
-  return value == "-" and value or files.path(value, name, errors.up(level))
+local function path_rule(value, name)
+  return value == "-" and value or files.path(value, name)
 end
 
 M.fields = { name = "text", namespace = "text", path = path_rule, command = programs.command, timeout = programs.timeout }

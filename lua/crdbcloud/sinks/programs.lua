@@ -11,36 +11,35 @@ local M = {}
 M.TIMEOUT = 30
 
 --- Rule for options: a program and its arguments.
-function M.command(value, name, level)
+function M.command(value, name)
   if type(value) ~= "table" or #value == 0 then
-    errors.raise(errors.up(level), '%s: expected a list { "PROGRAM", "ARGUMENT", … }, got %s', name, errors.shown(value))
+    errors.raise('%s: expected a list { "PROGRAM", "ARGUMENT", … }, got %s', name, errors.shown(value))
   end
   for i, word in ipairs(value) do
     if type(word) ~= "string" or word:find("\0", 1, true) or (i == 1 and word == "") then
-      errors.raise(errors.up(level), "%s: expected strings, got %s as number %d", name, errors.shown(word), i)
+      errors.raise("%s: expected strings, got %s as number %d", name, errors.shown(word), i)
     end
   end
-  return (M.placed(value, name, errors.up(level)))
+  return (M.placed(value, name))
 end
 
 --- A copy with the program's path from the root on; a name without a slash is looked for in PATH. Raises for a gap:
 --- a variable that is not set, say, must not become a shorter command.
 ---@param command string[]
 ---@param name string for the message
----@param level integer|"caller"|nil as in errors.raise
 ---@return string[]
-function M.placed(command, name, level)
+function M.placed(command, name)
   local copy, given = {}, 0
   for i, word in ipairs(command) do copy[i] = word end
   for _ in pairs(command) do given = given + 1 end
-  if given ~= #copy then errors.raise(errors.up(level), "%s: expected strings, got nothing as number %d", name, #copy + 1) end
-  if copy[1]:find("/", 1, true) then copy[1] = files.path(copy[1], name, errors.up(level)) end
+  if given ~= #copy then errors.raise("%s: expected strings, got nothing as number %d", name, #copy + 1) end
+  if copy[1]:find("/", 1, true) then copy[1] = files.path(copy[1], name) end
   return copy
 end
 
 --- Rule for options: a time limit; the text that was given stays, so that it can be checked again.
-function M.timeout(value, name, level)
-  durations.limit(value, name, errors.up(level))
+function M.timeout(value, name)
+  durations.limit(value, name)
   return value
 end
 

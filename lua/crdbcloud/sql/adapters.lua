@@ -99,12 +99,11 @@ Backend.__index = Backend
 
 function Backend:query(text, values, asked)
   if asked.secret_columns then
-    errors.raise("caller", "secret_columns needs a connection made by crdbcloud.sql.connect")
+    errors.raise("secret_columns needs a connection made by crdbcloud.sql.connect")
   end
   for i = 1, values.n do
     if type(values[i]) == "userdata" then
-      errors.raise("caller",
-        "parameter $%d is a secret, which this connection can only take as a Lua string; use crdbcloud.sql.connect", i)
+      errors.raise("parameter $%d is a secret, which this connection can only take as a Lua string; use crdbcloud.sql.connect", i)
     end
   end
   local whole, problem = bind.text(text, values)

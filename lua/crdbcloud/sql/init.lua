@@ -95,7 +95,7 @@ function M.connect(what, overrides)
   elseif type(what) == "table" then
     fields = options.check(params.FIELDS, what, "sql.connect")
   else
-    errors.raise("caller", "sql.connect: expected a URL (string or secret) or a table of fields, got %s", errors.shown(what))
+    errors.raise("sql.connect: expected a URL (string or secret) or a table of fields, got %s", errors.shown(what))
   end
   for name, value in pairs(options.check(params.FIELDS, overrides, "sql.connect")) do fields[name] = value end
   if type(fields.password) == "string" then fields.password = require("crdbcloud.core").secret(fields.password) end
@@ -146,8 +146,8 @@ function M.open(spec, overrides)
   return sql, err
 end
 
-local function check_open(self, level)
-  if not self._backend then errors.raise(errors.up(level), "SQL connection is closed") end
+local function check_open(self)
+  if not self._backend then errors.raise("SQL connection is closed") end
 end
 
 local Rows = {
@@ -172,7 +172,7 @@ local function as_text(value, position)
   if kind == "boolean" then return value and "true" or "false" end
   if options.is_integer(value) then return ("%d"):format(value) end
   if kind == "number" then return ("%.17g"):format(value) end
-  errors.raise("caller", "sql:query: parameter $%d must be a string, secret, number, boolean or nil, got %s", position,
+  errors.raise("sql:query: parameter $%d must be a string, secret, number, boolean or nil, got %s", position,
     errors.shown(value))
 end
 
@@ -182,9 +182,9 @@ end
 ---@return table|nil rows an array of {column = string, or nil for NULL}; rows.n, rows.tag ("SELECT 2"), rows.columns
 ---@return crdbcloud.error|nil err with sqlstate, when the server gave one, and the outcome of a statement that writes
 function Sql:query(text, ...)
-  check_open(self, "caller")
+  check_open(self)
   if type(text) ~= "string" then
-    errors.raise("caller", "sql:query: statement must be a string, got %s", errors.shown(text))
+    errors.raise("sql:query: statement must be a string, got %s", errors.shown(text))
   end
   local count, last = select("#", ...), nil
   if count > 0 then last = select(count, ...) end
@@ -211,7 +211,7 @@ end
 
 -- The one value of a one-row answer, kept once it is known.
 local function ask(self, name, text)
-  check_open(self, "caller")
+  check_open(self)
   if self[name] == nil then
     local rows, err = self:query(text)
     if not rows then return nil, err end
@@ -247,7 +247,7 @@ end
 ---@return string|nil
 ---@return crdbcloud.error|nil
 function Sql:current_database()
-  check_open(self, "caller")
+  check_open(self)
   local rows, err = self:query "SELECT current_database() AS answer"
   if not rows then return nil, err end
   return rows[1] and rows[1].answer
@@ -259,7 +259,7 @@ end
 ---@return true|nil
 ---@return crdbcloud.error|nil
 function Sql:use(name)
-  check_open(self, "caller")
+  check_open(self)
   if not self._home then
     local home, err = self:current_database()
     if err then return nil, err end
@@ -292,9 +292,9 @@ end
 ---@return crdbcloud.sql|nil
 ---@return crdbcloud.error|nil
 function Sql:database(name)
-  check_open(self, "caller")
+  check_open(self)
   if type(name) ~= "string" or name == "" then
-    errors.raise("caller", "sql:database: name must be a string that is not empty, got %s", errors.shown(name))
+    errors.raise("sql:database: name must be a string that is not empty, got %s", errors.shown(name))
   end
   local found, err = self:dialect()
   if not found then return nil, err end

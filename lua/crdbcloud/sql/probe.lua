@@ -71,10 +71,10 @@ end
 ---@return crdbcloud.error|nil err for every verdict but "accepted"
 function M.login(given)
   if type(given) ~= "table" then
-    errors.raise("caller", "probe.login: expected a table of fields, got %s", errors.shown(given))
+    errors.raise("probe.login: expected a table of fields, got %s", errors.shown(given))
   end
   local fields = options.check(FIELDS, given, "probe.login")
-  if fields.password == nil then errors.raise("caller", "probe.login: password is missing") end
+  if fields.password == nil then errors.raise("probe.login: password is missing") end
   local timeout = fields.timeout or 10
   fields.timeout = nil
   local resolved, err = params.resolve(fields)

@@ -8,10 +8,10 @@ local M = {}
 
 local function check(s, what)
   if type(s) ~= "string" then
-    errors.raise("caller", "%s must be a string, got %s", what, errors.shown(s))
+    errors.raise("%s must be a string, got %s", what, errors.shown(s))
   end
   if s:find("\0", 1, true) then
-    errors.raise("caller", "%s holds a NUL byte, which SQL text cannot", what)
+    errors.raise("%s holds a NUL byte, which SQL text cannot", what)
   end
 end
 
@@ -20,7 +20,7 @@ end
 ---@return string
 function M.identifier(name)
   check(name, "identifier")
-  if name == "" then errors.raise("caller", "identifier is empty") end
+  if name == "" then errors.raise("identifier is empty") end
   return '"' .. name:gsub('"', '""') .. '"'
 end
 

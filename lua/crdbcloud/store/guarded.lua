@@ -29,7 +29,7 @@ local READING, WRITING = { "get", "list" }, { "get", "put", "list", "remove" }
 local function need(object, names)
   for _, name in ipairs(names) do
     if type(object[name]) ~= "function" then
-      errors.raise("caller", "store: an object needs the functions %s; %s is missing", table.concat(names, ", "), name)
+      errors.raise("store: an object needs the functions %s; %s is missing", table.concat(names, ", "), name)
     end
   end
 end

@@ -40,7 +40,7 @@ end
 
 local function module_of(url)
   if type(url) ~= "string" or url == "" then
-    errors.raise("caller", 'store: expected a URL such as "file:/var/lib/crdbcloud", got %s', errors.shown(url))
+    errors.raise('store: expected a URL such as "file:/var/lib/crdbcloud", got %s', errors.shown(url))
   end
   local scheme = scheme_of(url)
   local module = scheme and KINDS[scheme]
@@ -61,7 +61,7 @@ end
 ---@return table|nil store
 ---@return crdbcloud.error|nil err
 function M.open(url, opts)
-  url, opts = urls.text(url), options.check(OPTIONS, opts, "store.open", "caller")
+  url, opts = urls.text(url), options.check(OPTIONS, opts, "store.open")
   local module, err = module_of(url)
   if not module then return nil, err end
   require("crdbcloud.base.blocking").check()
@@ -77,7 +77,7 @@ end
 ---@return string|nil what was made, or was there
 ---@return crdbcloud.error|nil
 function M.init(url, opts)
-  opts = options.check(OPTIONS, opts, "store.init", "caller")
+  opts = options.check(OPTIONS, opts, "store.init")
   local module, err = module_of(url)
   if not module then return nil, err end
   if module.init then return module.init(url, opts) end
@@ -94,11 +94,11 @@ local KEYED = { get = true, put = true, remove = true, lock = true }
 -- Raises for a key, prefix or record that can be none.
 local function check_call(name, _, first, second)
   if KEYED[name] and (type(first) ~= "string" or not first:find "^[^/]+/[^/]+$") then
-    errors.raise("caller", 'store:%s: key must be "CLUSTER_ID/USER", got %s', name, errors.shown(first))
+    errors.raise('store:%s: key must be "CLUSTER_ID/USER", got %s', name, errors.shown(first))
   elseif name == "list" and type(first) ~= "string" then
-    errors.raise("caller", 'store:list: prefix must be a string ("" for all), got %s', errors.shown(first))
+    errors.raise('store:list: prefix must be a string ("" for all), got %s', errors.shown(first))
   elseif name == "put" and type(second) ~= "table" then
-    errors.raise("caller", "store:put: record must be a table, got %s", errors.shown(second))
+    errors.raise("store:put: record must be a table, got %s", errors.shown(second))
   end
 end
 

@@ -39,8 +39,8 @@ end
 ---@return table|nil access user, login, admin, admin_via, roles, grants, owns; prints as a list
 ---@return crdbcloud.error|nil
 function M.access(cluster, user)
-  if type(user) == "table" then user = options.check({ user = "text" }, user, "access", "caller").user end
-  if type(user) ~= "string" then errors.raise("caller", "access: user must be a name, got %s", errors.shown(user)) end
+  if type(user) == "table" then user = options.check({ user = "text" }, user, "access").user end
+  if type(user) ~= "string" then errors.raise("access: user must be a name, got %s", errors.shown(user)) end
   local folded, err = names.check(user)
   if not folded then return nil, err end
   local sql
@@ -60,9 +60,9 @@ end
 
 local OPTIONS = {
   user = "text", access = "table", roles = rules.names, exact = "boolean", dry_run = "boolean", reason = "line", on_progress = "function",
-  admin = function(value, name, level)
+  admin = function(value, name)
     if value == false then return value end
-    errors.raise(level, "%s can only be false: no application user is made an admin here, got %s", name, errors.shown(value))
+    errors.raise("%s can only be false: no application user is made an admin here, got %s", name, errors.shown(value))
   end,
 }
 
@@ -142,7 +142,7 @@ function M.set_access(cluster, opts)
   opts, err = rules.one_user(OPTIONS, opts, "set_access")
   if not opts then return nil, err end
   if not opts.access and not opts.roles and opts.admin == nil and not opts.exact then
-    errors.raise("caller", "set_access: nothing to set: give access, roles, exact or admin = false")
+    errors.raise("set_access: nothing to set: give access, roles, exact or admin = false")
   end
   local user = opts.user
   local wanted = { exact = opts.exact, admin = opts.admin, roles = {} }

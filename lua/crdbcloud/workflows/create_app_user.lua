@@ -29,9 +29,9 @@ local OPTIONS = {
   password = "text|secret", adopt = "boolean", dry_run = "boolean", reason = "line", on_progress = "function",
   verify = rules.verify,
   max_age = "duration",
-  via = function(value, name, level)
+  via = function(value, name)
     if value == "api" then return value end
-    errors.raise(level, '%s must be "api" in this version, got %s', name, errors.shown(value))
+    errors.raise('%s must be "api" in this version, got %s', name, errors.shown(value))
   end,
   pair = "boolean", ttl = rules.later,
 }
@@ -54,10 +54,9 @@ end
 
 -- Everything that can be refused before anything is sent.
 local function check(opts)
-  if opts.name == nil then errors.raise("caller", "create_app_user: name is missing") end
+  if opts.name == nil then errors.raise("create_app_user: name is missing") end
   if opts.access == nil and opts.roles == nil then
-    errors.raise("caller",
-      'create_app_user: access is missing, e.g. access = { database = "shop", tables = "*", preset = "readonly" }')
+    errors.raise('create_app_user: access is missing, e.g. access = { database = "shop", tables = "*", preset = "readonly" }')
   end
   local user, err = names.check(opts.name)
   if not user then return nil, err end
@@ -295,7 +294,7 @@ end
 ---@return table|nil report
 ---@return crdbcloud.error|nil err err.outcome says whether the user exists; err.report
 function M.create_app_user(cluster, opts)
-  opts = options.check(OPTIONS, opts, "create_app_user", "caller")
+  opts = options.check(OPTIONS, opts, "create_app_user")
   local wanted, err = check(opts)
   if not wanted then return nil, err end
   local ctx

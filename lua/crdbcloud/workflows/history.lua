@@ -92,7 +92,7 @@ end
 ---@return crdbcloud.error|nil
 function M.history(cluster, opts)
   if type(opts) == "string" then opts = { user = opts } end
-  opts = options.check(OPTIONS, opts, "history", "caller")
+  opts = options.check(OPTIONS, opts, "history")
   local store, err = cluster:open_store "history"
   if not store then return nil, err end
   local id

@@ -18,23 +18,23 @@ local M = {}
 local EVERYBODY = "*" -- as the user of a row that speaks of a cluster as a whole
 
 -- Names of clusters, or "all".
-local function clusters_rule(value, name, level)
+local function clusters_rule(value, name)
   if type(value) == "string" then return value == "all" and value or { value } end
   if type(value) ~= "table" or #value == 0 or next(value, #value) ~= nil then
-    errors.raise(level, '%s must be a list of names or ids, or "all", got %s', name, errors.shown(value))
+    errors.raise('%s must be a list of names or ids, or "all", got %s', name, errors.shown(value))
   end
   for i, item in ipairs(value) do
     if type(item) ~= "string" or item == "" then
-      errors.raise(level, "%s[%d] must be the name or id of a cluster, got %s", name, i, errors.shown(item))
+      errors.raise("%s[%d] must be the name or id of a cluster, got %s", name, i, errors.shown(item))
     end
   end
   return value
 end
 
 -- A SQL connection is one cluster's: a URL would be wrong for all others.
-local function sql_rule(value, name, level)
+local function sql_rule(value, name)
   if value == false or type(value) == "function" then return value end
-  errors.raise(level, "%s must be a function of the cluster, or false: one connection is not that of several clusters; got %s",
+  errors.raise("%s must be a function of the cluster, or false: one connection is not that of several clusters; got %s",
     name, errors.shown(value))
 end
 
@@ -54,9 +54,9 @@ end
 
 -- Splits checked options into ours and, as they were written, those of the workflow.
 local function split(rules, given, what)
-  local own = options.check(with_own(rules), given, what, "caller")
+  local own = options.check(with_own(rules), given, what)
   if own.clusters == nil then
-    errors.raise("caller", '%s: clusters is missing: names or ids, or "all"', what)
+    errors.raise('%s: clusters is missing: names or ids, or "all"', what)
   end
   local handed = {}
   for name, value in pairs(given) do

@@ -173,7 +173,7 @@ function M.remove_app_user(cluster, opts)
   local user = opts.user
   if opts.reassign_to then
     opts.reassign_to = names.fold(opts.reassign_to)
-    if opts.reassign_to == user then errors.raise("caller", "remove_app_user: reassign_to is the user itself") end
+    if opts.reassign_to == user then errors.raise("remove_app_user: reassign_to is the user itself") end
   end
   if names.is_protected(user) or user == cluster:sql_account() then
     return nil, errors.new {

@@ -154,7 +154,7 @@ end
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.resume(cluster, opts)
-  opts = options.check(M.OPTIONS, opts, "resume", "caller")
+  opts = options.check(M.OPTIONS, opts, "resume")
   local ctx, err = context.new(cluster, "resume", opts)
   if not ctx then return nil, err end
   local function work()

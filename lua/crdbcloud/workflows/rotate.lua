@@ -31,14 +31,14 @@ local ONE = rules.with_common { user = "text", password = "text|secret" }
 ---@param what string
 ---@return table
 function M.check_many(opts, what)
-  opts = options.check(M.MANY, opts, what, "caller")
+  opts = options.check(M.MANY, opts, what)
   local given = 0
   for _, name in ipairs { "users", "emergency", "plan" } do given = given + (opts[name] ~= nil and 1 or 0) end
-  if given > 1 then errors.raise("caller", "%s: users, emergency and plan exclude one another", what) end
+  if given > 1 then errors.raise("%s: users, emergency and plan exclude one another", what) end
   if opts.emergency ~= nil then
-    if opts.window then errors.raise("caller", "%s: an emergency has no window", what) end
+    if opts.window then errors.raise("%s: an emergency has no window", what) end
     if opts.emergency ~= "all" and type(opts.emergency) ~= "table" and type(opts.emergency) ~= "string" then
-      errors.raise("caller", '%s: emergency takes names or "all", got %s', what, errors.shown(opts.emergency))
+      errors.raise('%s: emergency takes names or "all", got %s', what, errors.shown(opts.emergency))
     end
     opts.users = opts.emergency
     opts.cancel_sessions = true

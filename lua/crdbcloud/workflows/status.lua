@@ -91,7 +91,7 @@ end
 ---@return table|nil report rows { user, state, open, epoch, set_at, age, flags, note, active, partner, partner_of, drift }
 ---@return crdbcloud.error|nil
 function M.rotation_status(cluster, opts)
-  options.check({}, opts, "rotation_status", "caller")
+  options.check({}, opts, "rotation_status")
   local store, err = cluster:open_store("rotation_status")
   if not store then return nil, err end
   local id
