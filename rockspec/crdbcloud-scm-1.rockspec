@@ -1,5 +1,8 @@
--- Builds for the Lua that luarocks is run for: `luarocks make rockspec/crdbcloud-scm-1.rockspec`
--- from the repository root. libcurl, libssl, libcrypto, utf8proc and libpq are found by pkg-config.
+-- Builds for the Lua that luarocks is run for, from the repository root:
+--   luarocks --lua-version=5.4 make rockspec/crdbcloud-scm-1.rockspec LUA_INCDIR=/usr/include/lua5.4
+-- LuaJIT is Lua 5.1 to luarocks; its command then needs `luarocks --lua-version=5.1 config lua_interpreter luajit`:
+--   luarocks --lua-version=5.1 make rockspec/crdbcloud-scm-1.rockspec LUA_INCDIR=/usr/include/luajit-2.1
+-- Lua 5.1 itself, 5.2 and 5.3 are refused. libcurl, libssl, libcrypto, utf8proc and libpq are found by pkg-config.
 rockspec_format = "3.0"
 package = "crdbcloud"
 version = "scm-1"
@@ -17,7 +20,7 @@ application passwords so that no crash loses one.
   license = "MIT",
 }
 dependencies = {
-  "lua >= 5.1",
+  "lua >= 5.1, < 5.5, ~= 5.2, ~= 5.3",
   "lua-cjson >= 2.1",
   "argparse >= 0.7",
 }

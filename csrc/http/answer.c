@@ -117,8 +117,8 @@ static void write_text(const char *value, size_t value_length, struct crdb_buffe
 }
 
 static void write_message(const struct reading *r, struct crdb_buffer *out) {
-    const char *detail;
-    size_t length;
+    const char *detail = NULL;
+    size_t length = 0;
     if (r->message.value)
         write_text(r->message.value, r->message.value_length, out);
     if (!r->details.value || !find_detail(&r->details, &detail, &length) || length == 0)

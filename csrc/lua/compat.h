@@ -12,6 +12,16 @@
 
 #include <lauxlib.h>
 
+#if LUA_VERSION_NUM == 501 && defined(__has_include)
+#if __has_include(<luajit.h>)
+#define CRDB_LUAJIT 1
+#endif
+#endif
+#if LUA_VERSION_NUM != 504 && !defined(CRDB_LUAJIT)
+#error                                                                                             \
+    "crdbcloud needs Lua 5.4 or LuaJIT 2.1; these are the headers of another Lua (set LUA_INCDIR)"
+#endif
+
 #if LUA_VERSION_NUM >= 504
 #define crdb_rawlen(L, i) ((size_t)lua_rawlen((L), (i)))
 #define crdb_newuserdata(L, size) lua_newuserdatauv((L), (size), 0)

@@ -23,7 +23,7 @@ static const char *check_method(lua_State *L, int idx) {
 
 /* Appends the key at -2 and value at -1; leaves the stack as it was. */
 static void add_query(lua_State *L, struct crdb_request *r) {
-    size_t key_length, length;
+    size_t key_length, length = 0;
     char number[32];
     if (lua_type(L, -2) != LUA_TSTRING)
         luaL_error(L, "query: expected names as keys, got a %s", luaL_typename(L, -2));

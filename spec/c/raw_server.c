@@ -11,7 +11,8 @@
  * HTTP/1.1: send:TEXT (\r \n \\ are escapes; the connection stays), last:TEXT (then closes),
  *   close (after the whole request), reset (likewise, by RST), cut (reset after the headers alone),
  *   die (after the headers says that it will send no more, then is gone: writing to it gives EPIPE), hang, flood-headers, flood-body
- * HTTP/2: ok, refuse (REFUSED_STREAM), goaway, http11 (HTTP_1_1_REQUIRED), fail (INTERNAL_ERROR), close
+ * HTTP/2: ok, refuse (REFUSED_STREAM), goaway (from before the stream), goaway-after (the stream may have been
+ *   processed), http11 (HTTP_1_1_REQUIRED), fail (INTERNAL_ERROR), close
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -218,12 +219,13 @@ static bool answer_http2(struct peer *p, unsigned stream, size_t body) {
                              strcmp(action, "refuse") == 0   ? 7
                              : strcmp(action, "http11") == 0 ? 13
                                                              : 2};
-    if (strcmp(action, "goaway") == 0) {
+    if (strncmp(action, "goaway", 6) == 0) {
+        bool after = strcmp(action, "goaway-after") == 0;
         unsigned char away[8] = {0};
-        unsigned last = stream > 1 ? stream - 2 : 0;
-        away[3] = (unsigned char)last;
+        away[3] = (unsigned char)(after ? stream : stream > 1 ? stream - 2 : 0);
         frame(p, GOAWAY, 0, 0, away, sizeof away);
-        wait_for_close(p);
+        if (!after)
+            wait_for_close(p);
         return false;
     }
     return strcmp(action, "close") != 0 && frame(p, RST_STREAM, 0, stream, code, sizeof code);

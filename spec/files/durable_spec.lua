@@ -104,7 +104,13 @@ describe("writing a file", function()
       temp.run(("chown 4321 %s"):format(dir))
       local code = ("print(core.write_file(%q, 'newer'))"):format(path)
       temp.run(("chown root %s; chmod 644 %s; chmod 777 %s"):format(path, path, dir))
-      temp.write(dir .. "/run", temp.lua(code))
+      -- Another user may not reach the checkout, so the module is where that user can read it.
+      local module = package.searchpath("crdbcloud.core", package.cpath)
+      temp.run(("mkdir %s/crdbcloud && cp %s %s/crdbcloud/core.so && chmod 755 %s/crdbcloud %s/crdbcloud/core.so"):format(dir, module, dir, dir, dir))
+      local cpath = package.cpath
+      package.cpath = dir .. "/?.so"
+      temp.write(dir .. "/run", "cd / && " .. temp.lua(code))
+      package.cpath = cpath
       local output = temp.run("setpriv --reuid=4321 --regid=4321 --clear-groups sh " .. dir .. "/run")
       assert.matches("belongs to uid 0.*owner%s*$", output)
       assert.equal("new", temp.read(path))

@@ -188,11 +188,15 @@ describe("the outcome of an exchange", function()
   end)
 
   it("is unknown when HTTP/2 ends in another way", function()
-    for _, action in ipairs { "fail", "goaway", "close" } do
+    for _, action in ipairs { "fail", "goaway-after", "close" } do
       local result = exchange("update", action, nil, { h2 = true })
-      assert.equal("unknown", result.outcome)
-      assert.equal("network", result.kind)
+      assert.same({ action, "unknown", "network" }, { action, result.outcome, result.kind })
     end
+  end)
+
+  it("is not_sent or unknown when the server ends HTTP/2 before the stream of a write, as libcurl tells one from the other", function()
+    local result = exchange("update", "goaway", nil, { h2 = true })
+    check({ expected = result.outcome == "not_sent" and "not_sent/network/refused_stream" or "unknown/network/http2" }, result)
   end)
 
   it("agrees with the sandbox, which has a database behind it", function()

@@ -60,12 +60,33 @@ describe("the build", function()
     assert.equal("", files(dir))
   end)
 
-  it("makes a rock", function()
+  -- luarocks on a copy, with settings of its own: what the rock needs is there as Debian packages.
+  local function luarocks(abi, include)
     run(("cp -r Makefile csrc lua rockspec LICENSE CHANGELOG.md README.md %s/"):format(dir))
-    run(("cd %s && luarocks --lua-version=%s --tree=%s/tree make --deps-mode=none rockspec/crdbcloud-scm-1.rockspec LUA_INCDIR=%s")
-      :format(dir, ABI, dir, INCLUDE))
-    assert.equal(require "crdbcloud.version" .. "\n", run(([[cd / && LUA_PATH='%s/tree/share/lua/%s/?.lua;;' LUA_CPATH='%s/tree/lib/lua/%s/?.so;;' %s -e '
+    temp.write(dir .. "/luarocks.lua", 'rocks_provided = { ["lua-cjson"] = "2.1.0-1", argparse = "0.7.1-1" }\n')
+    local line = ("cd %s && LUAROCKS_CONFIG=%s/luarocks.lua luarocks --lua-version=%s --tree=%s/tree "):format(dir, dir, abi, dir)
+    if jit then run(line .. "config lua_interpreter luajit") end
+    return temp.run(line .. "make --deps-mode=one rockspec/crdbcloud-scm-1.rockspec LUA_INCDIR=" .. include .. " 2>&1")
+  end
+
+  it("makes a rock whose module and command run where luarocks put them, without the sources", function()
+    local out, code = luarocks(ABI, INCLUDE)
+    assert.equal(0, code, out)
+    run(("cd %s && rm -rf Makefile build csrc lua rockspec"):format(dir))
+    local version = require "crdbcloud.version"
+    assert.equal(version .. "\n", run(([[cd / && LUA_PATH='%s/tree/share/lua/%s/?.lua;;' LUA_CPATH='%s/tree/lib/lua/%s/?.so;;' %s -e '
       print(require "crdbcloud.core".version)']]):format(dir, ABI, dir, ABI, LUA)))
+    assert.equal("crdbcloud " .. version .. "\n", run(("cd / && %s/tree/bin/crdbcloud --version"):format(dir)))
+  end)
+
+  it("makes no rock for another Lua, and says why", function()
+    temp.run(("mkdir %s/include && touch %s/include/lauxlib.h"):format(dir, dir))
+    for version, why in pairs { ["5.1"] = "crdbcloud needs Lua 5.4 or LuaJIT 2.1", ["5.3"] = "depends on lua >= 5.1, < 5.5, ~= 5.2, ~= 5.3" } do
+      temp.write(dir .. "/include/lua.h", "#define LUA_VERSION_NUM " .. version:gsub("%.", "0") .. "\n")
+      local out, code = luarocks(version, dir .. "/include")
+      assert.equal(1, code, out)
+      assert.matches(why, out, 1, true)
+    end
   end)
 
   it("says what is missing when a library is not there", function()

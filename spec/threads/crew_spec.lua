@@ -95,6 +95,28 @@ describe("a rotation in threads", function()
     assert.equal(1, found)
   end)
 
+  it("works in a callback of the caller's own loop, and runs none of the caller's other callbacks meanwhile", function()
+    local order, timers = {}, { uv.new_timer(), uv.new_timer() }
+    timers[1]:start(0, 0, function()
+      timers[2]:start(0, 0, function() order[#order + 1] = "the other" end)
+      order[#order + 1] = table.concat(results(rotate { users = { "app_user_001", "app_user_002" }, parallel = 2 }), " ")
+    end)
+    uv.run()
+    for _, timer in ipairs(timers) do timer:close() end
+    assert.same({ "done done", "the other" }, order)
+  end)
+
+  it("leaves a Lua state that can be closed", function()
+    local out, code = temp.run(([[%s COCKROACH_SERVER=%s COCKROACH_API_KEY_FILE=%s CRDBCLOUD_CA_FILE=%s CRDBCLOUD_CLUSTER=%s CRDBCLOUD_STORE=%s %s]])
+      :format("env", sc.sandbox.url, sc.sandbox.keys.admin, sc.sandbox.ca_file, sc.id, sc.store_url, temp.lua [[
+        local crdbcloud = require "crdbcloud"
+        local cluster = assert(assert(crdbcloud.new { rate = 0 }):cluster())
+        local report, err = cluster:rotate_passwords { users = { "app_user_001", "app_user_002" }, parallel = 2, verify = false }
+        print((report or err.report).rows[2].result)
+        os.exit(0, true)]]))
+    assert.same({ "done\n", 0 }, { out, code })
+  end)
+
   it("sends no secret in a message", function()
     local said, write, read = {}, uv.fs_write, uv.fs_read
     finally(function() uv.fs_write, uv.fs_read = write, read end)

@@ -11,7 +11,18 @@ uint8_t *utf8proc_NFC(const uint8_t *text);
 void free(void *pointer);
 ]]
 
-local utf8proc = ffi.load("libutf8proc.so.2")
+-- Releases of Debian differ in the number of the library; development files have a name without one.
+local function load_utf8proc()
+  local ok, library = pcall(ffi.load, "utf8proc")
+  local why = library
+  for number = 2, 9 do
+    if ok then return library end
+    ok, library = pcall(ffi.load, "libutf8proc.so." .. number)
+  end
+  error("utf8proc cannot be loaded (Debian: libutf8proc-dev): " .. tostring(why), 0)
+end
+
+local utf8proc = load_utf8proc()
 local LOWER_CASE_LETTER = 2 -- UTF8PROC_CATEGORY_LL
 local MAX_BYTES = 63
 

@@ -105,6 +105,13 @@ local function reclaim(pool)
   end
 end
 
+-- Calls that all pools of a worker may have under way; each needs a Lua state of nginx's own pool of them.
+local function all_calls()
+  local sum = 0
+  for _, pool in pairs(pools) do sum = sum + pool.max_calls end
+  return sum
+end
+
 -- What ngx.run_worker_thread says when it has run nothing.
 local function unstarted(pool, text, operation)
   if text:find("thread pool .* not found") then
@@ -113,7 +120,7 @@ local function unstarted(pool, text, operation)
       "thread_pool")
   elseif text:find("no available Lua vm", 1, true) then
     return unsent("busy", operation, "nginx has no Lua state free for another thread",
-      "lower max_calls, or raise lua_worker_thread_vm_pool_size", "busy")
+      ('put "lua_worker_thread_vm_pool_size %d;" into the http block of nginx.conf, or lower max_calls'):format(all_calls()), "busy")
   elseif text:find("module 'crdbcloud.nginx.job'", 1, true) then
     return unsent("invalid_argument", operation, "a thread cannot load crdbcloud: " .. text,
       "lua_package_path and lua_package_cpath of the http block must lead to it", "thread")

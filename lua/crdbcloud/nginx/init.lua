@@ -2,6 +2,7 @@
 --- worker ever waits.
 --
 --   # nginx.conf, main context:  thread_pool crdbcloud threads=16;   env COCKROACH_API_KEY;
+--   # http context:              lua_worker_thread_vm_pool_size 16;  as many as max_calls
 --   local crdbcloud = require "crdbcloud.nginx"
 --   local cloud = crdbcloud.new { api_key_file = "/etc/crdbcloud/key" }    -- also before the fork
 --   for user in cloud:sql_users(cluster_id) do ngx.say(user.name) end      -- rewrite, access, content, timers

@@ -212,6 +212,10 @@ local function finish(self)
       require("luv").fs_close(worker.theirs)
     end
   end
+  -- Since luv 1.45 the loop keeps a handle of each thread until its next turn, and a Lua state that closes before
+  -- crashes. A loop that is running, with us in one of its callbacks, has that turn before it and must not be entered.
+  local uv = require "luv"
+  if not uv.loop_mode() then uv.run "nowait" end
 end
 
 --- Works on the users of a batch in up to opts.parallel threads; without them one by one, and says why.

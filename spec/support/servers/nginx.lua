@@ -128,6 +128,10 @@ function M.start(options)
     env = environment(options.env), init = block("init_by_lua_file", dir, "init", options.init),
     init_worker = block("init_worker_by_lua_file", dir, "init_worker", options.init_worker), locations = locations(dir, options.locations),
   }
+  -- Newer releases of the Lua module have Lua states for 10 threads unless told.
+  if not values.http:find("lua_worker_thread_vm_pool_size", 1, true) then
+    values.http = "lua_worker_thread_vm_pool_size 100;\n" .. values.http
+  end
   temp.write(dir .. "/run.lua", RUN)
   temp.write(dir .. "/nginx.conf", (CONFIG:gsub("%%%(([%a_]+)%)", function(name) return tostring(values[name]) end)))
   local words = { "env -u LD_PRELOAD -u LUA_PATH -u LUA_CPATH" }
