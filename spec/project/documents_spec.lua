@@ -37,7 +37,10 @@ describe("the documents", function()
     if text:find "paste the key" then
       text = text:gsub("prod%-eu", s.cluster_name):gsub("HOST:26257/defaultdb", ("127.0.0.1:%d/shop"):format(s.pg.port))
     end
-    if text:find "sandbox start" and not text:find "sandbox stop\n" then text = text .. "examples/sandbox/sandbox stop\n" end
+    -- A block that leaves a sandbox for those that follow: each of them has one already.
+    if text:find "sandbox start" and not text:find "\nexamples/sandbox/sandbox stop\n" then
+      text = text .. "examples/sandbox/sandbox stop\n"
+    end
     return text
   end
 
@@ -137,6 +140,14 @@ describe("the documents", function()
     assert.is_true(count > 4)
     local url = temp.run "cat rockspec/*":match 'url = "git%+([^"]+)"'
     assert.truthy(readme:find("git clone " .. url .. "\n", 1, true), url)
+  end)
+
+  it("list each example in examples/README.md, with a command", function()
+    local rows = {}
+    for name, command in temp.read "examples/README.md":gmatch "\n| %[[^%]]+%]%(([^)/]+)[^)]*%) | [^|]+ | `([^`]+)` |" do rows[name] = command end
+    for name in temp.run "ls examples":gmatch "[^\n]+" do
+      if not name:find "%.md$" then assert.is_string(rows[name], name) end
+    end
   end)
 
   it("need 180 lines for README.md, at most", function()
