@@ -20,7 +20,7 @@ local M = {}
 ---@field pool_name string differs after each rotation, so that old connections drain
 ---@field candidates { epoch: integer, password: userdata, source: string, user: string|nil }[]
 
--- What of it is written beside the password, in this order, so that equal credentials make equal texts.
+-- The fields that are written beside the password, in this order, so that equal credentials make equal texts.
 M.WRITTEN = {
   "user", "pair", "cluster", "cluster_id", "host", "port", "database", "sslmode", "epoch", "set_at", "pool_name",
 }

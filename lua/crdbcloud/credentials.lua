@@ -117,8 +117,8 @@ local function is_wrong_password(err)
     or text:find("28P01", 1, true) ~= nil
 end
 
---- Connects with the first password that works: current, staged, previous; then
---- reads the source again until the deadline. Only a wrong password moves on.
+--- Connects with the first password that works: current, staged, previous. Only a wrong password leads to the next; after
+--- the last, the source is read again until the deadline.
 ---@generic T
 ---@param get fun(): crdbcloud.credential|nil, crdbcloud.error|nil
 ---@param connect fun(credential: crdbcloud.credential): T|nil, any

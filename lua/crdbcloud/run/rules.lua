@@ -51,6 +51,20 @@ function M.names(value, name)
   return value
 end
 
+--- The names of a list, folded.
+---@param list string[]|nil
+---@return string[]|nil
+---@return crdbcloud.error|nil err of the first name that no user or role can have
+function M.folded(list)
+  local folded = {}
+  for i, name in ipairs(list or {}) do
+    local one, err = names.check(name)
+    if not one then return nil, err end
+    folded[i] = one
+  end
+  return folded
+end
+
 --- A table of strings by name.
 function M.labels(value, name)
   if type(value) ~= "table" then errors.raise("%s must be a table, got %s", name, errors.shown(value)) end
@@ -83,7 +97,7 @@ function M.time(value, name)
   errors.raise('%s must be seconds since 1970 or a date such as "2026-05-01" (UTC), got %s', name, errors.shown(value))
 end
 
---- Part of the interface, not of this version: refused, never ignored.
+--- An option of a later version: it is refused, never ignored.
 function M.later(value, name)
   errors.raise("%s is not in this version (got %s)", name, errors.shown(value))
 end
@@ -107,7 +121,7 @@ function M.one_user(own, opts, what, also)
   return opts
 end
 
---- What all rotations take; `own` is completed with it.
+--- Adds the options that all rotations have to `own`.
 ---@param own table
 ---@return table own
 function M.with_common(own)

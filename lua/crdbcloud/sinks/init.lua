@@ -146,7 +146,7 @@ function M.id(spec)
   return table.concat(parts, " ")
 end
 
--- A record may name a sink that a newer version knows: everything else of it goes on.
+-- A record may name a sink of a newer version; the other sinks still work.
 local function unknown(spec)
   local name = tostring(spec.kind) .. ":?"
   local function refuse() return nil, M.failed(name, "this version has no sink of that kind") end

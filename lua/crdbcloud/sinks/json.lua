@@ -44,7 +44,7 @@ function M.read(path)
   return fields
 end
 
--- What stands there may be replaced if it is ours, for the same user, and not newer.
+-- Why the file may not be replaced: it must be ours, for the same user, and not newer.
 local function refusal(self, credential)
   local old, why, code = M.read(self.path)
   if not old then

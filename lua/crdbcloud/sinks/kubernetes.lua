@@ -97,7 +97,7 @@ local function manifest(self, credential)
   return core.secret_join(parts)
 end
 
--- What stands there may be replaced if it is ours, for the same user, and not newer.
+-- Why the file may not be replaced: it must be ours, for the same user, and not newer.
 local function refusal(self, credential)
   local old, why = files.read(self.path, MAX)
   if not old then return why end

@@ -61,7 +61,7 @@ function M.shown(command)
   return table.concat(words, " ")
 end
 
--- Of a link only the kernel says where it ends, so it counts as a program.
+-- Only the kernel can follow a link to its end, so a link counts as a program.
 local function may_run(path)
   local st, why = core.stat(path)
   if not st then return false, why end
@@ -84,7 +84,7 @@ function M.problem(command)
   return ("there is no program %s in PATH"):format(program)
 end
 
--- Output may hold the password, so only its size is told.
+-- Output may hold the password, so only its size is reported.
 local function sizes(result)
   return ("its output, %d bytes and %d on standard error, is not shown as it may hold the password"):format(#result.stdout, #result.stderr)
 end

@@ -1,4 +1,4 @@
---- `access` and `set_access`: what a user may do, and changing it.
+--- `access` and `set_access`: read and change what a user may do.
 
 local classes = require "crdbcloud.base.classes"
 local context = require "crdbcloud.run.context"
@@ -73,7 +73,7 @@ local function failed(err, changed)
   return nil, err
 end
 
--- What would be sent for what is wanted, whatever of it the user has already.
+-- The statements for the wanted access, whatever of it the user has already.
 local function planned(sql, user, wanted)
   local statements, err = privileges.plan(wanted.access, {
     user = user, dialect = (sql:dialect()), roles = wanted.roles, revoke_admin = wanted.admin == false,
@@ -111,7 +111,7 @@ local function set_held(ctx, entry, wanted)
   return { note = wanted.exact and "has exactly this access" or "has this access" }
 end
 
--- Without `exact` access is added to what the record has.
+-- Without `exact` the wanted access is added to that of the record.
 local function merge_with(wanted)
   return function(rec)
     local list = {}
@@ -131,8 +131,8 @@ local function merge_with(wanted)
   end
 end
 
---- Changes what a user may do: adds access and roles, or with `exact` makes it just
---- these. What leads to admin is refused; `admin = false` takes admin away first.
+--- Changes what a user may do: adds access and roles, or with `exact` removes all others. Access that leads to admin is
+--- refused; `admin = false` takes admin away first.
 ---@param cluster table
 ---@param opts table user (required), access, roles, exact, admin = false, dry_run, reason, on_progress
 ---@return table|nil report
@@ -145,11 +145,9 @@ function M.set_access(cluster, opts)
     errors.raise("set_access: nothing to set: give access, roles, exact or admin = false")
   end
   local user = opts.user
-  local wanted = { exact = opts.exact, admin = opts.admin, roles = {} }
-  for i, role in ipairs(opts.roles or {}) do
-    wanted.roles[i], err = names.check(role)
-    if not wanted.roles[i] then return nil, err end
-  end
+  local wanted = { exact = opts.exact, admin = opts.admin }
+  wanted.roles, err = rules.folded(opts.roles)
+  if not wanted.roles then return nil, err end
   wanted.access, err = privileges.normalize(opts.access or {})
   if not wanted.access then return nil, err end
   wanted.merge = merge_with(wanted)

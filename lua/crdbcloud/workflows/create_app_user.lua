@@ -1,4 +1,4 @@
---- `create_app_user`: a user with limited access whose password was never an admin's.
+--- `create_app_user`: makes a user with limited access whose password was never an admin's.
 
 local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
@@ -36,7 +36,7 @@ local OPTIONS = {
   pair = "boolean", ttl = rules.later,
 }
 
--- Lists compare by content, whatever their order.
+-- A value as text that is equal for lists of the same items in any order.
 local function canonical(value)
   if type(value) ~= "table" then return json.encode(value) end
   local parts = {}
@@ -52,7 +52,7 @@ local function same_access(rec, wanted)
     and canonical(rec.roles or {}) == canonical(wanted.roles or {})
 end
 
--- Everything that can be refused before anything is sent.
+-- Checks everything that can be refused before anything is sent.
 local function check(opts)
   if opts.name == nil then errors.raise("create_app_user: name is missing") end
   if opts.access == nil and opts.roles == nil then
@@ -72,13 +72,9 @@ local function check(opts)
     if not ok then return nil, err end
     if type(password) == "string" then password = core.secret(password) end
   end
-  local roles = {}
-  for i, role in ipairs(opts.roles or {}) do
-    local folded
-    folded, err = names.check(role)
-    if not folded then return nil, err end
-    roles[i] = folded
-  end
+  local roles
+  roles, err = rules.folded(opts.roles)
+  if not roles then return nil, err end
   if opts.pair then
     local _, why = pair_rules.new(user, 0)
     if why then return nil, why end
@@ -86,7 +82,7 @@ local function check(opts)
   return { user = user, access = access, roles = roles, password = password, pair = opts.pair == true }
 end
 
--- What is asked for besides access and is not in the record, and its names.
+-- The options besides access that differ from the record, as changes of the record and as their names.
 local function changes_of(rec, opts)
   local changes, changed = {}, {}
   for _, name in ipairs { "owner", "description", "labels", "max_age" } do
@@ -135,7 +131,7 @@ local function dry_row(ctx, wanted, sql, exists, rec, opts)
   return row
 end
 
--- Of a pair the names that it takes besides its own must be free.
+-- The pair that is asked for. The names of its partner and its role must be free.
 local function new_pair(ctx, wanted, epoch)
   if not wanted.pair then return nil end
   local made, err = pair_rules.new(wanted.user, epoch)
@@ -155,7 +151,7 @@ local function check_sinks(ctx, rec, password)
   return ctx:check_sinks(rec, password)
 end
 
--- A user whose password the store knows already, with whatever access it has.
+-- Takes over a user whose password the store has, whatever access it has.
 local function take_over(ctx, entry, wanted, opts)
   local own_pair, err = new_pair(ctx, wanted, entry.rec.epoch)
   if err then return nil, err end
@@ -171,7 +167,7 @@ local function take_over(ctx, entry, wanted, opts)
   return pair.create(ctx, entry, wanted.password, "adopted")
 end
 
--- Metadata is noted, a sink gets the credential.
+-- Saves changed metadata, and gives a new sink the credential.
 local function amend(ctx, entry, opts)
   local rec = entry.rec
   local changes, changed = changes_of(rec, opts)
@@ -193,7 +189,7 @@ local function amend(ctx, entry, opts)
   return done
 end
 
--- A user that has a record already: unchanged, to be finished, or other than asked for.
+-- Works on a user that has a record: it is finished, amended, left unchanged, or refused as other than asked for.
 local function known(ctx, entry, wanted, opts)
   local rec = entry.rec
   if rec.pair_of then return nil, pair_rules.is_partner(rec, "create_app_user") end
@@ -240,7 +236,7 @@ local function known(ctx, entry, wanted, opts)
   return amend(ctx, entry, opts)
 end
 
--- The first rotation of a pair makes a user of this name.
+-- Refuses a name that the first rotation of a pair will use.
 local function not_reserved(ctx, user)
   local owner = pair_rules.possible_owner(user)
   local rec, problem

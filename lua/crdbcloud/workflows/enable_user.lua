@@ -1,5 +1,4 @@
---- `disable_user` and `enable_user`: whether a user may log in at all. Its password
---- and access stay as they are.
+--- `disable_user` and `enable_user`: take the login of a user away and give it back. Password and access stay.
 
 local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"

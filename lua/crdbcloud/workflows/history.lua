@@ -1,6 +1,5 @@
---- `history`: per run and user what was sent, answered, verified, published and
---- cancelled, by whom and why; with the vendor's trace ids where the audit log may
---- be read.
+--- `history`: what each run sent, verified, published and cancelled for each user, by whom and why. Where the audit log
+--- may be read, the vendor's trace ids stand beside it.
 
 local classes = require "crdbcloud.base.classes"
 local ages = require "crdbcloud.run.ages"
@@ -43,7 +42,7 @@ function History:json()
   return require("crdbcloud.base.json").encode(self)
 end
 
--- What is still open of a record, as the newest line of its history.
+-- The open change of a record, as the newest line of its history.
 local function open_line(rec)
   if not rec.staged then return nil end
   local sent_at, sends, unanswered = nil, 0, 0

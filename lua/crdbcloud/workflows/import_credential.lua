@@ -1,5 +1,4 @@
---- `import_credential`: takes a password that somebody knows into the store,
---- once a login has proved it. Nothing is changed on the cluster.
+--- `import_credential`: puts a known password into the store once a login has proved it. Nothing changes on the cluster.
 
 local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
@@ -43,7 +42,7 @@ local function import_held(ctx, entry, opts)
   return { verified = "accepted", note = "imported" }
 end
 
---- Takes a known password into the store. It is proved by a login, not rotated.
+--- Puts a known password into the store. A login proves it; it is not rotated.
 ---@param cluster table
 ---@param opts table user, password (required), set_at (seconds or date; unknown counts as due), owner, description, sinks
 ---@return table|nil report

@@ -31,7 +31,7 @@ local function clusters_rule(value, name)
   return value
 end
 
--- A SQL connection is one cluster's: a URL would be wrong for all others.
+-- A SQL connection belongs to one cluster, so a URL would be wrong for all others.
 local function sql_rule(value, name)
   if value == false or type(value) == "function" then return value end
   errors.raise("%s must be a function of the cluster, or false: one connection is not that of several clusters; got %s",
@@ -89,8 +89,8 @@ local function sql_of(own, info)
   }
 end
 
--- A handle of one cluster of the run; neither handle nor error when it had its turn.
--- What the API says of it is the third value, also when there is no handle.
+-- Opens a handle of one cluster of the run; neither handle nor error when the run has worked on that cluster already.
+-- The third value is what the API says of the cluster, also when there is no handle.
 local function open(run, cluster)
   local own, cloud = run.own, run.cloud
   local info = type(cluster) == "table" and cluster or nil
@@ -126,7 +126,7 @@ local function progress_for(run, name)
   end
 end
 
--- A refused key is refused everywhere.
+-- Why a run stops: a key that one cluster refuses is refused by all.
 local function stops(err)
   if not err then return nil end
   if err.kind == "unauthenticated" then return err.message end
@@ -220,7 +220,7 @@ local function is_absent(row)
   return not row.epoch and (row.note == selection.ABSENT or row.error == row.user .. ": " .. selection.ABSENT)
 end
 
--- A name that one cluster knows need not be on all of them.
+-- A user that one cluster has may be absent on the others.
 local function forgive_absent(rows, planned)
   local known = {}
   for _, row in ipairs(rows) do known[row.user] = known[row.user] or not is_absent(row) end

@@ -1,5 +1,4 @@
---- `remove_app_user`: deletes a user that owns nothing any more, and its record
---- only once the API has confirmed it.
+--- `remove_app_user`: deletes a user that owns nothing any more, and then its record, once the API has confirmed it.
 
 local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
@@ -16,7 +15,7 @@ local M = {}
 
 local OPTIONS = { user = "text", reassign_to = "text", reason = "line", on_progress = "function", dry_run = "boolean" }
 
--- From here on the user is changed but not gone.
+-- The error of a user that is changed already but not deleted.
 local function half_removed(err)
   errors.partly(err)
   err.hint = err.hint or "call remove_app_user again; it goes on where it stopped"
@@ -53,7 +52,7 @@ local function reassign(sql, user, to, owns)
   return true
 end
 
--- What a user or role has; refused where it owns something that nobody would get.
+-- Inspects a user or role; refuses one that owns objects where nobody is named to get them.
 local function look(sql, user, wanted)
   local found, err = privileges.inspect(sql, user, { databases = "all" })
   if not found then return nil, err end
@@ -69,7 +68,7 @@ local function look(sql, user, wanted)
   return found
 end
 
--- Ends what the user has on the SQL side: login, sessions, grants, ownership. Gives "there", or "gone" if there is no such user.
+-- Takes away by SQL what the user has: login, sessions, grants, ownership. Returns "there", or "gone" if no such user exists.
 local function strip(ctx, entry, wanted)
   local sql, err = ctx:sql()
   if not sql then return nil, err end
@@ -100,7 +99,7 @@ local function remove_one(ctx, entry, wanted, last)
   local ok, value
   value, err = ctx.cloud:delete_sql_user(ctx.id, entry.user)
   if not value then
-    -- Gone already is what was wanted; but a 404 may speak of the cluster.
+    -- The user may be gone already, which is as good; but a 404 may mean the cluster.
     if err.kind ~= "not_found" or ctx:user_exists(entry.user) ~= false then return half_removed(err) end
   end
   if last then
@@ -132,8 +131,7 @@ local function unsettled(user)
   }
 end
 
--- Of a pair the partner goes first and the role last, so that the record is there as
--- long as anything else is.
+-- Removes the partner of a pair first and the role last, so that the record stays until everything else is gone.
 local function remove_held(ctx, entry, wanted)
   local rec = entry.rec
   if rec and rec.pair_of then return nil, pair.is_partner(rec, "remove_app_user") end

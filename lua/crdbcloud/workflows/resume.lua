@@ -1,5 +1,4 @@
---- Recovery: finishes whatever a crash or a lost answer left open, and tells
---- what is open. Users that may still be admins come first.
+--- Recovery: finishes what a crash or a lost answer left open. Users that may still be admins come first.
 
 local context = require "crdbcloud.run.context"
 local hooks = require "crdbcloud.run.hooks"
@@ -50,8 +49,8 @@ local function finish_user(ctx, user)
   return row
 end
 
--- Whether the run that follows works on a user itself: by name, or on all there are. A
--- user that is being created is nobody's but the creation's own.
+-- Whether the run itself works on a user: one that it names, or any. Only a creation finishes a user that is being
+-- created.
 local function left_to_run(users)
   if type(users) ~= "table" then return function(rec) return not record.is_creating(rec) end end
   local set = {}
@@ -59,9 +58,8 @@ local function left_to_run(users)
   return function(rec) return set[rec.user] == true end
 end
 
---- What a crash left is finished before any other work of a run, users that may be
---- admins first. What cannot be finished is a warning; the run goes on. Users that
---- the run itself works on are left to it: it finishes them as its own.
+--- Finishes what a crash left before any other work of a run, users that may be admins first. A failure is a warning, and
+--- the run goes on. Users that the run itself works on are left out, since the run finishes them.
 ---@param ctx table
 ---@param users any as in the call: a list of names, or all
 function M.first(ctx, users)
@@ -104,7 +102,7 @@ function M.run_hook(ctx, command, users)
   return nil
 end
 
--- Commands that a crash left undone, each once.
+-- Runs the commands that a crash left undone, each once.
 local function pending_hooks(ctx)
   local groups, order = {}, {}
   local list, err = selection.records(ctx.store, ctx.id)

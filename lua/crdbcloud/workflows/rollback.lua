@@ -1,5 +1,5 @@
---- `rollback_password`: sends the password before the current one again, as a new
---- epoch. Labels are never changed: what is live is what was sent last.
+--- `rollback_password`: sends the previous password again, as a new epoch. The record never just swaps its labels, since
+--- the password that was sent last is the live one.
 
 local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
@@ -17,7 +17,7 @@ local OPTIONS = {
   on_progress = "function", cancel_sessions = "boolean", dry_run = "boolean",
 }
 
--- The password that would be live again.
+-- The password that a rollback sends.
 local function held_of(rec)
   return rec.state == "applied" and rec.current or rec.previous
 end
@@ -42,7 +42,7 @@ function M.allowed(rec, now)
   return true
 end
 
--- A password that was answered but does not log in is kept as a candidate.
+-- Keeps a password that was answered but does not log in, as a candidate.
 local function set_aside(rec)
   local list = record.copy(rec.candidates or {})
   list[#list + 1] = { epoch = rec.staged.epoch, password = rec.staged.password }

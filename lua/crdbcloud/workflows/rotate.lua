@@ -1,5 +1,4 @@
---- Rotation: new passwords for many users or one, by the protocol, each durable
---- before it is sent and published only when it is live.
+--- Rotation: new passwords for many users or one. Each password is durable before it is sent, and published once it is live.
 
 local ages = require "crdbcloud.run.ages"
 local batch = require "crdbcloud.run.batch"
@@ -50,8 +49,7 @@ function M.check_many(opts, what)
   return opts
 end
 
--- What only the audit log knows. Where it may not be read, that matters only to
--- users of unknown age.
+-- Reads the audit log. Where it may not be read, that matters only to users of unknown age.
 local function audit(ctx)
   local found, err = ages.from_audit_log(ctx.cloud, ctx.id)
   if found then return found end
@@ -75,7 +73,7 @@ local function plan_of(ctx, opts)
   return selected, unmanaged
 end
 
--- Users whose present password was sent before something unanswered had settled.
+-- Sends again the passwords that an emergency sent before an unanswered change had settled.
 local function resend(ctx, rows)
   for _, row in ipairs(rows) do
     if row.resend_at and not ctx.interrupted() then
@@ -110,7 +108,7 @@ end
 
 local function rotate(ctx, opts)
   spool.merge(ctx)
-  -- What a crash left comes first; a user that may be an admin before all else.
+  -- What a crash left is finished first, and a user that may be an admin before all others.
   resume.first(ctx, opts.users)
   local selected, unmanaged = plan_of(ctx, opts)
   if not selected then return nil, unmanaged end
@@ -157,7 +155,7 @@ function M.plan_rotation(cluster, opts)
   return run(cluster, M.check_many(opts, "plan_rotation"), true)
 end
 
--- The caller's password, checked, as a secret.
+-- Checks the caller's password and returns it as a secret.
 local function own_password(password, user)
   if not password then return nil end
   local ok, err = passwords.check(password, { user = user })

@@ -1,5 +1,5 @@
---- `rotation_status`: what the store says of every user, and of a pair who is active, until when the other rests and
---- whether the access of the two differs.
+--- `rotation_status`: the state of every user in the store; for a pair also which user is active, how long the other
+--- rests, and whether their access differs.
 
 local classes = require "crdbcloud.base.classes"
 local core = require "crdbcloud.core"
@@ -84,8 +84,8 @@ local function add_pairs(cluster, list, rows, now)
   return warnings
 end
 
---- What the store says of every user of the cluster. No request is sent where
---- the handle knows the cluster's id; of pairs the SQL side is asked for drift.
+--- The state of every user of the cluster in the store. No request is sent where the handle knows the cluster's id; the
+--- access of pairs is compared by SQL.
 ---@param cluster table
 ---@param opts? table none yet
 ---@return table|nil report rows { user, state, open, epoch, set_at, age, flags, note, active, partner, partner_of, drift }
