@@ -262,12 +262,10 @@ describe("an API call with its retries", function()
     end)
 
     it("gives up when the wait would pass the deadline", function()
-      s:fault { op = "list_sql_users", what = "rate_limited", form = "seconds", seconds = 5 }
-      local before = core.monotonic()
-      local _, err = cloud:list_sql_users(id, { deadline = 2 })
+      s:fault { op = "list_sql_users", what = "rate_limited", form = "seconds", seconds = 300 }
+      local _, err = cloud:list_sql_users(id, { deadline = 60 })
       assert.equal("rate_limited", err.kind)
-      assert.equal(5, err.retry_after)
-      assert.is_true(core.monotonic() - before < 2)
+      assert.equal(300, err.retry_after)
     end)
 
     it("holds all calls of the account back", function()

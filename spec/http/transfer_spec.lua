@@ -271,7 +271,7 @@ describe("an answer", function()
 
   it("is told with everything that was seen of it", function()
     local result = run(raw.answer(503, '{"code":14,"message":"down","details":[]}', { headers = "Retry-After: 2\r\n" }))
-    assert.is_true(result.elapsed >= 0 and result.elapsed < 5)
+    assert.is_true(result.elapsed >= 0)
     result.elapsed = nil
     assert.same({
       outcome = "unknown", kind = "unavailable", reason = "server", status = 503, code = 14, message = "down",

@@ -3,6 +3,7 @@ local cjson = require "cjson"
 local sandbox = require "spec.support.sandbox"
 local scan = require "spec.support.secrets_scan"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local CALL = "update_sql_user_password"
 local RUN = "examples/nginx/run"
@@ -76,12 +77,10 @@ describe("the service of examples/nginx", function()
   end
 
   local function ended(after)
-    for _ = 1, 800 do
+    return wait("the end of the rotation", function()
       local found = ask("/rotation").json()
-      if found.last and not found.running and found.asked == 0 and found.last.started >= after then return found end
-      temp.run "sleep 0.05"
-    end
-    error "the rotation did not end"
+      return found.last and not found.running and found.asked == 0 and found.last.started >= after and found
+    end)
   end
 
   -- The first run of the schedule is no case's own.
@@ -296,13 +295,12 @@ describe("the service of examples/nginx", function()
       local owner = [["><script>alert(1)</script>&amp;' onload=x]]
       assert.equal(201, ask("/users", { json = { name = "hostile", owner = owner, database = "shop", access = "readonly", tables = { "orders" } } }).status)
       s:psql [[CREATE ROLE "<img src=x onerror=alert(1)>" LOGIN]]
-      local jar, body = (sign_in()), nil
+      local jar = (sign_in())
       -- The list of users is good for some seconds.
-      for _ = 1, 300 do
-        body = ask("/", { jar = jar }).body
-        if body:find("&lt;img", 1, true) then break end
-        temp.run "sleep 0.05"
-      end
+      local body = wait("the user on the page", function()
+        local found = ask("/", { jar = jar }).body
+        return found:find("&lt;img", 1, true) and found
+      end)
       s:psql [[DROP ROLE "<img src=x onerror=alert(1)>"]]
       assert.truthy(body:find("&lt;img src=x onerror=alert(1)&gt;", 1, true))
       assert.falsy(body:find("<script", 1, true))
@@ -317,15 +315,12 @@ describe("the service of examples/nginx", function()
     s:fault { op = "list_sql_users", what = "error_before", status = 500, count = "all" }
     -- Each worker has its own list for some seconds more.
     local function shown(pattern, path, options)
-      local answer
-      for _ = 1, 400 do
+      local answer = wait(pattern, function()
         local at = os.time()
-        answer = ask(path, options)
-        assert.is_true(os.time() - at < 10, path)
-        if answer.body:find(pattern) then break end
-        temp.run "sleep 0.05"
-      end
-      assert.matches(pattern, answer.body)
+        local found = ask(path, options)
+        assert.is_true(os.time() - at < 20, path)
+        return found.body:find(pattern) and found
+      end)
       assert.equal(200, answer.status)
       return answer
     end

@@ -2,6 +2,7 @@
 
 local core = require "crdbcloud.core"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local LIMIT = 30 -- seconds; reached by no program that is meant to end by itself
 
@@ -17,15 +18,6 @@ local function message_of(...)
   local ok, message = pcall(core.run, ...)
   assert.is_false(ok)
   return message
-end
-
--- Polls for something that the kernel does soon.
-local function eventually(fn)
-  for _ = 1, 1000 do
-    if fn() then return true end
-    core.sleep(0.005)
-  end
-  return false
 end
 
 -- The state of a process as ps shows it, "" when there is none.
@@ -204,10 +196,10 @@ describe("the time limit of a program", function()
     local r = sh("trap 'exit 0' TERM; (trap '' TERM; while :; do sleep 0.05; done) & echo $!; wait", { timeout = 2 })
     assert.is_true(r.timed_out)
     local pid = assert(r.stdout:reveal():match "^(%d+)\n")
-    assert.is_true(eventually(function()
+    wait("the end of what it started", function()
       local state = state_of(pid)
       return state == "" or state:sub(1, 1) == "Z"
-    end))
+    end)
   end)
 
   it("does not count what it leaves running behind itself", function()
@@ -251,7 +243,7 @@ describe("running programs", function()
   it("waits for nobody else's child", function()
     local pipe = assert(io.popen "echo $$")
     local pid = pipe:read "*l"
-    assert.is_true(eventually(function() return state_of(pid):sub(1, 1) == "Z" end))
+    wait("the end of the child", function() return state_of(pid):sub(1, 1) == "Z" end)
     run { "true" }
     assert.equal("Z", state_of(pid):sub(1, 1))
     pipe:close()

@@ -25,7 +25,7 @@ local function processes(directory)
 end
 
 local function wait_for(condition)
-  for _ = 1, 400 do
+  for _ = 1, 2400 do
     if condition() then return true end
     run("sleep 0.05")
   end

@@ -6,6 +6,7 @@ local core = require "crdbcloud.core"
 local managers = require "spec.support.servers.secret_managers"
 local sinks = require "crdbcloud.sinks"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local CLUSTER = "1b6fee85-c1ae-42da-bb4f-e3f8a89fdd25"
 local PASSWORDS = { "a1B2c3d4e5f6g7h8", "it's \"quoted\" \\ $HOME `id` #;=&", " blanks ", "ünïcode", "-n", "@file", "{\"a\":1}", "x\\n%s" }
@@ -209,12 +210,11 @@ pidfile = %s/run/pid
 ]]):format(port, dir, dir, dir))
         os.remove(dir .. "/run/log")
         temp.run(("%s%s pgbouncer -q -d %s/ini"):format(as, table.concat(managers.PLAIN, " "), dir))
-        for _ = 1, 100 do
+        local up = wait("pgbouncer", function()
           local log = temp.read(dir .. "/run/log") or ""
-          if log:find "process up" then return port end
-          if log:find "FATAL" then break end
-          core.sleep(0.02)
-        end
+          return log:find "process up" and "up" or log:find "FATAL" and "fatal"
+        end)
+        if up == "up" then return port end
       end
       error("pgbouncer did not start: " .. (temp.read(dir .. "/run/log") or ""))
     end
@@ -232,13 +232,8 @@ pidfile = %s/run/pid
       local opened = sink("pgbouncer", dir .. "/users", dir .. "/run/pid")
       for epoch, password in ipairs(PASSWORDS) do
         assert(opened:publish(credential(password, { epoch = epoch })))
-        local accepted
-        for _ = 1, 200 do -- it reads the file again when the signal has reached it
-          accepted = login(port, "my_app", password)
-          if accepted then break end
-          core.sleep(0.02)
-        end
-        assert.is_true(accepted, password)
+        -- It reads the file again when the signal has reached it.
+        wait("a login with the new password", function() return login(port, "my_app", password) end)
         assert.is_false((login(port, "my_app", "wrong")))
         nothing_seen(password)
       end

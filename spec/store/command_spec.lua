@@ -7,6 +7,7 @@ local record = require "crdbcloud.record"
 local sql_store = require "spec.support.stores.sql_store"
 local store = require "crdbcloud.store"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local CLUSTER = sql_store.CLUSTER
 
@@ -198,8 +199,7 @@ describe("the command's store", function()
       end
       for wanted = 1, 12, 5 do
         local job = command.start({ "store", "rekey", "--store-key-file", keys }, env)
-        local give_up = core.monotonic() + 20
-        while sealed_anew() < wanted and core.monotonic() < give_up do core.sleep(0.001) end
+        wait("records that are sealed anew", function() return sealed_anew() >= wanted end)
         temp.run("kill -9 " .. job.pid)
         assert.equal(137, job.wait().code)
         place:end_leases()

@@ -5,6 +5,7 @@ local record = require "crdbcloud.record"
 local store = require "crdbcloud.store"
 local sql_store = require "spec.support.stores.sql_store"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local CLUSTER = "1b6fee85-c1ae-42da-bb4f-e3f8a89fdd25"
 local KEY = CLUSTER .. "/app"
@@ -339,18 +340,12 @@ describe("a file: store", function()
       io.open("%s", "w"):close()
       core.sleep(60)]]):format(dir, KEY, out)
     local pid = temp.run("(" .. temp.lua(code) .. ") >/dev/null 2>&1 & echo $!"):match("%d+")
-    local give_up = core.monotonic() + 10
-    while not temp.read(out) and core.monotonic() < give_up do core.sleep(0.01) end
+    wait("the lock of the other process", function() return temp.read(out) end)
     local lock, err = s:lock(KEY, "run-here")
     assert.is_nil(lock)
     assert.truthy(err.message:find("run-of-another-process", 1, true))
     temp.run("kill -9 " .. pid)
-    repeat
-      lock = s:lock(KEY, "run-here")
-      core.sleep(0.01)
-    until lock or core.monotonic() > give_up
-    assert.is_table(lock)
-    lock.close()
+    wait("the lock", function() return s:lock(KEY, "run-here") end).close()
   end)
 
   it("says that a store in memory loses everything at a reboot", function()

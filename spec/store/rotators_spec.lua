@@ -5,6 +5,7 @@ local core = require "crdbcloud.core"
 local scenes = require "spec.support.scene"
 local sql_store = require "spec.support.stores.sql_store"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local PUT = "update_sql_user_password"
 local USER = "app_user_002"
@@ -37,33 +38,22 @@ describe("two rotating processes on one SQL store", function()
     local pid = temp.run(("(%s; echo end $?) >%s.out 2>&1 & echo $!"):format(command, file))
     local found = { shell = pid:match "%d+", out = file .. ".out" }
     -- The interpreter is the shell's child.
-    found.pid = temp.run(("for i in $(seq 500); do p=$(pgrep -P %s) && echo $p && break; sleep 0.01; done"):format(found.shell)):match "%d+"
+    found.pid = wait("the interpreter", function() return temp.run("pgrep -P " .. found.shell):match "%d+" end)
     jobs[#jobs + 1] = found
     function found.finished()
-      local give_up = core.monotonic() + 30
-      repeat
-        local text = temp.read(found.out) or ""
-        local status = text:match "end (%d+)\n$"
-        if status then return text, tonumber(status) end
-        core.sleep(0.01)
-      until core.monotonic() > give_up
-      error("the rotator does not end: " .. temp.read(found.out))
+      local status = wait("the end of the rotator", function() return (temp.read(found.out) or ""):match "end (%d+)\n$" end)
+      return temp.read(found.out), tonumber(status)
     end
     return found
   end
 
   local function until_state(state)
-    local give_up = core.monotonic() + 20
-    repeat
-      if place:psql(("SELECT state FROM crdbcloud_records WHERE key LIKE '%%/%s'"):format(USER)) == state then return end
-    until core.monotonic() > give_up
-    error("never " .. state, 2)
+    wait(state, function() return place:psql(("SELECT state FROM crdbcloud_records WHERE key LIKE '%%/%s'"):format(USER)) == state end)
   end
 
   -- The change has reached the service, which is slow to answer.
   local function arrived()
-    local give_up = core.monotonic() + 20
-    while #scene:requests(PUT, USER) == 0 do assert(core.monotonic() < give_up, "no request arrived") end
+    wait("a request", function() return #scene:requests(PUT, USER) > 0 end)
   end
 
   -- The first one stands still after INTENT; another takes its lease over and finishes; the first goes on.

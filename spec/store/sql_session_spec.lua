@@ -1,7 +1,7 @@
-local core = require "crdbcloud.core"
 local sql_proxy = require "spec.support.servers.sql_proxy"
 local sql_store = require "spec.support.stores.sql_store"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local KEY, example = sql_store.KEY, sql_store.example
 
@@ -133,7 +133,7 @@ describe("a postgresql: store", function()
     temp.write(place.dir .. "/hold.sql", [[
       BEGIN;
       UPDATE crdbcloud_records SET holder = 'somebody';
-      DO $$ BEGIN FOR i IN 1..2000 LOOP
+      DO $$ BEGIN FOR i IN 1..20000 LOOP
         PERFORM pg_stat_clear_snapshot();
         EXIT WHEN EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock');
         PERFORM pg_sleep(0.005);
@@ -141,10 +141,9 @@ describe("a postgresql: store", function()
       COMMIT;]])
     temp.run(("PGPASSFILE=%s psql -X -q -h %s -p %d -U root -d %s -f %s/hold.sql >/dev/null 2>&1 &"):format(
       place.sandbox.dir .. "/root.pgpass", place.sandbox.pg.socket, place.sandbox.pg.port, place.dbname, place.dir))
-    local give_up = core.monotonic() + 10
-    repeat
-      local held = place:psql "SELECT count(*) FROM pg_locks WHERE relation = 'crdbcloud_records'::regclass AND mode = 'RowExclusiveLock'"
-    until held ~= "0" or core.monotonic() > give_up
+    wait("the lock", function()
+      return place:psql "SELECT count(*) FROM pg_locks WHERE relation = 'crdbcloud_records'::regclass AND mode = 'RowExclusiveLock'" ~= "0"
+    end)
     local seen = sql_store.watched(handle)
     assert.equal(v + 1, assert(handle:put(KEY, example "second", v)))
     assert.same({ "40001", "ok" }, seen)

@@ -7,6 +7,7 @@ local sandbox = require "spec.support.sandbox"
 local scan_of = require "spec.support.secrets_scan"
 local scene = require "spec.support.scene"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local POST, PUT = "create_sql_user", "update_sql_user_password"
 local HARD = "Pass \"word\"\\ with/ 'quotes': 100% +sign \195\188" -- differs in every form
@@ -230,10 +231,7 @@ describe("no password and no API key", function()
       local before = #sc:requests(op)
       s:fault { op = op, what = "delay", seconds = 4 }
       local process = command.start(args, env)
-      for _ = 1, 500 do
-        if #sc:requests(op) > before then break end
-        temp.run "sleep 0.01"
-      end
+      wait(op, function() return #sc:requests(op) > before end)
       know_store(store)
       scan:look_process(process.pid)
       local result = process.wait()

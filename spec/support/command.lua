@@ -2,6 +2,7 @@
 
 local sandbox = require "spec.support.sandbox"
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local M = {}
 
@@ -54,7 +55,7 @@ function M.on_terminal(args, env, answers)
   local feed = { "exec 3>" .. dir .. "/keys" }
   for i, answer in ipairs(answers) do
     temp.write(("%s/answer%d"):format(dir, i), answer[2] .. "\n")
-    feed[#feed + 1] = ("n=0; until [ $(grep -aoF %s %s/out | wc -l) -ge %d ] || [ $n -ge 400 ]; do sleep 0.02; n=$((n+1)); done; cat %s/answer%d >&3")
+    feed[#feed + 1] = ("n=0; until [ $(grep -aoF %s %s/out | wc -l) -ge %d ] || [ $n -ge 6000 ]; do sleep 0.02; n=$((n+1)); done; cat %s/answer%d >&3")
       :format(temp.quote(answer[1]), dir, answer.times or 1, dir, i)
   end
   feed[#feed + 1] = ("while [ ! -e %s/done ]; do sleep 0.02; done"):format(dir)
@@ -76,9 +77,7 @@ function M.start(args, env)
   return {
     pid = tonumber((temp.read(dir .. "/pid"))),
     said = function(words)
-      local _, status = temp.run(("n=0; until grep -qF %s %s/err; do n=$((n+1)); [ $n -lt 1000 ] || exit 1; sleep 0.02; done")
-        :format(temp.quote(words), dir))
-      if status ~= 0 then error("it never said: " .. words, 2) end
+      wait("the words: " .. words, function() return temp.read(dir .. "/err"):find(words, 1, true) end)
     end,
     wait = function()
       pipe:read "*a"
@@ -144,13 +143,11 @@ function M.case()
 
   --- Waits until a request of this operation has arrived.
   function case.arrived(op)
-    for _ = 1, 1000 do
+    wait(op, function()
       for _, entry in ipairs(case.sandbox:log()) do
-        if entry.op == op then return end
+        if entry.op == op then return true end
       end
-      temp.run "sleep 0.02"
-    end
-    error("no " .. op .. " arrived", 2)
+    end)
   end
 
   --- A file that holds a password.

@@ -6,7 +6,7 @@ local temp = require "spec.support.temp"
 
 local M = {}
 
-local PATIENCE = 20 -- seconds for anything to be shown
+local PATIENCE = 120 -- seconds for anything to be shown
 
 local Terminal = {}
 Terminal.__index = Terminal

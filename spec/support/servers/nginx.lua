@@ -5,6 +5,7 @@
 --   web:stop()
 
 local temp = require "spec.support.temp"
+local wait_for = require "spec.support.wait"
 
 local M = {}
 
@@ -153,9 +154,9 @@ end
 
 local function lives(pid) return select(2, temp.run("kill -0 " .. pid)) == 0 end
 
--- Asks again until it is so, for up to 30 seconds; once more when nginx is gone.
+-- Asks again until it is so, for up to two minutes; once more when nginx is gone.
 function Nginx:_until(is_so)
-  for _ = 1, 600 do
+  for _ = 1, 2400 do
     local serves = lives(self.pid)
     if is_so() then return true end
     if not serves then return false end
@@ -216,11 +217,7 @@ function Nginx:begin(path, options)
     :format(self:curl(path, options), dir, dir, dir, dir))
   -- Nginx may be gone before curl, which has a time limit of its own.
   local function wait(what)
-    for _ = 1, 1400 do
-      if temp.read(dir .. "/ended") then return end
-      temp.run "sleep 0.05"
-    end
-    error("nginx: waited in vain for: " .. what, 3)
+    wait_for(what, function() return temp.read(dir .. "/ended") end)
   end
   return {
     wait = function()
@@ -295,7 +292,7 @@ function Nginx:stop(signal)
   if not running[self] then return end
   running[self] = nil
   self:signal(signal or "TERM")
-  local _, gone = temp.run(("n=0; while kill -0 %s; do [ $n -lt 600 ] || exit 1; n=$((n+1)); sleep 0.05; done"):format(self.pid))
+  local _, gone = temp.run(("n=0; while kill -0 %s; do [ $n -lt 2400 ] || exit 1; n=$((n+1)); sleep 0.05; done"):format(self.pid))
   if gone ~= 0 then
     temp.run("kill -KILL " .. self.pid)
     error("nginx did not stop", 2)

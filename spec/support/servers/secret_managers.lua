@@ -1,6 +1,7 @@
 --- Real secret managers for specs: an etcd server of its own, a password store of its own.
 
 local temp = require "spec.support.temp"
+local wait = require "spec.support.wait"
 
 local M = {}
 
@@ -47,11 +48,7 @@ function M.etcd()
   temp.write(dir .. "/guard", ETCD)
   local guard = assert(io.popen(("exec >/dev/null 2>&1; exec %s setsid --wait sh %s/guard %s"):format(
     table.concat(M.PLAIN, " "), dir, dir), "w"))
-  for _ = 1, 600 do
-    if temp.read(dir .. "/endpoint") then break end
-    temp.run "sleep 0.05"
-  end
-  local server = { endpoint = assert(temp.read(dir .. "/endpoint"), "etcd did not start: " .. (temp.read(dir .. "/log") or "")) }
+  local server = { endpoint = wait("etcd", function() return temp.read(dir .. "/endpoint") end) }
   function server.stop()
     guard:close()
     temp.run("rm -rf " .. dir)

@@ -97,7 +97,7 @@ Proxy.__index = Proxy
 
 local function wait_for(path, pattern)
   local core = require "crdbcloud.core"
-  local give_up = core.monotonic() + 10
+  local give_up = core.monotonic() + 120
   while core.monotonic() < give_up do
     local file = io.open(path)
     local found = file and file:read "*a":match(pattern)
