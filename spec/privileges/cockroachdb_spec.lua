@@ -1,7 +1,7 @@
--- Tests lua/crdbcloud/privileges/catalog.lua, lua/crdbcloud/privileges/sessions.lua.
+-- Tests lua/crdbcloud/privileges/sessions.lua.
 --
--- What privileges say to CockroachDB: the statements and the reading of the answers. See spec/support/servers/cockroach_model.lua.
-local cockroach = require "spec.support.servers.cockroach_model"
+-- What privileges say to CockroachDB: the statements and the reading of the answers. See spec/support/cockroach/model.lua.
+local cockroach = require "spec.support.cockroach.model"
 local privileges = require "crdbcloud.privileges"
 local sqls = require "crdbcloud.sql"
 
@@ -10,14 +10,16 @@ describe("crdbcloud.privileges on CockroachDB", function()
 
   before_each(function()
     model = cockroach.new {
-      defaultdb = { tables = { public = {} } },
+      defaultdb = {},
       shop = {
         tables = { public = { "orders", "customers" }, other = { "notes" } }, sequences = { public = { "orders_id_seq", "loose" } },
         owned = { orders = 'public."orders_id_seq"' },
       },
       second = { tables = { public = { "things" } } },
     }
-    model.roles.app, model.roles.staff, model.roles.boss = "{}", "{NOLOGIN}", "{NOLOGIN}"
+    model:add_role "app"
+    model:add_role("staff", "NOLOGIN")
+    model:add_role("boss", "NOLOGIN")
     model:add_member("boss", "admin")
     sql = assert(sqls.open(model))
   end)
@@ -72,62 +74,28 @@ describe("crdbcloud.privileges on CockroachDB", function()
 
   it("takes everything else away with exact, in every database, ALL too", function()
     assert(privileges.apply(sql, { database = "second", preset = "readwrite" }, { user = "app", roles = { "staff" } }))
-    model:grant("shop", "public", "orders", "table", "app", "ALL")
+    model:grant(model:thing("table", "shop", "public", "orders"), "app", "ALL")
     assert(privileges.apply(sql, { database = "shop", tables = { "orders" }, privileges = { "SELECT" } }, { user = "app", exact = true }))
     assert.same({ "CONNECT on database shop", "USAGE on schema shop.public", "SELECT on table shop.public.orders" }, granted())
   end)
 
-  it("reads only what was granted to the user itself", function()
-    model:grant("shop", "public", "orders", "table", "public", "SELECT")
-    model:grant("shop", "public", "orders", "table", "staff", "SELECT")
-    assert.same({}, granted { "shop" })
-    assert.same({}, privileges.inspect(sql, "nobody_here", { databases = { "shop" } }).grants)
-  end)
-
   it("says in which schemas everybody may create", function()
-    model:grant("shop", "public", nil, "schema", "public", "CREATE")
-    model:grant("shop", "other", nil, "schema", "public", "USAGE")
+    model:grant(model:thing("schema", "shop", "other"), "public", "USAGE")
     assert.same({ "shop.public" }, privileges.inspect(sql, "app", { databases = { "shop" } }).public_create)
-  end)
-
-  it("understands the columns of older servers, too", function()
-    model.grants.x = { database_name = "shop", schema_name = "public", relation_name = "orders", grantee = "app", privilege_type = "SELECT" }
-    model.grants.y = { database_name = "shop", schema_name = "public", relation_name = "loose", grantee = "app", privilege_type = "SELECT" }
-    model.grants.z = { database_name = "shop", grantee = "app", privilege_type = "CONNECT" }
-    assert.same({ "CONNECT on database shop", "SELECT on sequence shop.public.loose", "SELECT on table shop.public.orders" }, granted { "shop" })
-  end)
-
-  it("reads role options as an array and as older text", function()
-    for text, expected in pairs {
-      ["{}"] = { true, false, false }, ["{NOLOGIN}"] = { false, false, false }, ["{NOSQLLOGIN}"] = { false, false, false },
-      ["{CREATELOGIN,CREATEROLE}"] = { true, true, true }, ["CREATEROLE, VALID UNTIL=2030-01-01"] = { true, true, false },
-      [""] = { true, false, false },
-    } do
-      model.roles.app = text
-      local found = assert(privileges.inspect(sql, "app"))
-      assert.same(expected, { found.login, found.createrole, found.createlogin }, text)
-    end
-  end)
-
-  it("counts system privileges, own and through roles", function()
-    model:add_member("app", "staff")
-    model.system.a = { grantee = "staff", privilege_type = "CREATEROLE" }
-    assert.is_true(privileges.inspect(sql, "app").createrole)
-    assert.equal('role "staff" leads to CREATEROLE, which an application user must not have', privileges.refused(sql, nil, { "staff" }).message)
-    model.system.a = { grantee = "staff", privilege_type = "ALL" }
-    assert.is_true(privileges.inspect(sql, "app").createlogin)
-    model.system = nil -- a server without system privileges
-    assert.is_false(privileges.inspect(sql, "app").createrole)
+    model:grant(model:thing("schema", "shop", "other"), "public", "CREATE")
+    assert.same({ "shop.other", "shop.public" }, privileges.inspect(sql, "app", { databases = { "shop" } }).public_create)
   end)
 
   it("demotes: admin, roles that lead there, role options and system privileges", function()
     model:add_member("app", "admin", true)
     model:add_member("app", "boss")
     model:add_member("app", "staff", true)
-    model.roles.app = "{CREATELOGIN,CREATEROLE}"
-    model.system.a = { grantee = "app", privilege_type = "CREATEROLE" }
+    model:add_role("app", "CREATELOGIN", "CREATEROLE")
+    model:grant_system("app", "CREATEROLE")
+    model:grant_system("app", "VIEWACTIVITY")
     assert.is_true(privileges.inspect(sql, "app").admin)
-    assert.same({ revoked = { "admin", "boss", "ADMIN OPTION FOR staff", "CREATEROLE", "CREATELOGIN" } }, privileges.demote(sql, "app"))
+    assert.same({ revoked = { "admin", "boss", "ADMIN OPTION FOR staff", "CREATEROLE", "CREATELOGIN", "SYSTEM CREATEROLE" } },
+      privileges.demote(sql, "app"))
     assert.same({
       'REVOKE "admin" FROM "app"', 'REVOKE "boss" FROM "app"', 'REVOKE ADMIN OPTION FOR "staff" FROM "app"',
       'ALTER ROLE "app" WITH NOCREATEROLE NOCREATELOGIN', 'REVOKE SYSTEM CREATEROLE FROM "app"',
@@ -137,9 +105,9 @@ describe("crdbcloud.privileges on CockroachDB", function()
   end)
 
   it("takes all system privileges where they are one", function()
-    model.system.a = { grantee = "app", privilege_type = "ALL" }
-    assert.same({ revoked = { "CREATEROLE", "CREATELOGIN" } }, privileges.demote(sql, "app"))
-    assert.same({ 'ALTER ROLE "app" WITH NOCREATEROLE NOCREATELOGIN', 'REVOKE SYSTEM ALL FROM "app"' }, model:changes())
+    model:grant_system("app", "ALL")
+    assert.same({ revoked = { "SYSTEM ALL" } }, privileges.demote(sql, "app"))
+    assert.same({ 'REVOKE SYSTEM ALL FROM "app"' }, model:changes())
   end)
 
   it("goes home also when home is no database", function()
@@ -205,15 +173,23 @@ describe("crdbcloud.privileges on CockroachDB", function()
   end)
 
   it("cancels sessions until none is left, but its own", function()
-    model.sessions = { a = { id = "1", user = "app" }, b = { id = "2", user = "app" }, c = { id = "3", user = "other" } }
+    model.sessions = { a = { user = "app", start = 1 }, b = { user = "app", start = 2 }, c = { user = "other", start = 3 } }
     assert.equal(2, privileges.cancel_sessions(sql, "app"))
     assert.same({ "CANCEL SESSIONS IF EXISTS (SELECT session_id FROM [SHOW CLUSTER SESSIONS] WHERE user_name = 'app' AND session_id <> 'own')" },
       model:changes())
-    assert.same({ c = { id = "3", user = "other" } }, model.sessions)
+    assert.same({ c = { user = "other", start = 3 } }, model.sessions)
+  end)
+
+  it("leaves sessions that have come since, by the server's clock", function()
+    local now = model.clock
+    model.sessions = { old = { user = "app", start = now - 61 }, new = { user = "app", start = now - 59 } }
+    assert.equal(1, privileges.cancel_sessions(sql, "app", { older_than = 60 }))
+    assert.same({ new = { user = "app", start = now - 59 } }, model.sessions)
+    assert.equal(0, privileges.cancel_sessions(sql, "app", { older_than = 60 }))
   end)
 
   it("says how many sessions are left when they do not end", function()
-    model.sessions = { a = { id = "1", user = "app" } }
+    model.sessions = { a = { user = "app", start = 1 } }
     local query = model.query
     function model:query(text)
       if text:find "^CANCEL" then return true end

@@ -71,9 +71,9 @@ describe("crdbcloud.privileges.roles", function()
   end)
 
   it("takes away what leads there and leaves the rest", function()
-    assert.same({ roles = { "admin", "boss", "maker" }, options = { "staff" }, own = { "CREATEROLE", "CREATELOGIN" } },
+    assert.same({ roles = { "admin", "boss", "maker" }, options = { "staff" }, own = { "CREATEROLE", "CREATELOGIN" }, system = {} },
       roles.to_demote(graph "u>>admin u>boss boss>x x>admin u>maker maker:createrole u>>staff u>readers u:createrole u:createlogin", "u"))
-    assert.same({ roles = {}, options = {}, own = {} }, roles.to_demote(graph "u>staff", "u"))
+    assert.same({ roles = {}, options = {}, own = {}, system = {} }, roles.to_demote(graph "u>staff", "u"))
   end)
 end)
 

@@ -273,4 +273,25 @@ function M.privileges(entry, dialect)
   }
 end
 
+--- The databases that access names, and the tables whose own sequences matter: database -> schema -> names.
+---@param list table[] normalized
+---@return string[] databases
+---@return table<string, table<string, string[]>> tables
+function M.places(list)
+  local databases, seen, tables = {}, {}, {}
+  for _, entry in ipairs(list) do
+    if not seen[entry.database] then
+      seen[entry.database] = true
+      databases[#databases + 1] = entry.database
+    end
+    if entry.tables ~= "*" and entry.sequences then
+      local schemas = tables[entry.database] or {}
+      local all = schemas[entry.schema] or {}
+      for _, name in ipairs(entry.tables) do all[#all + 1] = name end
+      schemas[entry.schema], tables[entry.database] = all, schemas
+    end
+  end
+  return databases, tables
+end
+
 return M

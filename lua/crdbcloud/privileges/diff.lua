@@ -4,17 +4,21 @@ local grants = require "crdbcloud.privileges.grants"
 
 local M = {}
 
--- A grant without its privilege: the thing itself.
-local function thing(grant, privilege)
+local function copy_of(grant, changes)
   local copy = {}
   for field, value in pairs(grant) do copy[field] = value end
-  copy.privilege = privilege
-  return grants.key(copy)
+  for field, value in pairs(changes) do copy[field] = value end
+  return copy
+end
+
+-- A grant with another privilege: the thing itself.
+local function thing(grant, privilege)
+  return grants.key(copy_of(grant, { privilege = privilege }))
 end
 
 --- What is wanted and not there, and what is there and not wanted. CockroachDB reports all privileges on a thing as
 --- "ALL", which satisfies whatever is wanted on it and is itself more than that. The owner of a thing has everything on
---- it, and so has the maker of future tables.
+--- it, and so has the maker of future tables. The right to pass on what is wanted is more than what is wanted.
 ---@param wanted table[] single grants
 ---@param actual table[] single grants
 ---@param user string|nil whose grants these are
@@ -31,7 +35,11 @@ function M.diff(wanted, actual, user, owns)
     if not own and not have[grants.key(grant)] and not have[thing(grant, "ALL")] then missing[#missing + 1] = grant end
   end
   for _, grant in ipairs(actual) do
-    if not want[grants.key(grant)] then extra[#extra + 1] = grant end
+    if not want[grants.key(grant)] then
+      extra[#extra + 1] = grant
+    elseif grant.grantable then
+      extra[#extra + 1] = copy_of(grant, { option = true })
+    end
   end
   return { missing = grants.sorted(missing), extra = grants.sorted(extra) }
 end

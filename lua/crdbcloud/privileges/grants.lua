@@ -1,14 +1,17 @@
 --- Single grants: one privilege on one thing, the form in which wanted and actual access are compared. Pure.
 --
--- { on, database, schema, name, creator, privilege } with on = "database", "schema", "table", "sequence",
--- "future_table", "future_sequence" (creator: a role, or "*" for all), "role" (name; privilege "MEMBER"), or whatever
--- else the server reports ("type", "function", ...).
+-- { on, database, schema, name, creator, privilege } with on = "database", "schema", "table", "sequence", "type",
+-- "function", "procedure" (name with arguments: "f(int8)"), "future_table", "future_sequence", "future_type",
+-- "future_schema", "future_function" (creator: a role, or "*" for all), "role" (name; privilege "MEMBER"), "system",
+-- "external_connection" (name). More fields where they say something: grantable = true (WITH GRANT OPTION, ADMIN OPTION),
+-- via = {"staff", "public"} (it comes through roles, or everybody has it), grantee (to whom a maker gives it), grantor
+-- (who gave it, where that is not the owner), option = true (not the privilege is meant, only the right to pass it on).
 
 local access = require "crdbcloud.privileges.access"
 
 local M = {}
 
-local FIELDS = { "on", "database", "schema", "name", "creator", "privilege" }
+local FIELDS = { "on", "database", "schema", "name", "creator", "privilege", "grantee" }
 
 --- A text that is equal for equal grants and sorts them.
 ---@param grant table
@@ -16,13 +19,12 @@ local FIELDS = { "on", "database", "schema", "name", "creator", "privilege" }
 function M.key(grant)
   local parts = {}
   for i, field in ipairs(FIELDS) do parts[i] = grant[field] or "" end
+  if grant.option then parts[#parts + 1] = "option" end
+  if grant.via then parts[#parts + 1] = table.concat(grant.via, "\2") end
   return table.concat(parts, "\1")
 end
 
---- For people: "SELECT on table shop.public.orders".
----@param grant table
----@return string
-function M.describe(grant)
+local function in_words(grant)
   local place = {}
   for _, field in ipairs { "database", "schema", "name" } do
     if grant[field] then place[#place + 1] = grant[field] end
@@ -34,7 +36,21 @@ function M.describe(grant)
     local creator = grant.creator == "*" and "anybody" or grant.creator
     return ("%s on %ss to come in %s made by %s"):format(grant.privilege, future, where, creator)
   end
-  return ("%s on %s %s"):format(grant.privilege, grant.on, where)
+  if grant.on == "system" then return "system privilege " .. grant.privilege end
+  return ("%s on %s %s"):format(grant.privilege, (grant.on:gsub("_", " ")), where)
+end
+
+--- For people: "SELECT on table shop.public.orders WITH GRANT OPTION", "USAGE on schema shop.public, through staff, ops".
+---@param grant table
+---@return string
+function M.describe(grant)
+  local option = grant.on == "role" and "ADMIN OPTION" or "GRANT OPTION"
+  local text = in_words(grant)
+  if grant.option then return ("%s for %s"):format(option, text) end
+  if grant.grantable then text = ("%s WITH %s"):format(text, option) end
+  if grant.grantee then text = ("%s, for %s"):format(text, grant.grantee) end
+  if grant.via then text = ("%s, through %s"):format(text, table.concat(grant.via, ", ")) end
+  return text
 end
 
 --- Sorted descriptions, at most limit of them and a count of the rest.
@@ -65,8 +81,12 @@ function M.sorted(list)
 end
 
 ---@class crdbcloud.privileges.objects what is in one database
+---@field schemas table<string, string> schema -> owner
 ---@field tables table<string, table<string, string>> schema -> table -> owner
 ---@field sequences table<string, table<string, string>> schema -> sequence -> owner
+---@field types table<string, table<string, string>> schema -> type -> owner
+---@field functions table<string, table<string, string>> schema -> "f(int8)" -> owner
+---@field procedures table<string, table<string, string>> schema -> "p()" -> owner
 ---@field owned table<string, table<string, string[][]>> schema -> table -> {{schema, sequence}, ...} that its columns own
 ---@field owner string? of the database
 

@@ -4,7 +4,6 @@
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.base.options"
 local names = require "crdbcloud.names"
-local quote = require "crdbcloud.sql.quote"
 local access = require "crdbcloud.privileges.access"
 
 local M = {}
@@ -85,8 +84,12 @@ end
 ---@param given {databases: string[]|"all"|nil, timeout: crdbcloud.duration?}|nil databases: where to look for grants and
 ---  owned objects; without it only roles and options are looked at, which costs two or three queries
 ---@return table|nil {exists, login, admin, admin_direct, admin_via = {role, ...}, admin_option, createrole, createlogin,
----  superuser, roles = {...}, grants = {...}, owns = {...}, public_create = {"shop.public", ...}}; public_create: where
----  everybody may create tables, this user too (REVOKE CREATE ON SCHEMA ... FROM public would change that for all users)
+---  superuser, powers, limited, roles = {...}, grants = {...}, inherited = {...}, gives = {...}, owns = {...},
+---  public_create = {"shop.public", ...}, unknown = {...}}. grants: its own, system privileges and memberships too;
+---  inherited: through roles and everybody, each with via; gives: default privileges it gives to others as a maker;
+---  public_create: where everybody may create tables, this user too (REVOKE CREATE ON SCHEMA ... FROM public would change
+---  that for all users); powers: {privilege, via} of what leads past grants; limited: no admin and no powers of its own;
+---  unknown: what this server does not say
 ---@return crdbcloud.error|nil
 function M.inspect(sql, user, given)
   check_sql(sql, "privileges.inspect")
@@ -161,7 +164,7 @@ end
 function M.demote(sql, user, given)
   check_sql(sql, "privileges.demote")
   local opts = options.check({ timeout = "limit" }, given, "privileges.demote")
-  return require("crdbcloud.privileges.apply").demote(sql, deadline_of(opts), check_user(user, "privileges.demote"))
+  return require("crdbcloud.privileges.demote").demote(sql, deadline_of(opts), check_user(user, "privileges.demote"))
 end
 
 --- Why an application user cannot get this access or these roles, or must not; nil when there is no reason.
@@ -173,20 +176,22 @@ function M.refused(sql, wanted, roles)
   check_sql(sql, "privileges.refused")
   local list, err = access.normalize(wanted)
   if not list then return err end
-  return require("crdbcloud.privileges.apply").refused(sql, deadline_of {}, list, check_roles(roles, "privileges.refused"))
+  return require("crdbcloud.privileges.refused").refused(sql, deadline_of {}, list, check_roles(roles, "privileges.refused"))
 end
 
 --- Ends all sessions of a user, until none is left.
 ---@param sql crdbcloud.sql
 ---@param user string
----@param given {timeout: crdbcloud.duration?}|nil default 30 s
+---@param given {older_than: crdbcloud.duration?, timeout: crdbcloud.duration?}|nil older_than: sessions that have begun
+---  since then stay, such as those that logged in with a new password. timeout: default 30 s
 ---@return integer|nil count
 ---@return crdbcloud.error|nil
 function M.cancel_sessions(sql, user, given)
   check_sql(sql, "privileges.cancel_sessions")
-  local opts = options.check({ timeout = "limit" }, given, "privileges.cancel_sessions")
+  local opts = options.check({ older_than = "duration", timeout = "limit" }, given, "privileges.cancel_sessions")
   opts.timeout = opts.timeout or 30
-  return require("crdbcloud.privileges.sessions").cancel(sql, deadline_of(opts), check_user(user, "privileges.cancel_sessions"))
+  return require("crdbcloud.privileges.sessions").cancel(sql, deadline_of(opts), check_user(user, "privileges.cancel_sessions"),
+    opts.older_than)
 end
 
 --- The statement that ends a user's sessions, for a person to run where we may not.
@@ -208,10 +213,18 @@ function M.set_login(sql, user, allowed)
   if type(allowed) ~= "boolean" then
     errors.raise("privileges.set_login: allowed must be true or false, got %s", errors.shown(allowed))
   end
-  local name = quote.identifier(check_user(user, "privileges.set_login"))
-  local ok, err = require("crdbcloud.privileges.run").query(sql, deadline_of {}, ("ALTER ROLE %s WITH %s"):format(name,
-    allowed and "LOGIN" or "NOLOGIN"))
-  return ok and true, err
+  return require("crdbcloud.privileges.login").set(sql, deadline_of {}, check_user(user, "privileges.set_login"), allowed)
+end
+
+--- What keeps a user out whatever its password: NOLOGIN, NOSQLLOGIN in every form, or VALID UNTIL, which the server tells
+--- in the words of a wrong password.
+---@param sql crdbcloud.sql
+---@param user string
+---@return {reason: "no_login"|"expired", message: string, statement: string}|false|nil found false: nothing does
+---@return crdbcloud.error|nil
+function M.why_no_login(sql, user)
+  check_sql(sql, "privileges.why_no_login")
+  return require("crdbcloud.privileges.login").look(sql, deadline_of {}, check_user(user, "privileges.why_no_login"))
 end
 
 return M

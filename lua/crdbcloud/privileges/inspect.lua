@@ -3,9 +3,12 @@
 local errors = require "crdbcloud.errors"
 local quote = require "crdbcloud.sql.quote"
 local dialects = require "crdbcloud.sql.dialect"
-local catalog = require "crdbcloud.privileges.catalog"
+local read_grants = require "crdbcloud.privileges.read_grants"
+local read_objects = require "crdbcloud.privileges.read_objects"
+local read_roles = require "crdbcloud.privileges.read_roles"
 local roles = require "crdbcloud.privileges.roles"
 local grants = require "crdbcloud.privileges.grants"
+local versions = require "crdbcloud.privileges.versions"
 local printing = require "crdbcloud.base.printing"
 
 local M = {}
@@ -20,7 +23,7 @@ end
 ---@return any|nil
 ---@return crdbcloud.error|nil
 function M.within(sql, deadline, dialect, database, look)
-  local exists, err = catalog.has_database(sql, deadline, database)
+  local exists, err = read_objects.has_database(sql, deadline, database)
   if exists == nil then return nil, err end
   if not exists then return missing("database", database) end
   if not dialects.traits[dialect].cross_database then
@@ -39,6 +42,10 @@ function M.within(sql, deadline, dialect, database, look)
   return result, err
 end
 
+local OWNED = {
+  table = "tables", sequence = "sequences", type = "types", ["function"] = "functions", procedure = "procedures",
+}
+
 local function owned_by(user, database, objects)
   local list = {}
   local function add(on, owner, schema, name)
@@ -46,62 +53,104 @@ local function owned_by(user, database, objects)
   end
   add("database", objects.owner)
   for schema, owner in pairs(objects.schemas) do add("schema", owner, schema) end
-  for kind, set in pairs { table = objects.tables, sequence = objects.sequences } do
-    for schema, named in pairs(set) do
+  for kind, set in pairs(OWNED) do
+    for schema, named in pairs(objects[set]) do
       for name, owner in pairs(named) do add(kind, owner, schema, name) end
     end
   end
   return list
 end
 
---- Roles and options of a user, and, for the databases asked for, its direct grants and what it owns.
+-- Adds what one database holds of the user.
+local function look_into(conn, deadline, database, given, who, out)
+  local objects, err = read_objects.objects(conn, deadline, database)
+  if not objects then return nil, err end
+  for schema, tables in pairs((given.owned_by_tables or {})[database] or {}) do
+    local ok
+    ok, err = read_objects.owned_sequences(conn, deadline, objects, schema, tables)
+    if not ok then return nil, err end
+  end
+  local found
+  found, err = read_grants.look(conn, deadline, out.dialect, who, database, objects)
+  if not found then return nil, err end
+  out.objects[database] = objects
+  local function append(list, more)
+    for _, item in ipairs(more) do list[#list + 1] = item end
+  end
+  append(out.owns, owned_by(out.user, database, objects))
+  append(out.grants, found.grants)
+  append(out.gives, found.gives)
+  if out.exists then append(out.inherited, found.inherited) end
+  for _, schema in ipairs(found.public_create) do out.public_create[#out.public_create + 1] = database .. "." .. schema end
+  return true
+end
+
+-- System privileges of the user itself and, with the way they come, of its roles and of everybody.
+local function system_grants(out, graph, reached)
+  local function add(list, name, via)
+    for _, held in ipairs((graph.system or {})[name] or {}) do
+      list[#list + 1] = { on = "system", privilege = held.privilege, grantable = held.grantable, via = via }
+    end
+  end
+  add(out.grants, out.user)
+  for role, way in pairs(reached) do
+    if role ~= "admin" then add(out.inherited, role, way) end
+  end
+  add(out.inherited, "public", { "public" })
+end
+
+local function memberships(out, graph)
+  for _, edge in ipairs(graph.members[out.user] or {}) do
+    out.grants[#out.grants + 1] = { on = "role", name = edge.role, privilege = "MEMBER", grantable = edge.option or nil }
+  end
+end
+
+--- Roles and options of a user, and, for the databases asked for, its grants and what it owns. All of it is plain data.
 ---@param sql crdbcloud.sql
 ---@param deadline number
 ---@param user string folded
----@param given {databases: string[]|"all"|nil, owned_by_tables: table<string, table<string, string[]>>?} none: roles only;
----  owned_by_tables: database -> schema -> tables whose own sequences are wanted
----@return table|nil {exists, login, admin, admin_direct, admin_via, admin_option, createrole, createlogin, superuser,
----  roles, grants, owns, public_create, user, dialect}, and, not shown, objects and graph
+---@param given {databases: string[]|"all"|nil, owned_by_tables: table<string, table<string, string[]>>?} none: roles and
+---  system privileges only; owned_by_tables: database -> schema -> tables whose own sequences are wanted
+---@return table|nil {exists, login, admin, admin_direct, admin_via, admin_option, createrole, createlogin, powers,
+---  superuser, roles, grants, inherited, gives, owns, public_create, unknown, user, dialect}, and, not shown, objects,
+---  graph and version
 ---@return crdbcloud.error|nil
 function M.inspect(sql, deadline, user, given)
   local dialect, err = sql:dialect()
   if not dialect then return nil, err end
+  local version
+  version, err = sql:version()
+  if not version then return nil, err end
   local graph
-  graph, err = catalog.graph(sql, deadline, dialect)
+  graph, err = read_roles.graph(sql, deadline, dialect)
   if not graph then return nil, err end
-  local out = roles.describe(graph, user)
+  local out, reached = roles.describe(graph, user), roles.reach(graph, user)
   out.user, out.dialect, out.grants, out.owns, out.public_create = user, dialect, {}, {}, {}
+  out.inherited, out.gives, out.unknown = {}, {}, {}
   -- Behind a metatable: what printing and encoding should not show.
-  setmetatable(out, { __name = "crdbcloud.inspection", __index = { graph = graph, objects = {} }, __tostring = printing.fields })
+  setmetatable(out, {
+    __name = "crdbcloud.inspection", __index = { graph = graph, objects = {}, version = version }, __tostring = printing.fields,
+  })
   local list = given.databases or {}
   if list == "all" then
-    list, err = catalog.databases(sql, deadline)
+    list, err = read_objects.databases(sql, deadline, dialect)
     if not list then return nil, err end
   end
+  local shows_public = dialect == "postgresql" or versions.since(version, versions.SHOWS_PUBLIC) ~= false
+  if #list > 0 and not shows_public then out.unknown[1] = "what everybody has (public)" end
+  local who = { user = user, reached = reached, graph = graph, shows_public = shows_public }
   for _, database in ipairs(list) do
     local done
     done, err = M.within(sql, deadline, dialect, database, function(conn)
-      local objects, why = catalog.objects(conn, deadline, database)
-      if not objects then return nil, why end
-      for schema, tables in pairs((given.owned_by_tables or {})[database] or {}) do
-        local ok
-        ok, why = catalog.owned_sequences(conn, deadline, objects, schema, tables)
-        if not ok then return nil, why end
-      end
-      out.objects[database] = objects
-      for _, owned in ipairs(owned_by(user, database, objects)) do out.owns[#out.owns + 1] = owned end
-      local found
-      found, why = catalog.grants(conn, deadline, dialect, user, database, objects, out.exists)
-      if not found then return nil, why end
-      for _, grant in ipairs(found) do out.grants[#out.grants + 1] = grant end
-      for _, schema in ipairs(objects.public_create) do out.public_create[#out.public_create + 1] = database .. "." .. schema end
-      return true
+      return look_into(conn, deadline, database, given, who, out)
     end)
     if not done then return nil, err end
   end
-  for _, role in ipairs(out.roles) do out.grants[#out.grants + 1] = { on = "role", name = role, privilege = "MEMBER" } end
-  out.grants = grants.sorted(out.grants)
-  out.owns = grants.sorted(out.owns)
+  if out.exists then
+    system_grants(out, graph, reached)
+    memberships(out, graph)
+  end
+  for _, field in ipairs { "grants", "inherited", "gives", "owns" } do out[field] = grants.sorted(out[field]) end
   return out
 end
 

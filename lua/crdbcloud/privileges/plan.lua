@@ -73,8 +73,8 @@ local function defaults(plan, given)
   local whose = given.creator == "*" and "FOR ALL ROLES "
     or given.creator and ("FOR ROLE %s "):format(quote.identifier(given.creator)) or ""
   local where = given.schema and ("IN SCHEMA %s "):format(quote.identifier(given.schema)) or ""
-  plan:add_in(given.database, ("ALTER DEFAULT PRIVILEGES %s%s%s %s ON %s %s %s"):format(
-    whose, where, given.verb, given.privileges, given.objects, given.verb == "GRANT" and "TO" or "FROM", given.user))
+  plan:add_in(given.database, ("ALTER DEFAULT PRIVILEGES %s%s%s %s%s ON %s %s %s"):format(whose, where, given.verb,
+    given.option or "", given.privileges, given.objects, given.verb == "GRANT" and "TO" or "FROM", given.user))
 end
 
 local function add_entry(plan, entry, given, user)
@@ -161,45 +161,77 @@ local function grouped(list)
     thing.privilege = nil
     local key = grants.key(thing)
     if not by_key[key] then
-      by_key[key] = { thing = thing, privileges = {} }
+      by_key[key] = { thing = thing, privileges = {}, grants = {} }
       groups[#groups + 1] = by_key[key]
     end
-    local privileges = by_key[key].privileges
-    privileges[#privileges + 1] = grant.privilege
+    local group = by_key[key]
+    group.privileges[#group.privileges + 1] = grant.privilege
+    group.grants[#group.grants + 1] = grant
   end
   return groups
 end
 
-local ON = { database = "DATABASE", schema = "SCHEMA", table = "TABLE", sequence = "SEQUENCE", type = "TYPE" }
-local FUTURE = { future_table = "TABLES", future_sequence = "SEQUENCES", future_type = "TYPES", future_schema = "SCHEMAS" }
+local ON = {
+  database = "DATABASE", schema = "SCHEMA", table = "TABLE", sequence = "SEQUENCE", type = "TYPE", ["function"] = "FUNCTION",
+  procedure = "PROCEDURE", external_connection = "EXTERNAL CONNECTION",
+}
+-- ON ROUTINES is known only to newer servers, ON FUNCTIONS to all; PostgreSQL means procedures by it, too.
+local FUTURE = {
+  future_table = "TABLES", future_sequence = "SEQUENCES", future_type = "TYPES", future_schema = "SCHEMAS",
+  future_function = "FUNCTIONS",
+}
+
+-- The name of a thing in REVOKE … ON. CockroachDB finds a routine in the current database only.
+local function name_of(plan, thing)
+  if thing.on == "database" then return quote.identifier(thing.database) end
+  if thing.on == "external_connection" then return quote.identifier(thing.name) end
+  if thing.on == "function" or thing.on == "procedure" then
+    local name, arguments = thing.name:match "^([^(]*)(%(.*%))$"
+    if not name then return nil end
+    return quote.qualified(thing.schema, name) .. arguments
+  end
+  if thing.name then return plan:name(thing.database, thing.schema, thing.name) end
+  return plan:name(thing.database, thing.schema)
+end
+
+local function revoke_group(plan, group, user)
+  local thing, words = group.thing, table.concat(group.privileges, ", ")
+  local option = thing.option and "GRANT OPTION FOR " or ""
+  if thing.on == "role" then
+    plan:add(("REVOKE %s%s FROM %s"):format(thing.option and "ADMIN OPTION FOR " or "", quote.identifier(thing.name), user))
+  elseif thing.on == "system" then
+    plan:add(("REVOKE %sSYSTEM %s FROM %s"):format(option, words, user))
+  elseif FUTURE[thing.on] then
+    defaults(plan, {
+      database = thing.database, schema = thing.schema, creator = thing.creator, verb = "REVOKE", user = user,
+      privileges = words, objects = FUTURE[thing.on], option = option,
+    })
+  else
+    local name = ON[thing.on] and name_of(plan, thing)
+    if not name then return false end
+    local text = ("REVOKE %s%s ON %s %s FROM %s"):format(option, words, ON[thing.on], name, user)
+    if thing.on == "function" or thing.on == "procedure" then
+      plan:add_in(thing.database, text)
+    else
+      plan:add(text, thing.on ~= "external_connection" and thing.on ~= "database" and thing.database or nil)
+    end
+  end
+  return true
+end
 
 --- The statements that take single grants away.
----@param extra table[]
+---@param extra table[] each from given.user, or from its own grantee (default privileges that a maker gives)
 ---@param given {user: string, dialect: crdbcloud.dialect}
 ---@return crdbcloud.privileges.statements
 ---@return table[] left grants of kinds that no statement is known for
 function M.revoke(extra, given)
   local plan = new_plan(dialects.traits[given.dialect])
-  local user, left = quote.identifier(given.user), {}
+  local left = {}
   for _, group in ipairs(grouped(extra)) do
-    local thing, words = group.thing, table.concat(group.privileges, ", ")
-    if thing.on == "role" then
-      plan:add(("REVOKE %s FROM %s"):format(quote.identifier(thing.name), user))
-    elseif FUTURE[thing.on] then
-      defaults(plan, {
-        database = thing.database, schema = thing.schema, creator = thing.creator, verb = "REVOKE", user = user,
-        privileges = words, objects = FUTURE[thing.on],
-      })
-    elseif thing.on == "database" then
-      plan:add(("REVOKE %s ON DATABASE %s FROM %s"):format(words, quote.identifier(thing.database), user))
-    elseif ON[thing.on] then
-      local name = thing.name and plan:name(thing.database, thing.schema, thing.name)
-        or plan:name(thing.database, thing.schema)
-      plan:add(("REVOKE %s ON %s %s FROM %s"):format(words, ON[thing.on], name, user), thing.database)
-    else
-      for _, privilege in ipairs(group.privileges) do
-        left[#left + 1] = { on = thing.on, database = thing.database, schema = thing.schema, name = thing.name, privilege = privilege }
-      end
+    local grantee = group.thing.grantee or given.user
+    local user = grantee == "public" and "PUBLIC" or quote.identifier(grantee)
+    if not revoke_group(plan, group, user) then
+      for _, grant in ipairs(group.grants) do left[#left + 1] = grant end
     end
   end
   return plan.list, left

@@ -220,11 +220,18 @@ local function ask(self, name, text)
   return self[name]
 end
 
+--- What the server says of itself, asked once: "CockroachDB CCL v25.2.1 (...)".
+---@return string|nil
+---@return crdbcloud.error|nil
+function Sql:version()
+  return ask(self, "_version", "SELECT version() AS answer")
+end
+
 --- "cockroachdb" or "postgresql", by asking the server once.
 ---@return crdbcloud.dialect|nil
 ---@return crdbcloud.error|nil
 function Sql:dialect()
-  local version, err = ask(self, "_version", "SELECT version() AS answer")
+  local version, err = self:version()
   if err then return nil, err end
   local found = dialect.detect(version)
   if found then return found end

@@ -1,0 +1,65 @@
+--- What the model answers to questions about pg_catalog, version() and the session, by patterns of the statement.
+
+local model = require "spec.support.cockroach.model"
+
+local function named(self, kind, field)
+  local rows = {}
+  for thing in self:each(function(t) return t.kind == kind and (kind == "database" or t.database == self.current) end) do
+    rows[#rows + 1] = { schema_name = thing.schema, name = thing[field or "name"], owner = thing.owner }
+  end
+  return rows
+end
+
+local RELATIONS = { table = "r", sequence = "S" }
+
+return {
+  { "version%(%)", function(self) return { { answer = "CockroachDB CCL v" .. self.version .. " (x86_64-pc-linux-gnu)" } } end },
+  { "session_user", function(self) return { { answer = self.user } } end },
+  { "current_database%(%) AS answer", function(self) return { { answer = self.current } } end },
+  { "rolvaliduntil .* FROM pg_catalog%.pg_roles WHERE rolname = '([^']*)'", function(self, name)
+    local role = self.roles[name]
+    if not role then return {} end
+    -- The model's options hold the time as seconds of its clock.
+    local ends = role.options["VALID UNTIL"]
+    return { { valid_until = ends and tostring(ends) or nil, expired = ends ~= nil and ends <= self.clock } }
+  end },
+  { "pg_get_serial_sequence", function(self)
+    local rows = {}
+    for name, sequence in pairs(self.owned[self.current]) do rows[#rows + 1] = { name = name, sequence = sequence } end
+    return rows
+  end },
+  { "FROM pg_catalog%.pg_class", function(self)
+    local rows = {}
+    for kind, letter in pairs(RELATIONS) do
+      for _, row in ipairs(named(self, kind)) do
+        row.kind = letter
+        rows[#rows + 1] = row
+      end
+    end
+    return rows
+  end },
+  { "FROM pg_catalog%.pg_type", function(self) return named(self, "type") end },
+  { "FROM pg_catalog%.pg_proc", function(self)
+    local rows = named(self, "routine")
+    for _, row in ipairs(rows) do
+      row.name, row.arguments = row.name:match "^([^(]*)%((.*)%)$"
+      row.kind = row.name:find "^proc" and "p" or "f"
+    end
+    return rows
+  end },
+  { "FROM pg_catalog%.pg_namespace", function(self) return named(self, "schema", "schema") end },
+  { "d%.datdba.*datname = '([^']*)'", function(self, name) return { { owner = self:thing("database", name).owner } } end },
+  { "SELECT datname FROM pg_catalog%.pg_database WHERE datname = '([^']*)'", function(self, name)
+    return self:find("database", name) and { { datname = name } } or {}
+  end },
+  { "SELECT datname AS name", function(self) return named(self, "database", "database") end },
+  { '^USE "([^"]*)"$', function(self, name)
+    if not self:find("database", name) then return model.fail("database %q does not exist", name) end
+    self.current = name
+    return true
+  end },
+  { "^SET database = ''$", function(self)
+    self.current = ""
+    return true
+  end },
+}
