@@ -168,7 +168,7 @@ function privileges.plan(access, options) end
 ---@field timeout? crdbcloud.duration time limit of all statements; default "60s"
 
 --- Gives the access, then compares it with what the server says.
---- Errors: sql. invalid_argument: the access leads to admin.
+--- Errors: sql. conflict: exact access cannot be reached. invalid_argument: the access leads to admin.
 ---@param sql crdbcloud.sql an admin's connection
 ---@param access crdbcloud.access_spec|crdbcloud.access_spec[]|nil help "access"
 ---@param options crdbcloud.privileges.apply.options
@@ -185,7 +185,7 @@ function privileges.apply(sql, access, options) end
 ---@param sql crdbcloud.sql an admin's connection
 ---@param user string name of the user
 ---@param options? crdbcloud.privileges.inspect.options
----@return table|nil exists, login, admin, roles, grants, owns, …; prints as fields
+---@return table|nil exists, login, admin, powers, limited, roles, grants, inherited, gives, owns, unknown, …; prints as fields
 ---@return crdbcloud.error|nil err
 function privileges.inspect(sql, user, options) end
 
@@ -233,6 +233,7 @@ function privileges.demote(sql, user, options) end
 function privileges.refused(sql, access, roles) end
 
 ---@class crdbcloud.privileges.cancel_sessions.options
+---@field older_than? crdbcloud.duration leave sessions that began since then
 ---@field timeout? crdbcloud.duration time limit; default "30s"
 
 --- Ends all sessions of a user, and repeats until none is left.
@@ -251,13 +252,21 @@ function privileges.cancel_sessions(sql, user, options) end
 function privileges.cancel_statement(user, dialect) end
 
 --- Gives the login to a user or takes it away. Open sessions go on.
---- Errors: sql
+--- Errors: sql. conflict: something else keeps the user out.
 ---@param sql crdbcloud.sql an admin's connection
 ---@param user string name of the user
 ---@param allowed boolean whether the user may log in
 ---@return true|nil
 ---@return crdbcloud.error|nil err
 function privileges.set_login(sql, user, allowed) end
+
+--- Returns what keeps a user out whatever its password is: NOLOGIN, NOSQLLOGIN or VALID UNTIL.
+--- Errors: sql
+---@param sql crdbcloud.sql an admin's connection
+---@param user string name of the user
+---@return table|false|nil { reason, message, statement }; false: nothing keeps it out
+---@return crdbcloud.error|nil err
+function privileges.why_no_login(sql, user) end
 
 ---@class crdbcloud.errors the type of errors
 local errors = {}

@@ -59,6 +59,12 @@ local sql = {}
 ---@return crdbcloud.error|nil err
 function sql:query(text, ...) end
 
+--- Asks the server once what it says of itself.
+--- Errors: sql
+---@return string|nil CockroachDB CCL v25.2.1 (…)
+---@return crdbcloud.error|nil err
+function sql:version() end
+
 --- Asks the server once what kind it is.
 --- Errors: sql
 ---@return "cockroachdb"|"postgresql"|nil the dialect

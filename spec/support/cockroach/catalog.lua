@@ -28,6 +28,7 @@ return {
     for name, sequence in pairs(self.owned[self.current]) do rows[#rows + 1] = { name = name, sequence = sequence } end
     return rows
   end },
+  { "FROM pg_catalog%.pg_type", function(self) return named(self, "type") end },
   { "FROM pg_catalog%.pg_class", function(self)
     local rows = {}
     for kind, letter in pairs(RELATIONS) do
@@ -38,7 +39,6 @@ return {
     end
     return rows
   end },
-  { "FROM pg_catalog%.pg_type", function(self) return named(self, "type") end },
   { "FROM pg_catalog%.pg_proc", function(self)
     local rows = named(self, "routine")
     for _, row in ipairs(rows) do
