@@ -19,8 +19,10 @@ LIBS_core  = $(call once,LIBS_core,--libs libcurl libssl libcrypto libutf8proc)
 LIBS_pq    = $(call once,LIBS_pq,--libs libpq)
 HAVE_PQ   := $(shell pkg-config --exists libpq 2>/dev/null && echo yes)
 
+# Of 32-bit machines only: it would give the calls that specs intercept other names.
+LARGE_FILES := $(if $(filter 4,$(shell echo __SIZEOF_POINTER__ | $(CC) -E -P -x c - 2>/dev/null)),-D_FILE_OFFSET_BITS=64)
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes
-COMMON   = -std=c11 -D_GNU_SOURCE -Icsrc $(WARNINGS) -fPIC -fvisibility=hidden -DCRDB_VERSION='"$(VERSION)"' $(SANITIZE:%=-fsanitize=%)
+COMMON   = -std=c11 -D_GNU_SOURCE $(LARGE_FILES) -Icsrc $(WARNINGS) -fPIC -fvisibility=hidden -DCRDB_VERSION='"$(VERSION)"' $(SANITIZE:%=-fsanitize=%)
 LINK     = -shared -fvisibility=hidden -Wl,-z,relro,-z,now,-z,nodelete -Wl,--as-needed $(SANITIZE:%=-fsanitize=%)
 
 # The room decides: only csrc/lua sees Lua's headers and is compiled once per ABI; all other rooms are
@@ -35,7 +37,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/plain/%.o,$(filter-out lua/%,$(SRC_$(1)))) \
           $(patsubst lua/%.c,$(OBJ)/$(2)/%.o,$(filter lua/%,$(SRC_$(1))))
 
-.PHONY: all modules command deps demo check check-all check-memory check-nginx soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz lint format reference sandbox \
+.PHONY: all modules command objects check-portable check-release deps demo check check-all check-memory check-nginx soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz lint format reference sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -45,6 +47,7 @@ all:
 	@flock $(BUILD)/lock $(MAKE) --no-print-directory modules command
 modules: $(foreach abi,$(ABIS),$(MODULES:%=$(BUILD)/$(abi)/crdbcloud/%.so))
 command: $(BUILD)/crdbcloud
+objects: $(foreach abi,$(ABIS),$(foreach module,$(MODULES),$(call objects,$(module),$(abi))))
 
 # Rewritten only when the flags change, so that objects of other flags are never mixed.
 flags = $(subst ",,$(CC) $(CFLAGS) $(COMMON) $(LUA_CFLAGS))
@@ -148,6 +151,16 @@ check-page:
 	@$(MAKE) --no-print-directory all
 	@spec/page/run
 
+# Other machines, C libraries and compilers, as far as compiling goes: arm64, 32-bit, musl, clang, -Os.
+check-portable:
+	@.ci/deps build portable
+	@BUILD=$(BUILD) spec/support/portable
+
+# README's commands in a bare Debian of RELEASE, as root and as an ordinary user; an hour. RELEASE=trixie RELEASE_DIR=DIR
+check-release:
+	@.ci/deps release
+	@spec/support/release $(RELEASE)
+
 bench:
 	@.ci/deps build sandbox
 	@$(MAKE) --no-print-directory all
@@ -239,6 +252,8 @@ help:
 	  'make coverage-of-protocol   each crash point and hostile case with its specs' \
 	  'make pool-test    programs that keep connecting during rotations: none may fail' \
 	  'make check-page   the page of examples/nginx in Chromium; pictures in build/page' \
+	  'make check-portable compile for arm64, 32-bit, musl, by clang and for size' \
+	  'make check-release   the commands of the README in a bare Debian; RELEASE=trixie' \
 	  'make lint         luacheck, syntax of both Lua versions, clang-format, surface, rooms' \
 	  'make format       clang-format in place' \
 	  'make reference    examples/REFERENCE.md and the declarations for editors' \

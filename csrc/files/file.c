@@ -3,8 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,9 +98,10 @@ struct crdb_secret *crdb_file_read(const char *path, size_t max, enum crdb_file_
     return content;
 }
 
-static void name_file_system(long magic, char name[16]) {
+/* The numbers have 32 bits; the type of statfs's f_type differs from system to system. */
+static void name_file_system(uint32_t magic, char name[16]) {
     static const struct {
-        long magic;
+        uint32_t magic;
         const char *name;
     } known[] = {
         {EXT4_SUPER_MAGIC, "ext"},  {XFS_SUPER_MAGIC, "xfs"},  {BTRFS_SUPER_MAGIC, "btrfs"},
@@ -110,11 +111,11 @@ static void name_file_system(long magic, char name[16]) {
         {PROC_SUPER_MAGIC, "proc"}, {0x2fc12fc1, "zfs"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if ((uint32_t)known[i].magic == (uint32_t)magic) {
+        if (known[i].magic == magic) {
             snprintf(name, 16, "%s", known[i].name);
             return;
         }
-    snprintf(name, 16, "0x%x", (unsigned)magic);
+    snprintf(name, 16, "0x%" PRIx32, magic);
 }
 
 bool crdb_file_stat(const char *path, struct crdb_file_info *info, struct crdb_failure *f) {
@@ -137,7 +138,7 @@ bool crdb_file_stat(const char *path, struct crdb_file_info *info, struct crdb_f
     info->uid = st.st_uid;
     info->size = (double)st.st_size;
     info->mtime = (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9;
-    name_file_system(fs.f_type, info->file_system);
+    name_file_system((uint32_t)fs.f_type, info->file_system);
     return true;
 }
 

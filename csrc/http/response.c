@@ -1,6 +1,7 @@
 #include "http/response.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -40,6 +41,12 @@ bool crdb_response_body(struct crdb_response *r, const char *bytes, size_t lengt
     return crdb_buffer_append(&r->body, bytes, length);
 }
 
+/* The year of "Fri, 31 Dec 2049 23:59:59 GMT"; 0 for all else. */
+static int year_of(const char *date) {
+    int year = 0;
+    return sscanf(date, "%*3s, %*2d %*3s %4d", &year) == 1 ? year : 0;
+}
+
 double crdb_retry_after(const char *value, time_t now) {
     if (!value)
         return -1;
@@ -55,6 +62,8 @@ double crdb_retry_after(const char *value, time_t now) {
         time_t at = curl_getdate(value, NULL);
         if (at != -1)
             seconds = at > now ? (double)(at - now) : 0;
+        else if (sizeof at == 4 && year_of(value) >= 2038)
+            seconds = LONGEST_WAIT; /* too late for the clock of this system */
     }
     return seconds > LONGEST_WAIT ? LONGEST_WAIT : seconds;
 }

@@ -26,10 +26,13 @@
 #define crdb_rawlen(L, i) ((size_t)lua_rawlen((L), (i)))
 #define crdb_newuserdata(L, size) lua_newuserdatauv((L), (size), 0)
 #define crdb_absindex(L, i) lua_absindex((L), (i))
+#define crdb_push_whole(L, n) lua_pushinteger((L), (lua_Integer)(n))
 #else
 #define crdb_rawlen(L, i) lua_objlen((L), (i))
 #define crdb_newuserdata(L, size) lua_newuserdata((L), (size))
 #define crdb_absindex(L, i) ((i) > 0 || (i) <= LUA_REGISTRYINDEX ? (i) : lua_gettop(L) + (i) + 1)
+/* An integer of LuaJIT has 32 bits where a pointer has; its numbers hold 53 everywhere. */
+#define crdb_push_whole(L, n) lua_pushnumber((L), (lua_Number)(n))
 #endif
 
 /* The one symbol that a module exports; the build hides everything else. */

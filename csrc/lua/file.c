@@ -106,9 +106,9 @@ static int stat_path(lua_State *L) {
     lua_setfield(L, -2, "type");
     lua_pushinteger(L, (lua_Integer)info.mode);
     lua_setfield(L, -2, "mode");
-    lua_pushinteger(L, (lua_Integer)info.uid);
+    crdb_push_whole(L, (double)info.uid);
     lua_setfield(L, -2, "uid");
-    lua_pushinteger(L, (lua_Integer)info.size);
+    crdb_push_whole(L, info.size);
     lua_setfield(L, -2, "size");
     lua_pushnumber(L, info.mtime);
     lua_setfield(L, -2, "mtime");

@@ -234,7 +234,7 @@ static int pace_hold(lua_State *L) {
 
 static int effective_uid(lua_State *L) {
     crdb_check_count(L, 0);
-    lua_pushinteger(L, (lua_Integer)geteuid());
+    crdb_push_whole(L, (double)geteuid());
     return 1;
 }
 

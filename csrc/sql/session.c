@@ -32,8 +32,8 @@ static int64_t deadline_in(double seconds) {
 
 /* Waits until the socket is ready; false when the deadline passes first. Errors of the socket
  * count as ready: libpq finds and names them. */
-static bool wait_for(PGconn *connection, short events, int64_t deadline) {
-    struct pollfd fd = {.fd = PQsocket(connection), .events = events};
+static bool wait_for(int socket, short events, int64_t deadline) {
+    struct pollfd fd = {.fd = socket, .events = events};
     for (;;) {
         int64_t left = deadline - now();
         if (left <= 0)
@@ -85,7 +85,8 @@ struct crdb_pq *crdb_pq_connect(const struct crdb_pq_params *params, double time
          state = PQconnectPoll(connection)) {
         if (state == PGRES_POLLING_FAILED)
             return connect_failed(session, error, hidden, hidden_count);
-        if (!wait_for(connection, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
+        if (!wait_for(PQsocket(connection), state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                      deadline)) {
             crdb_pq_error_set(error, CRDB_PQ_TIMEOUT, "no connection within the time limit");
             crdb_pq_close(session);
             return NULL;
@@ -96,10 +97,18 @@ struct crdb_pq *crdb_pq_connect(const struct crdb_pq_params *params, double time
     return session;
 }
 
+struct canceller {
+    PGcancel *request;
+    int done; /* closed when the thread has nothing more to do: the end of a pipe */
+};
+
 static void *cancel_main(void *arg) {
+    struct canceller *c = arg;
     char message[256];
-    PQcancel(arg, message, sizeof message);
-    PQfreeCancel(arg);
+    PQcancel(c->request, message, sizeof message);
+    PQfreeCancel(c->request);
+    close(c->done);
+    free(c);
     return NULL;
 }
 
@@ -107,26 +116,29 @@ static void *cancel_main(void *arg) {
  * itself if it takes long. It sends the connection's cancel key in the clear; the key is worth
  * nothing any more, because the connection is closed right after. */
 static void cancel(PGconn *connection) {
-    PGcancel *request = PQgetCancel(connection);
-    if (!request)
+    struct canceller *c = malloc(sizeof *c);
+    int ends[2] = {-1, -1};
+    if (!c || pipe2(ends, O_CLOEXEC) != 0) {
+        free(c);
         return;
+    }
+    *c = (struct canceller){.request = PQgetCancel(connection), .done = ends[1]};
     sigset_t all, before;
     pthread_t thread;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals belong to the host's threads */
-    int failed = pthread_create(&thread, NULL, cancel_main, request);
+    int failed = pthread_create(&thread, NULL, cancel_main, c);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
-        PQfreeCancel(request);
-        return;
-    }
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t end = until.tv_nsec + (int64_t)CANCEL_MILLISECONDS * 1000000;
-    until.tv_sec += (time_t)(end / NANOSECONDS);
-    until.tv_nsec = (long)(end % NANOSECONDS);
-    if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+        PQfreeCancel(c->request);
+        close(c->done);
+        free(c);
+    } else if (wait_for(ends[0], POLLIN, now() + (int64_t)CANCEL_MILLISECONDS * 1000000)) {
+        pthread_join(thread, NULL);
+    } else {
         pthread_detach(thread);
+    }
+    close(ends[0]);
 }
 
 static void timed_out(struct crdb_pq *session, struct crdb_pq_error *error) {
@@ -150,7 +162,7 @@ static void lost(struct crdb_pq *session, const struct crdb_pq_statement *statem
  * connection was lost. */
 static PGresult *next_result(PGconn *connection, int64_t deadline, bool *expired, bool *failed) {
     while (PQisBusy(connection)) {
-        if (!wait_for(connection, POLLIN, deadline)) {
+        if (!wait_for(PQsocket(connection), POLLIN, deadline)) {
             *expired = true;
             return NULL;
         }
@@ -183,7 +195,7 @@ static bool send_statement(struct crdb_pq *session, const struct crdb_pq_stateme
                                    statement->values, NULL, NULL, 0) != 0;
     int left = begun ? 1 : -1;
     while (left >= 0 && (left = PQflush(connection)) > 0) {
-        if (!wait_for(connection, POLLIN | POLLOUT, deadline)) {
+        if (!wait_for(PQsocket(connection), POLLIN | POLLOUT, deadline)) {
             timed_out(session, error);
             return false;
         }

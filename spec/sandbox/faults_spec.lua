@@ -33,9 +33,9 @@ local function logs_in_later(password)
 end
 
 -- curl's exit statuses for a connection that ends without an answer, is reset, or ends in the middle of one.
-local NOTHING = { ["1.1"] = { [52] = true }, ["2"] = { [16] = true, [18] = true, [92] = true } }
+local NOTHING = { ["1.1"] = { [52] = true, [56] = true }, ["2"] = { [16] = true, [18] = true, [55] = true, [56] = true, [92] = true } }
 local RESET = { ["1.1"] = { [56] = true }, ["2"] = { [55] = true, [56] = true } }
-local CUT = { ["1.1"] = { [18] = true }, ["2"] = { [16] = true, [18] = true, [92] = true } }
+local CUT = { ["1.1"] = { [18] = true, [56] = true }, ["2"] = { [16] = true, [18] = true, [55] = true, [56] = true, [92] = true } }
 
 local CASES = {
   { what = "error_before", applied = false, status = 500, code = 13, message = "internal error" },
