@@ -78,9 +78,12 @@ static bool check_target(int dir, const char *name, const char *path, struct sta
         crdb_fail_errno(f, errno, "look at", path);
         return false;
     }
-    if (S_ISREG(st->st_mode))
+    if (S_ISREG(st->st_mode) && st->st_uid == geteuid())
         return true;
-    if (S_ISLNK(st->st_mode))
+    if (S_ISREG(st->st_mode))
+        crdb_fail(f, "owner", "%.800s belongs to uid %ju, not to uid %ju that writes it", path,
+                  (uintmax_t)st->st_uid, (uintmax_t)geteuid());
+    else if (S_ISLNK(st->st_mode))
         crdb_fail(f, "symlink", "%.800s is a symbolic link; name the file itself", path);
     else
         crdb_fail(f, "type", "%.800s is %s, not a regular file", path,
@@ -88,27 +91,24 @@ static bool check_target(int dir, const char *name, const char *path, struct sta
     return false;
 }
 
-/* Gives the new file the owner and group of the one it replaces. */
-static bool keep_owner(int fd, const struct stat *old, const char *path, struct crdb_failure *f) {
+/* Gives the new file the group of the one it replaces. */
+static bool keep_group(int fd, const struct stat *old, const char *path, struct crdb_failure *f) {
     struct stat new;
     if (fstat(fd, &new) != 0) {
         crdb_fail_errno(f, errno, "look at", path);
         return false;
     }
-    uid_t uid = new.st_uid == old->st_uid ? (uid_t)-1 : old->st_uid;
-    gid_t gid = new.st_gid == old->st_gid ? (gid_t)-1 : old->st_gid;
-    if ((uid == (uid_t)-1 && gid == (gid_t)-1) || fchown(fd, uid, gid) == 0)
+    if (new.st_gid == old->st_gid || fchown(fd, (uid_t)-1, old->st_gid) == 0)
         return true;
-    crdb_fail(f, "owner",
-              "%.800s belongs to uid %ju, gid %ju, and uid %ju may not give the new file to them",
-              path, (uintmax_t)old->st_uid, (uintmax_t)old->st_gid, (uintmax_t)geteuid());
+    crdb_fail(f, "owner", "%.800s has gid %ju, and uid %ju may not give the new file to it", path,
+              (uintmax_t)old->st_gid, (uintmax_t)geteuid());
     return false;
 }
 
 /* Fills the open temporary file; errors of the system are reported against path. */
 static bool fill(int fd, const char *path, const void *bytes, size_t len, mode_t mode,
                  const struct stat *old, struct crdb_failure *f) {
-    if (old && !keep_owner(fd, old, path, f))
+    if (old && !keep_group(fd, old, path, f))
         return false;
     if (fchmod(fd, mode) == 0 && write_all(fd, bytes, len) && sync_file(fd))
         return true;

@@ -17,10 +17,11 @@
 /* Replaces the file, or makes it: a crash at any point leaves the old content or
  * the new, never a mixture. The new content is written to `.NAME.tmp.<random>`
  * beside it, with that mode whatever the umask, and synced before it takes the
- * name; a crash may leave that file behind. An existing file keeps its owner
- * and group; when they cannot be kept the call fails, as the reader of the old
- * one could not read the new. Codes: "symlink", "type" (the target is no
- * regular file), "owner". */
+ * name; a crash may leave that file behind. The new file is ours, whoever
+ * has the old one: in a directory that others may write, the new content would else go to
+ * whoever plants a file. A file of another owner is refused. The group is kept; where it cannot
+ * be, the call fails, as the reader of the old file could not read the new one. Codes:
+ * "symlink", "type" (the target is no regular file), "owner". */
 bool crdb_durable_write(const char *path, const void *bytes, size_t len, mode_t mode,
                         struct crdb_failure *f);
 

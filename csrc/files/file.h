@@ -39,6 +39,11 @@ struct crdb_file_info {
 /* About the path itself, symlinks not followed. */
 bool crdb_file_stat(const char *path, struct crdb_file_info *info, struct crdb_failure *f);
 
+/* Opens /dev/null, for reading only, on each of the descriptors 0, 1 and 2 that is closed: the next
+ * file or socket would get that number, and whatever is printed would go into it. What is written
+ * there still fails, so nobody takes it for printed. */
+void crdb_file_fill_standard(void);
+
 /* The names in a directory without "." and "..", sorted by byte, one after the
  * other in *names, each ended by a NUL. The caller frees the buffer. */
 bool crdb_list_dir(const char *path, struct crdb_buffer *names, struct crdb_failure *f);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,6 +31,12 @@ static int open_lock_file(const char *path, struct crdb_failure *f) {
         crdb_fail_errno(f, errno, "look at", path);
     } else if (!S_ISREG(st.st_mode)) {
         crdb_fail(f, "type", "%.800s is not a regular file", path);
+    } else if (st.st_uid != geteuid()) {
+        crdb_fail(f, "owner", "the lock %.800s belongs to uid %ju, not to uid %ju that takes it",
+                  path, (uintmax_t)st.st_uid, (uintmax_t)geteuid());
+    } else if (st.st_nlink > 1) {
+        crdb_fail(f, "links", "the lock %.800s has a second name (a hard link), so it is not ours",
+                  path);
     } else {
         return fd;
     }
@@ -88,7 +95,7 @@ bool crdb_lock_open(struct crdb_lock *lock, const char *path, const void *note, 
         crdb_fail(f, "busy", "%.800s is removed again and again", path);
         return false;
     }
-    if (!write_note(fd, note, note_len)) {
+    if (note && !write_note(fd, note, note_len)) {
         crdb_fail_errno(f, errno, "write to the lock", path);
         close(fd);
         return false;

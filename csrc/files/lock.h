@@ -42,7 +42,9 @@ struct crdb_lock_note {
 
 /* Takes the lock or fails at once. Code "busy": someone has it, and *holder is
  * what he wrote; it may be empty, as he may be just about to write. Codes
- * "symlink" and "type" as in durable.h. note is cut at CRDB_LOCK_NOTE_MAX. */
+ * "symlink" and "type" as in durable.h; "owner" and "links": the file is another
+ * user's, or another file's too. note is cut at CRDB_LOCK_NOTE_MAX; NULL: nothing is
+ * written, for a lock in a directory where others may have files of that name. */
 bool crdb_lock_open(struct crdb_lock *lock, const char *path, const void *note, size_t note_len,
                     struct crdb_lock_note *holder, struct crdb_failure *f);
 

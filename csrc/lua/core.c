@@ -6,6 +6,8 @@
  * the first time live: the metatables are found in the registry and filled anew.
  */
 #include "lua/core.h"
+
+#include "files/file.h"
 #include "lua/secret.h"
 
 #ifndef CRDB_VERSION
@@ -15,6 +17,7 @@
 CRDB_EXPORT int luaopen_crdbcloud_core(lua_State *L);
 
 int luaopen_crdbcloud_core(lua_State *L) {
+    crdb_file_fill_standard();
     crdb_open_scratch(L);
     crdb_open_secret(L);
     crdb_open_lock(L);

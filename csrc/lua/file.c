@@ -117,12 +117,12 @@ static int stat_path(lua_State *L) {
     return 1;
 }
 
-/* core.lock(path, note) -> lock | nil, message, "busy", holder's note | nil, message, code */
+/* core.lock(path, note) -> lock (without a note nothing is written) | nil, message, "busy", holder's note | nil, message, code */
 static int lock(lua_State *L) {
     crdb_check_count(L, 2);
     const char *path = crdb_check_path(L, 1, "path");
     size_t len = 0;
-    const char *note = lua_isnoneornil(L, 2) ? "" : crdb_check_string(L, 2, "note", &len);
+    const char *note = lua_isnoneornil(L, 2) ? NULL : crdb_check_string(L, 2, "note", &len);
     if (len > CRDB_LOCK_NOTE_MAX)
         return luaL_error(L, "note: expected at most %d bytes, got %d", (int)CRDB_LOCK_NOTE_MAX,
                           (int)len);

@@ -223,6 +223,23 @@ describe("the service of examples/nginx", function()
       assert.falsy(body:find("<script", 1, true))
     end)
 
+    it("knows its session by the cookie of exactly its name, in exactly its case, given once", function()
+      local jar = sign_in()
+      local id = temp.read(jar):match "__Host%-crdbcloud%s+(%x+)"
+      local function shown(cookie)
+        return ask("/", { anonymous = true, headers = { "Cookie: " .. cookie } }).body:find("payment_service", 1, true) ~= nil
+      end
+      assert.is_true(shown("__Host-crdbcloud=" .. id))
+      assert.is_true(shown("a=b; __Host-crdbcloud=" .. id .. "; c=d"))
+      for _, cookie in ipairs {
+        "evil__Host-crdbcloud=" .. id, "__HOST-crdbcloud=" .. id, "__host-crdbcloud=" .. id, "__Host_crdbcloud=" .. id,
+        "x=__Host-crdbcloud=" .. id, "__Host-crdbcloudx=" .. id, "__Host-crdbcloud=x" .. id, "__Host-crdbcloud=" .. id .. "0",
+        ("__Host-crdbcloud=%s; __Host-crdbcloud=%s"):format(id, id), ("__Host-crdbcloud=; __Host-crdbcloud=%s"):format(id),
+      } do
+        assert.is_false(shown(cookie), (cookie:gsub(id, "ID")))
+      end
+    end)
+
     it("other sites can neither frame nor script, and nobody keeps", function()
       local answer = ask("/", { jar = (sign_in()) })
       assert.matches("default%-src 'none'.*frame%-ancestors 'none'", answer.header "content-security-policy")

@@ -59,9 +59,23 @@ function M.finish(session)
   ngx.header["Set-Cookie"] = COOKIE .. "=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
 end
 
+-- The id in the cookie of exactly that name. ngx.var.cookie_NAME ignores the case, and a browser guards only "__Host-"
+-- as it is written here. Two of that name do not count.
+local function cookie_id()
+  local id
+  for name, value in (ngx.var.http_cookie or ""):gmatch "([^=;%s]+)=([^;]*)" do
+    if name == COOKIE then
+      if id then return nil end
+      id = value:match "^(%x+)%s*$"
+      if not id or #id ~= 64 then return nil end
+    end
+  end
+  return id
+end
+
 local function session_of_cookie()
-  local id = ngx.var["cookie_" .. COOKIE] or (ngx.var.http_cookie or ""):match(COOKIE:gsub("%p", "%%%0") .. "=(%x+)")
-  if not id or #id ~= 64 then return nil end
+  local id = cookie_id()
+  if not id then return nil end
   local key = key_of(id)
   local form_token, who = (sessions:get(key) or ""):match "^(%x+) (.*)$"
   return form_token and { who = who, form_token = form_token, key = key }

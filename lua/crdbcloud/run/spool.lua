@@ -4,6 +4,7 @@
 -- clock's seconds, so that a sink takes them for newer than any of the store. `resume` and every run that writes merge it
 -- into the store as the newest epoch, and remove it.
 
+local codecs = require "crdbcloud.store.codec"
 local errors = require "crdbcloud.errors"
 local record = require "crdbcloud.record"
 
@@ -18,10 +19,11 @@ function M.directory()
   return home and home:sub(1, 1) == "/" and home .. "/.local/state/crdbcloud/spool" or nil
 end
 
---- Opens the spool as a store.
+--- Opens the spool as a store, with the keys that the run's own store has: a password in it is sealed as there.
+---@param cluster table the handle
 ---@return table|nil store
 ---@return crdbcloud.error|nil
-function M.open()
+function M.open(cluster)
   local directory = M.directory()
   if not directory then
     return nil, errors.new {
@@ -29,7 +31,10 @@ function M.open()
       hint = "set HOME or XDG_STATE_HOME",
     }
   end
-  return require("crdbcloud.store.file").open("file:" .. directory)
+  -- What an emergency of an earlier version left in the clear is read too; the directory is ours alone.
+  local codec, err = codecs.new { store_key_file = cluster.store_options.store_key_file, plaintext = true }
+  if not codec then return nil, err end
+  return require("crdbcloud.store.file").open("file:" .. directory, codec)
 end
 
 -- Whether the store of a run can be read, and also written, as it may be full or read-only.
@@ -54,7 +59,7 @@ function M.use_if_needed(ctx, err)
   local usable
   if ctx.store then usable, err = store_works(ctx) end
   if usable then return true end
-  local spool, spool_err = M.open()
+  local spool, spool_err = M.open(ctx.cluster)
   if not spool then return nil, spool_err end
   ctx.store, ctx.spooling = spool, true
   ctx:warn(("the store is down (%s); this emergency is kept in %s until `crdbcloud rotate resume`"):format(
@@ -176,7 +181,7 @@ end
 function M.merge(ctx)
   local directory = M.directory()
   if ctx.spooling or not directory or not require("crdbcloud.core").stat(directory) then return 0 end
-  local spool, err = M.open()
+  local spool, err = M.open(ctx.cluster)
   local keys
   if spool then keys, err = spool:list(ctx.id .. "/") end
   if not keys then ctx:warn("what an emergency may have kept in the spool is not in the store: " .. err.message) end

@@ -67,7 +67,7 @@ end
 function M.locked(path, fn)
   local give_up = core.monotonic() + WAIT
   while true do
-    local lock, why, code = core.lock(path .. ".lock", "")
+    local lock, why, code = core.lock(path .. ".lock")
     if lock then
       leftovers.sweep(path)
       local ok, a, b = pcall(fn)

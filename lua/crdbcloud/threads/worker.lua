@@ -62,7 +62,7 @@ local function open_run(data, tell)
   run.cluster, run.cloud, run.clock, run.warnings, run.on_progress = cluster, cloud, core, {}, tell.progress
   run.known_address, run.address_error = data.address or false, data.address_error and errors.new(data.address_error)
   if run.spooling then
-    run.store = assert(spool.open())
+    run.store = assert(spool.open(cluster))
   else
     run.store = assert(cluster:open_store(run.operation))
   end
