@@ -8,7 +8,8 @@ local M = {}
 local LISTS = {
   rows = true, warnings = true, sinks = true, roles = true, access = true, users = true, clusters = true,
   databases = true, entries = true, findings = true, tables = true, privileges = true, candidates = true,
-  grants = true, owns = true, admin_via = true, public_create = true,
+  grants = true, owns = true, admin_via = true, public_create = true, inherited = true, gives = true, powers = true,
+  unknown = true,
 }
 
 -- No JSON text that we make contains this string otherwise.

@@ -179,7 +179,7 @@ local function guard(ctx, entry)
   local found
   found, err = privileges.inspect(sql, entry.user)
   if not found then return half_made(err) end
-  if not found.admin then
+  if found.limited then
     if not entry.rec.adopted then return {} end
     -- Whoever knew the old password may still be connected.
     local cancelled
@@ -187,7 +187,8 @@ local function guard(ctx, entry)
     if not cancelled then return half_made(err) end
     return { sessions_cancelled = cancelled }
   end
-  ctx:warn(("security: %s was an admin again after its password was set; that password is dropped"):format(entry.user))
+  ctx:warn(("security: %s was %s again after its password was set; that password is dropped"):format(entry.user,
+    found.admin and "an admin" or "given " .. found.powers[1].privilege))
   local rec = entry.rec
   local candidates = record.copy(rec.candidates or {})
   candidates[#candidates + 1] = { epoch = rec.staged.epoch, password = rec.staged.password, withheld = true }

@@ -14,6 +14,16 @@ local HISTORY = 20 -- epochs that a record remembers
 local HOUR = 3600
 local PUBLISHING = 15 -- seconds that writing one sink may take
 
+-- A server with SCRAM tells an expired user in the words of a wrong password. The reason why no password of the user
+-- logs in, or nil: the server gives none, or cannot be asked.
+local function kept_out(ctx, user)
+  local sql = ctx.cluster:has_sql() and ctx:sql()
+  local found = sql and privileges.why_no_login(sql, user)
+  if not found then return nil end
+  ctx:warn(("%s; to change that: %s"):format(found.message, found.statement))
+  return found.reason
+end
+
 --- VERIFY: logs in with the staged password.
 ---@return string|nil verdict "accepted", or why no proof was to be had
 ---@return crdbcloud.error|nil err the change was answered but is not usable
@@ -27,6 +37,7 @@ function M.verify(ctx, entry)
     -- A password takes a moment to reach every node of a cluster.
     ctx:sleep(0.1 * 4 ^ (try - 1))
   end
+  if verdict == "wrong_password" then verdict = kept_out(ctx, rec.user) or verdict end
   local action = decide.after_login(verdict, ctx.verify)
   if action == "accepted" then return "accepted" end
   if action == "unreachable" then
@@ -188,7 +199,9 @@ function M.sessions(ctx, entry)
   if not rec.sessions_due then return {} end
   local sql, err = ctx:sql()
   local cancelled
-  if sql then cancelled, err = privileges.cancel_sessions(sql, rec.user) end
+  -- What began after the answer logged in with the new password.
+  local live_at = rec.current.answered_at or rec.current.set_at
+  if sql then cancelled, err = privileges.cancel_sessions(sql, rec.user, { older_than = math.max(0, ctx.clock.time() - live_at) }) end
   if not cancelled then
     err.outcome, err.exit = "applied", 3
     err.hint = "its old sessions may go on; run: " .. privileges.cancel_statement(rec.user, sql and sql:dialect())

@@ -4,16 +4,9 @@ local grants = require "crdbcloud.privileges.grants"
 
 local M = {}
 
-local function copy_of(grant, changes)
-  local copy = {}
-  for field, value in pairs(grant) do copy[field] = value end
-  for field, value in pairs(changes) do copy[field] = value end
-  return copy
-end
-
 -- A grant with another privilege: the thing itself.
 local function thing(grant, privilege)
-  return grants.key(copy_of(grant, { privilege = privilege }))
+  return grants.key(grants.copy(grant, { privilege = privilege }))
 end
 
 --- What is wanted and not there, and what is there and not wanted. CockroachDB reports all privileges on a thing as
@@ -38,7 +31,7 @@ function M.diff(wanted, actual, user, owns)
     if not want[grants.key(grant)] then
       extra[#extra + 1] = grant
     elseif grant.grantable then
-      extra[#extra + 1] = copy_of(grant, { option = true })
+      extra[#extra + 1] = grants.option_of(grant)
     end
   end
   return { missing = grants.sorted(missing), extra = grants.sorted(extra) }

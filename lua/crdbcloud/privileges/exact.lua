@@ -36,10 +36,13 @@ function M.extra(found, extra, list)
   local out = {}
   local login = (found.graph.traits[found.user] or {}).login
   for _, grant in ipairs(extra) do
-    local kept = found.dialect == "cockroachdb" and came_with_tables(grant, list)
-      -- Taken from a user that has the option LOGIN, it would let that user in again: it is a limit, no access.
-      or grant.on == "system" and grant.privilege == "NOSQLLOGIN" and login
-    if not kept then out[#out + 1] = grant end
+    -- Taken from a user that has the option LOGIN, it would let that user in again: it is a limit, no access.
+    local limit = grant.on == "system" and grant.privilege == "NOSQLLOGIN" and login
+    if found.dialect == "cockroachdb" and came_with_tables(grant, list) then
+      if grant.grantable then out[#out + 1] = grants.option_of(grant) end
+    elseif not limit then
+      out[#out + 1] = grant
+    end
   end
   return out
 end

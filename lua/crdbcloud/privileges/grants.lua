@@ -24,6 +24,24 @@ function M.key(grant)
   return table.concat(parts, "\1")
 end
 
+--- A grant with some fields changed.
+---@param grant table
+---@param changes table
+---@return table
+function M.copy(grant, changes)
+  local copy = {}
+  for field, value in pairs(grant) do copy[field] = value end
+  for field, value in pairs(changes) do copy[field] = value end
+  return copy
+end
+
+--- The right to pass a grant on, without the grant itself.
+---@param grant table
+---@return table
+function M.option_of(grant)
+  return M.copy(grant, { option = true })
+end
+
 local function in_words(grant)
   local place = {}
   for _, field in ipairs { "database", "schema", "name" } do

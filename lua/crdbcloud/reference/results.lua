@@ -37,6 +37,8 @@ return {
     fields = { { "operation", "string", "" }, { "cluster", "string", "" }, { "rows", "table[]", "" } }, methods = { json = "string" } },
   { class = "crdbcloud.access", text = "what a user really has; prints as a list",
     fields = { { "user", "string", "" }, { "login", "boolean", "" }, { "admin", "boolean", "" }, { "admin_via", "string[]", "" },
-      { "roles", "string[]", "" }, { "grants", "table[]", "" }, { "owns", "table[]", "" }, { "public_create", "string[]", "" } },
+      { "roles", "string[]", "" }, { "powers", "table[]", "what leads past every grant: privilege, via" }, { "grants", "table[]", "its own" },
+      { "inherited", "table[]", "through roles and everybody, each with via" }, { "gives", "table[]", "default privileges it gives as a maker" },
+      { "owns", "table[]", "" }, { "public_create", "string[]", "" }, { "unknown", "string[]", "what this server does not say" } },
     methods = { json = "string" } },
 }

@@ -178,7 +178,7 @@ function cluster:import_credential(options) end
 --- Shows what a user really has in all databases.
 --- Errors: sql, not_found
 ---@param user string name of the user
----@return crdbcloud.access|nil login, admin, admin_via, roles, grants, owns, public_create; prints as a list
+---@return crdbcloud.access|nil login, admin, admin_via, powers, roles, grants, inherited, gives, owns, public_create, unknown; prints as a list
 ---@return crdbcloud.error|nil err
 function cluster:access(user) end
 

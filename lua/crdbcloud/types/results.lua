@@ -98,7 +98,11 @@
 ---@field admin boolean
 ---@field admin_via string[]
 ---@field roles string[]
----@field grants table[]
+---@field powers table[] what leads past every grant: privilege, via
+---@field grants table[] its own
+---@field inherited table[] through roles and everybody, each with via
+---@field gives table[] default privileges it gives as a maker
 ---@field owns table[]
 ---@field public_create string[]
+---@field unknown string[] what this server does not say
 ---@field json fun(self: crdbcloud.access): string

@@ -22,10 +22,18 @@ function Access:__tostring()
       #self.admin_via > 0 and " through " .. table.concat(self.admin_via, ", ") or ""),
   }
   if #self.roles > 0 then lines[#lines + 1] = "roles: " .. table.concat(self.roles, ", ") end
-  for _, grant in ipairs(self.grants) do lines[#lines + 1] = "  " .. privileges.describe(grant) end
+  for _, power in ipairs(self.powers) do
+    lines[#lines + 1] = ("  %s, which leads past every grant%s"):format(power.privilege,
+      power.via and ", through " .. table.concat(power.via, ", ") or "")
+  end
+  for _, list in ipairs { self.grants, self.inherited } do
+    for _, grant in ipairs(list) do lines[#lines + 1] = "  " .. privileges.describe(grant) end
+  end
+  for _, grant in ipairs(self.gives) do lines[#lines + 1] = "  gives " .. privileges.describe(grant) end
   for _, thing in ipairs(self.owns) do
     lines[#lines + 1] = ("  owns %s %s"):format(thing.on, table.concat({ thing.database, thing.schema, thing.name }, "."))
   end
+  for _, what in ipairs(self.unknown) do lines[#lines + 1] = "  ? " .. what .. ": this server does not say" end
   return table.concat(lines, "\n")
 end
 
@@ -36,7 +44,8 @@ end
 --- What a user really has, in all databases, by asking the server.
 ---@param cluster table
 ---@param user string
----@return table|nil access user, login, admin, admin_via, roles, grants, owns; prints as a list
+---@return table|nil access user, login, admin, admin_via, powers, roles, grants, inherited, gives, owns, public_create,
+---  unknown, as of privileges.inspect; prints as a list
 ---@return crdbcloud.error|nil
 function M.access(cluster, user)
   if type(user) == "table" then user = options.check({ user = "text" }, user, "access").user end
@@ -53,8 +62,9 @@ function M.access(cluster, user)
     return nil, errors.new { kind = "not_found", operation = "access", message = folded .. ": no such user on the cluster" }
   end
   return setmetatable({
-    user = folded, login = found.login, admin = found.admin, admin_via = found.admin_via or {}, roles = found.roles or {},
-    grants = found.grants or {}, owns = found.owns or {}, public_create = found.public_create or {},
+    user = folded, login = found.login, admin = found.admin, admin_via = found.admin_via, powers = found.powers, roles = found.roles,
+    grants = found.grants, inherited = found.inherited, gives = found.gives, owns = found.owns, public_create = found.public_create,
+    unknown = found.unknown,
   }, Access)
 end
 

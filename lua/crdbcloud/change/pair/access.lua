@@ -50,7 +50,7 @@ local function is_ours(sql, rec)
   local pair = rec.pair
   local found, err = privileges.inspect(sql, pair.role)
   if not found then return nil, err end
-  local harmless = not found.login and not found.admin and not found.createrole and not found.createlogin
+  local harmless = not found.login and found.limited
   for member, edges in pairs(found.graph.members) do
     for _, edge in ipairs(edges) do
       if edge.role == pair.role and member ~= rec.user and member ~= pair.partner then harmless = false end
