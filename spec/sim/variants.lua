@@ -114,7 +114,7 @@ M.list = {
     what = "nobody looks whether a created user is an admin again",
     make = function(undo)
       replace(undo, world.privileges, "inspect", function()
-        return function() return { exists = true, admin = false } end
+        return function() return { exists = true, admin = false, limited = true } end
       end)
     end,
   },

@@ -238,9 +238,11 @@ M.privileges = {
   inspect = function(sql, name)
     return by_sql(sql, "inspect", function(api)
       local user = api.users[name]
-      return { exists = user ~= nil, admin = user ~= nil and user.admin }
+      local admin = user ~= nil and user.admin
+      return { exists = user ~= nil, admin = admin, limited = not admin }
     end)
   end,
+  why_no_login = function(sql) return by_sql(sql, "why no login", function() return false end) end,
   cancel_statement = function() return "CANCEL" end,
   cancel_sessions = function(sql) return by_sql(sql, "cancel sessions", function() return 0 end) end,
   refused = function() end,

@@ -10,15 +10,15 @@ local M = {}
 local LOOK_AGAIN = 0.05 -- seconds; ending a session takes the server a moment
 
 -- dialect -> statements that list the ids of a user's sessions but ours, and end them. %s: the user, our own id, and
--- what limits them to those that began before a time.
+-- what limits them to those that began before a time, or whose start is not for us to see.
 local WAYS = {
   cockroachdb = {
-    own = "SHOW session_id", before = " AND session_start < %s",
+    own = "SHOW session_id", before = " AND (session_start IS NULL OR session_start < %s)",
     list = "SELECT session_id AS id FROM [SHOW CLUSTER SESSIONS] WHERE user_name = %s AND session_id <> %s%s AND status <> 'CLOSED'",
     cancel = "CANCEL SESSIONS IF EXISTS (SELECT session_id FROM [SHOW CLUSTER SESSIONS] WHERE user_name = %s AND session_id <> %s%s)",
   },
   postgresql = {
-    own = "SELECT pg_backend_pid()::text AS session_id", before = " AND backend_start < %s",
+    own = "SELECT pg_backend_pid()::text AS session_id", before = " AND (backend_start IS NULL OR backend_start < %s)",
     list = "SELECT pid AS id FROM pg_catalog.pg_stat_activity WHERE usename = %s AND pid::text <> %s%s",
     cancel = "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = %s AND pid::text <> %s%s",
   },

@@ -116,7 +116,8 @@ print(assert(cluster:create_app_user {
     entries = {
       {
         name = "access", args = { { "user", "string", "name of the user" } }, summary = "Shows what a user really has in all databases.",
-        returns = { { "crdbcloud.access", "login, admin, admin_via, powers, roles, grants, inherited, gives, owns, public_create, unknown; prints as a list" } },
+        returns = { { "crdbcloud.access",
+          "login, admin, admin_via, powers, roles, grants, inherited, gives, owns, public_create, unknown; prints as a list" } },
         errors = "sql, not_found", example = 'print(assert(cluster:access "reporting"))',
       },
       {

@@ -142,7 +142,7 @@ local function cancel(self, user, cutoff)
 end
 
 local SESSIONS = "user_name = '([^']*)' AND session_id <> 'own'"
-local BEFORE = " AND session_start < '([^']*)'"
+local BEFORE = " AND %(session_start IS NULL OR session_start < '([^']*)'%)"
 
 return {
   { "%[SHOW GRANTS ON ROLE%]", function(self)
