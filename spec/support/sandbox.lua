@@ -96,12 +96,27 @@ function M.start(options)
   }, Sandbox)
 end
 
+-- What there is in the databases and who may use it; not the passwords, which nearly every case changes.
+local SHAPE = [[
+SELECT md5(string_agg(line, E'\n' ORDER BY line)) FROM (
+  SELECT concat_ws('|', 'role', rolname, rolsuper, rolcreaterole, rolcreatedb, rolcanlogin, rolconnlimit, rolvaliduntil, rolconfig) FROM pg_roles
+  UNION ALL SELECT concat_ws('|', 'member', roleid::regrole, member::regrole, admin_option) FROM pg_auth_members
+  UNION ALL SELECT concat_ws('|', 'database', datname, datacl) FROM pg_database
+  UNION ALL SELECT concat_ws('|', 'schema', nspname, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)'
+  UNION ALL SELECT concat_ws('|', 'default', defaclrole::regrole, defaclnamespace::regnamespace, defaclacl) FROM pg_default_acl
+  UNION ALL SELECT concat_ws('|', 'relation', oid::regclass, relowner::regrole, relkind, relacl) FROM pg_class
+    WHERE relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+) AS state (line)]]
+
 --- The one sandbox that all specs of this process share (10 requests a second would only slow
 --- them down, so it has no limit; set one by `s:set{ rate = 10 }`).
 function M.shared()
   -- In the registry, because busted loads modules anew for each spec file.
   local registry = debug.getregistry()
-  if not registry[SHARED] or not registry[SHARED].guard then registry[SHARED] = M.start { rate = 0, users = 5 } end
+  if not registry[SHARED] or not registry[SHARED].guard then
+    registry[SHARED] = M.start { rate = 0, users = 5 }
+    registry[SHARED].shape = registry[SHARED]:psql(SHAPE)
+  end
   return registry[SHARED]
 end
 
@@ -158,6 +173,15 @@ function Sandbox:command(words) return capture(CLEAN .. COMMAND .. " " .. words 
 
 --- Back to the state after the start: users, passwords, tables, settings, faults, log, store.
 function Sandbox:reset() checked(CLEAN .. COMMAND .. " reset --dir " .. quote(self.dir)) end
+
+--- The state after the start but for the passwords; a reset, which takes a second, only where that is needed.
+function Sandbox:fresh()
+  self:clear()
+  if self.shape ~= self:psql(SHAPE) then
+    self:reset()
+    self.shape = self:psql(SHAPE)
+  end
+end
 
 --- Stops the sandbox and waits until it is gone.
 function Sandbox:stop()

@@ -13,12 +13,12 @@ local M = {}
 local Scene = {}
 Scene.__index = Scene
 
---- Opens a scene: the sandbox as it was at the start, an empty store.
+--- Opens a scene: the sandbox as it was at the start (passwords may be others), an empty store.
 ---@param options? table for crdbcloud.new; `cluster` for cloud:cluster
 ---@param own? table a sandbox of the caller's instead of the shared one
 function M.open(options, own)
   local s = own or sandbox.shared()
-  s:clear()
+  s:fresh()
   local scene = setmetatable({ sandbox = s, id = s.cluster_id, dir = temp.dir(), handles = {} }, Scene)
   scene.store_url = "file:" .. scene.dir .. "/store"
   scene.cluster = scene:handle(options)
