@@ -59,6 +59,8 @@ static bool build(struct crdb_base_url *base, const struct parts *p) {
 
 static const char *parse(struct crdb_base_url *base, CURLU *url, const char *text,
                          struct parts *p) {
+    if (strchr(text, '@'))
+        return "expected https://HOST[:PORT], got one with a user name or password in it";
     if (strchr(text, ' ') || !strstr(text, "://") ||
         curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
         curl_url_get(url, CURLUPART_SCHEME, &p->scheme, 0) != CURLUE_OK ||

@@ -96,7 +96,8 @@ static void collect_params(lua_State *L, struct crdb_pq_params *params,
             luaL_error(L, "connect: parameters have names, got a key of type %s",
                        luaL_typename(L, -2));
         const char *name = lua_tostring(L, -2);
-        if (strcmp(name, "timeout") == 0 || strcmp(name, "ambient_password") == 0)
+        if (strcmp(name, "timeout") == 0 || strcmp(name, "ambient_password") == 0 ||
+            strcmp(name, "scram") == 0)
             continue;
         size_t length;
         const char *value = NULL;
@@ -113,6 +114,15 @@ static void collect_params(lua_State *L, struct crdb_pq_params *params,
     }
 }
 
+static bool check_flag(lua_State *L, const char *name) {
+    int type = crdb_push_field(L, 1, name);
+    if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+        crdb_raise_type(L, -1, name, "true or false");
+    bool flag = lua_toboolean(L, -1) != 0;
+    lua_pop(L, 1);
+    return flag;
+}
+
 int crdb_pq_lua_connect(lua_State *L) {
     struct crdb_pq_params params;
     struct crdb_pq_hidden hidden[SECRET_PARAMS] = {{"", 0}, {"", 0}};
@@ -121,14 +131,11 @@ int crdb_pq_lua_connect(lua_State *L) {
     if (!lua_istable(L, 1))
         crdb_raise_type(L, 1, "connect", "a table of connection parameters");
     double timeout = check_timeout(L, 1, "timeout");
-    int type = crdb_push_field(L, 1, "ambient_password");
-    if (type != LUA_TNIL && type != LUA_TBOOLEAN)
-        crdb_raise_type(L, -1, "ambient_password", "true or false");
-    bool ambient = lua_toboolean(L, -1) != 0;
-    lua_pop(L, 1);
+    bool ambient = check_flag(L, "ambient_password"), scram = check_flag(L, "scram");
     struct connection *c = crdb_new(L, sizeof *c, CRDB_CONNECTION_TYPE);
     /* Last: what is borrowed here must not wait while Lua makes something. */
     crdb_pq_params_start(&params);
+    params.scram = scram;
     collect_params(L, &params, hidden);
 
     if (!crdb_pq_params_finish(&params, ambient)) {

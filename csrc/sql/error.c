@@ -122,7 +122,9 @@ void crdb_pq_error_of_connection(struct crdb_pq_error *error, const char *text,
                    count);
         return;
     }
-    if (mentions(text, option))
+    if (strstr(text, "authentication method requirement"))
+        error->reason = CRDB_PQ_PROTOCOL;
+    else if (mentions(text, option))
         error->reason = CRDB_PQ_OPTION;
     else if (mentions(text, lost))
         error->reason = CRDB_PQ_NETWORK;

@@ -84,7 +84,12 @@ bool crdb_pq_params_finish(struct crdb_pq_params *p, bool ambient_password) {
     PQconninfoOption *known = PQconndefaults();
     if (!known)
         return false;
+    p->watch = p->scram;
     for (const PQconninfoOption *o = known; o->keyword; o++) {
+        if (p->scram && strcmp(o->keyword, "require_auth") == 0) {
+            p->watch = false;
+            crdb_pq_params_add(p, "require_auth", "scram-sha-256,none");
+        }
         bool password = strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "passfile") == 0;
         /* A service file can only fill what is left open, and that is nothing that decides who
          * may log in where; the name of the service itself cannot be blanked. */

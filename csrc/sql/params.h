@@ -24,6 +24,9 @@ struct crdb_pq_params {
     char text[2048]; /* the blanking string and copies of libpq's defaults */
     size_t text_used;
     bool full; /* something did not fit: do not connect */
+    bool
+        scram; /* set before finish: only SCRAM may carry the password, or no password is asked for */
+    bool watch; /* set by finish: this libpq (before 16) cannot be told so; see session.c */
 };
 
 void crdb_pq_params_start(struct crdb_pq_params *p);

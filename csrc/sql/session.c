@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sql/watch.h"
+
 struct crdb_pq {
     PGconn *connection;
     pid_t pid;
@@ -81,17 +83,28 @@ struct crdb_pq *crdb_pq_connect(const struct crdb_pq_params *params, double time
     PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
     if (PQstatus(connection) == CONNECTION_BAD)
         return connect_failed(session, error, hidden, hidden_count);
-    for (PostgresPollingStatusType state = PGRES_POLLING_WRITING; state != PGRES_POLLING_OK;
-         state = PQconnectPoll(connection)) {
-        if (state == PGRES_POLLING_FAILED)
-            return connect_failed(session, error, hidden, hidden_count);
-        if (!wait_for(PQsocket(connection), state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
-                      deadline)) {
-            crdb_pq_error_set(error, CRDB_PQ_TIMEOUT, "no connection within the time limit");
-            crdb_pq_close(session);
-            return NULL;
-        }
+    struct crdb_pq_watch watch = {0};
+    if (params->watch)
+        crdb_pq_watch_start(&watch, connection);
+    bool in_time = true;
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+    while (in_time && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
+        in_time = wait_for(PQsocket(connection), state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                           deadline);
+        if (in_time)
+            state = PQconnectPoll(connection);
     }
+    bool in_clear = crdb_pq_watch_end(&watch, connection);
+    if (in_clear || !in_time) {
+        crdb_pq_error_set(error, in_clear ? CRDB_PQ_PROTOCOL : CRDB_PQ_TIMEOUT,
+                          in_clear ? "the server asked for the password itself or its md5, not for "
+                                     "SCRAM, and was given it"
+                                   : "no connection within the time limit");
+        crdb_pq_close(session);
+        return NULL;
+    }
+    if (state == PGRES_POLLING_FAILED)
+        return connect_failed(session, error, hidden, hidden_count);
     if (PQsetnonblocking(connection, 1) != 0)
         return connect_failed(session, error, hidden, hidden_count);
     return session;

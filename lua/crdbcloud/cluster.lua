@@ -182,7 +182,7 @@ function Cluster:probe_target()
   if not info or not info.host then return nil end
   return {
     host = info.host, port = info.port, database = info.dbname, sslmode = info.sslmode,
-    sslrootcert = info.sslrootcert or self.sql_ca_file,
+    sslrootcert = info.sslrootcert or self.sql_ca_file, insecure = info.insecure,
   }
 end
 

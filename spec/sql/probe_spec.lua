@@ -42,7 +42,7 @@ end
 -- The verdict about a server that answers each login with these words.
 local function verdict_of(action, state, text)
   local server = wire_server.start(action, state, text)
-  local verdict, err = login { host = server.host, port = server.port, sslmode = "disable" }
+  local verdict, err = login { host = server.host, port = server.port, sslmode = "disable", insecure = action == "ask" }
   server:stop()
   return verdict, err
 end
@@ -99,10 +99,13 @@ describe("crdbcloud.sql.probe", function()
     assert.truthy(err.message:find("without asking for a password", 1, true))
   end)
 
-  it("counts a password that was asked for in the clear over TLS", function()
+  it("counts a password that was asked for in the clear over TLS only with insecure = true", function()
     postgres:psql("DROP ROLE IF EXISTS clear; CREATE ROLE clear LOGIN PASSWORD '" .. PASSWORD .. "'")
-    assert.equal("accepted", login { user = "clear" })
-    assert.equal("wrong_password", login { user = "clear", password = core.secret "other" })
+    assert.equal("accepted", login { user = "clear", insecure = true })
+    assert.equal("wrong_password", login { user = "clear", password = core.secret "other", insecure = true })
+    local verdict, err = login { user = "clear" }
+    assert.same({ "other", "protocol" }, { verdict, err.kind })
+    assert.equal("other", login { user = "clear", password = core.secret "other" })
   end)
 
   it("calls a server that is down, hangs up or is silent the network's matter", function()

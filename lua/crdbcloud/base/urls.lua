@@ -9,11 +9,9 @@ local M = {}
 ---@param text string
 ---@return boolean
 function M.has_password(text)
-  local authority = text:match "^%a[%w+.-]*://([^/?#]*)"
-  if authority then
-    local userinfo = authority:match "^(.*)@"
-    if userinfo and userinfo:find(":.") then return true end
-  end
+  -- Up to the last "@": a password that is not percent-encoded may hold "@", "/", "?" and "#".
+  local userinfo = text:match "^%a[%w+.-]*://(.*)@"
+  if userinfo and userinfo:find(":.") then return true end
   -- libpq decodes the names of parameters too.
   local lower = text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end):lower()
   return lower:find("%f[%w]password%s*=%s*[^%s&]") ~= nil or lower:find("%f[%w]sslpassword%s*=%s*[^%s&]") ~= nil
@@ -24,9 +22,9 @@ end
 ---@return string
 function M.shown(text)
   if not M.has_password(text) then return text end
-  local scheme, userinfo, rest = text:match "^(%a[%w+.-]*://)([^/?#]*)@(.*)$"
+  local scheme, userinfo, rest = text:match "^(%a[%w+.-]*://)(.*)@(.*)$"
   if not scheme then return (text:match "^%a[%w+.-]*:" or "") .. "…" end
-  return scheme .. userinfo:gsub(":.*$", "") .. "@" .. rest:gsub("%?.*$", "")
+  return scheme .. userinfo:gsub("[:/?#@].*$", "") .. "@" .. rest:gsub("[?#].*$", "")
 end
 
 --- As it may be kept in a table: a secret if it holds a password, else as it is.

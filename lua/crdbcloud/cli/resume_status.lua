@@ -1,6 +1,7 @@
 --- `crdbcloud rotate resume|status|rollback|report`: what runs have left.
 
 local confirm = require "crdbcloud.cli.confirm"
+local lists = require "crdbcloud.cli.lists"
 local session = require "crdbcloud.cli.session"
 
 local M = {}
@@ -28,7 +29,9 @@ local function call(method, writes, options_of, check)
   end
 end
 
-local resume = call("resume", true)
+local resume = call("resume", true, function(args)
+  return { after = lists.words(args.after) }
+end)
 local status = call("rotation_status", false)
 
 local rollback = call("rollback_password", true, function(args)
@@ -46,8 +49,10 @@ local function on(run, several) return function(args) args.run, args.several = r
 
 --- Adds the subcommands to `rotate`.
 function M.register(group)
-  group:command "resume":action(on(resume, true)):description "Finishes whatever an interrupted or failed run left."
-    :flag "--all-clusters":description "On all clusters of the account."
+  local resume_command = group:command "resume":action(on(resume, true))
+    :description "Finishes whatever an interrupted or failed run left."
+  resume_command:flag "--all-clusters":description "On all clusters of the account."
+  resume_command:option "--after":argname "COMMAND":description "Run once after the last publication, as in `rotate run`."
   group:command "status":action(on(status, true)):description "Shows each record: its state, age and what is left to do."
     :flag "--all-clusters":description "On all clusters of the account."
 

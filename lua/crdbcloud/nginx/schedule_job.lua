@@ -54,7 +54,7 @@ local function work(cluster, args, on_progress)
     runs[#runs + 1] = summary(operation, report, err)
     return not hopeless(err)
   end
-  if not add("resume", cluster:resume { on_progress = on_progress, reason = args.options.reason }) then return runs end
+  if not add("resume", cluster:resume { on_progress = on_progress, reason = args.options.reason, after = args.options.after }) then return runs end
   for _, ask in ipairs(args.asked) do
     -- Whatever was set before somebody asked: a run that takes over does not do it twice.
     local report, err = cluster:rotate_passwords {

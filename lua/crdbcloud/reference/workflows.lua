@@ -28,7 +28,8 @@ local CLUSTERS = {
   { "sql_ca_file", "string", "certificate authority of SQL connections" }, shared.store_key_file, shared.plaintext,
 }
 
-local RESUME = shared.without(shared.rotation, "cancel_sessions")
+local AFTER = { "after", "string[]", "command to run once after the last publication" }
+local RESUME = shared.join({ AFTER }, shared.without(shared.rotation, "cancel_sessions"))
 
 return {
   {
@@ -80,7 +81,8 @@ print(assert(cluster:create_app_user {
       },
       {
         name = "resume", table_call = true, summary = "Finishes what a crash or an error left half done, and does nothing else.",
-        text = "It may be called at any time and any number of times.", options = RESUME, returns = REPORT, errors = ERRORS,
+        text = "It may be called at any time and any number of times. Where a shared store is not sealed, a command that a record names is run only if "
+          .. "after, or a sink of the call or the handle, is the same.", options = RESUME, returns = REPORT, errors = ERRORS,
         example = "print(assert(cluster:resume()))",
       },
       {

@@ -11,6 +11,7 @@ local record = require "crdbcloud.record"
 local retry = require "crdbcloud.api.retry"
 local sinks = require "crdbcloud.sinks"
 local spool = require "crdbcloud.run.spool"
+local trust = require "crdbcloud.run.trust"
 
 local M = {}
 
@@ -172,6 +173,7 @@ function Context:probe(rec, password)
     password = password,
     sslmode = target.sslmode,
     sslrootcert = target.sslrootcert,
+    insecure = target.insecure,
     timeout = PROBE_TIMEOUT,
   }
 end
@@ -191,7 +193,8 @@ end
 function Context:sinks_of(user, rec)
   if rec and rec.pair_of then return {} end -- a pair publishes to the sinks of its name
   local call = self.call_sinks or rec and rec.asked and record.is_open(rec) and rec.asked.sinks
-  if call then return sinks.open(call, user, self.name) end
+  local refusal = trust.sinks(self)
+  if call then return sinks.open(call, user, self.name, refusal) end
   local specs, seen = {}, {}
   for _, list in ipairs { self.cluster.sinks or {}, rec and rec.sinks or {} } do
     for _, spec in ipairs(list) do
@@ -202,7 +205,7 @@ function Context:sinks_of(user, rec)
       end
     end
   end
-  return sinks.open(specs, user, self.name)
+  return sinks.open(specs, user, self.name, refusal)
 end
 
 --- The names of a user's sinks, for plans and reports.
@@ -215,7 +218,9 @@ end
 
 --- The mark of the `after` command in a published record, which stays open until the command has run.
 function Context:hook_mark(rec)
-  return self.after and { command = self.after, run_id = self.run_id } or rec.hook or rec.asked and rec.asked.hook
+  local own, kept = self.after and { command = self.after, run_id = self.run_id }, rec.hook or rec.asked and rec.asked.hook
+  if self.operation == "resume" then return kept or own end -- what a run had left undone comes first
+  return own or kept
 end
 
 --- What a report's row says of a held record.

@@ -165,8 +165,9 @@ end
 ---@param specs table[]|nil as of M.parse
 ---@param user string
 ---@param cluster string name of the cluster
+---@param refusal? fun(spec: table): string|nil why a sink may not be written; it fails then, under its own name
 ---@return table[] sinks
-function M.open(specs, user, cluster)
+function M.open(specs, user, cluster, refusal)
   local sinks = {}
   local values = { user = user, USER = user:upper():gsub("[^%w]", "_"), cluster = cluster }
   local function fill(text) return (text:gsub("{(%a+)}", values)) end
@@ -174,6 +175,12 @@ function M.open(specs, user, cluster)
     local module = KINDS[spec.kind] and require(KINDS[spec.kind])
     sinks[i] = module and module.new(filled(spec, fill), fill, user) or unknown(spec)
     sinks[i].tells_user = module and module.tells_user
+    local why = refusal and refusal(spec)
+    if why then
+      local name = sinks[i].name
+      sinks[i].check = function() return nil, M.failed(name, why) end
+      sinks[i].publish = sinks[i].check
+    end
   end
   return sinks
 end

@@ -42,8 +42,9 @@ function M.wrap(backend, about)
   }, Sql)
 end
 
-local function about_params(resolved)
+local function about_params(resolved, given)
   return {
+    insecure = given.insecure or nil,
     host = resolved.host, port = tonumber(resolved.port) or resolved.port, dbname = resolved.dbname,
     user = resolved.user, sslmode = resolved.sslmode, sslrootcert = resolved.sslrootcert,
   }
@@ -65,7 +66,7 @@ local function open(given)
   conn, err = login()
   if not conn then return nil, err end
   return M.wrap(conn, {
-    info = about_params(resolved), deadline = given.deadline, reopen = login,
+    info = about_params(resolved, given), deadline = given.deadline, reopen = login,
     sibling = function(name)
       local copy = {}
       for key, value in pairs(given) do copy[key] = value end

@@ -3,6 +3,7 @@
 
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.base.options"
+local urls = require "crdbcloud.base.urls"
 
 local M = {}
 
@@ -69,6 +70,24 @@ local function system_bundle()
   return nil
 end
 
+local ENCODE = 'write postgresql://USER@HOST:PORT/DATABASE; in user and password write "%40" for "@", "%2F" for "/", "%3F" for "?", "%23" for "#"'
+
+-- An "@" begins the name of an abstract socket, and may stand in a path; in a host's name it is left of a password.
+local function is_host(host)
+  return host:sub(1, 1) == "/" or not host:find "[^,]@"
+end
+
+-- What a password that is not encoded leaves in other parts of a URL, as libpq reads it; nil when there is none.
+local function stray_part(text, fields)
+  local rest = text:match "^postgres%l*://(.*)$"
+  if not rest then return nil end
+  local after = rest:match "^[^@/]*@(.*)$" or rest
+  if after:gsub("%?.*$", ""):find("@", 1, true) then return 'an "@" after the host begins' end
+  if fields.host and not is_host(fields.host) then return 'an "@" in the host' end
+  if fields.port and fields.port:find "[^%d,]" then return "a port that is no number from 1 to 65535" end
+  return nil
+end
+
 --- Reads a URL (postgresql://…) or a connection string of libpq.
 ---@param url string|userdata a string or a secret
 ---@return table|nil fields the password among them is a secret
@@ -76,9 +95,10 @@ end
 function M.parse(url)
   local fields, problem = require("crdbcloud.pq").parse(url)
   if not fields then
-    return refused("the URL of the SQL server is not valid: " .. problem .. " (the rest is not shown: it may be a password)",
-      'write postgresql://USER@HOST:PORT/DATABASE; in user and password write "%40" for "@", "%2F" for "/", "%3F" for "?"')
+    return refused("the URL of the SQL server is not valid: " .. problem .. " (the rest is not shown: it may be a password)", ENCODE)
   end
+  local stray = stray_part(urls.text(url), fields)
+  if stray then return refused(("the URL of the SQL server has %s (not shown: it may be a piece of a password)"):format(stray), ENCODE) end
   if fields.connect_timeout then
     local seconds = tonumber(fields.connect_timeout)
     if not seconds or seconds < 0 or seconds > 600 then
@@ -121,6 +141,9 @@ function M.resolve(given)
   if not params.user or params.user == "" then
     return refused("user is missing", "write postgresql://USER@HOST:PORT/DATABASE, or user = ...")
   end
+  if not is_host(params.host) then
+    return refused('host holds an "@" (it is not shown: it may be a piece of a password)', ENCODE)
+  end
   local port = params.port == nil and "26257" or check_ports(tostring(params.port))
   if not port then return refused("port must be a number from 1 to 65535, got " .. errors.shown(params.port)) end
   params.port = port
@@ -134,6 +157,9 @@ function M.resolve(given)
       'use sslmode "verify-full" (with sslrootcert for a certificate authority of your own), or insecure = true')
   end
   params.sslmode = mode
+  -- A server may ask for the password itself and try it elsewhere; SCRAM does not show it. On a Unix socket it is this
+  -- machine's.
+  params.scram = not given.insecure and not is_socket(params.host)
   if params.sslrootcert == "system" then params.sslrootcert = nil end -- the word is known to libpq 16 and later only
   if MODES[mode] >= MODES["verify-ca"] and not params.sslrootcert then
     local from_environment = os.getenv "CRDBCLOUD_CA_FILE"

@@ -45,6 +45,12 @@ function M.new(opts)
   return self
 end
 
+--- Whether it reads none but records that our key has sealed, metadata and all.
+---@return boolean
+function Codec:seals()
+  return self.keys ~= nil and not self.plaintext
+end
+
 --- The error of a shared store that would hold passwords in the clear, or nil.
 ---@param url string without a password
 ---@return crdbcloud.error|nil

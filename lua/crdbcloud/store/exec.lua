@@ -23,6 +23,7 @@ local LEASE = 60 -- seconds
 ---@class crdbcloud.store.exec
 ---@field url string for people: the program without its arguments
 ---@field shared true
+---@field sealed boolean every record that is read is sealed with our key
 local Exec = { __name = "crdbcloud.store", shared = true }
 Exec.__index = Exec
 
@@ -63,7 +64,7 @@ function M.open(url, codec, opts)
       "use another store, or single_writer = true where only one run is ever at work")
   end
   return setmetatable({
-    url = shown, call = call, codec = codec, cas = hello.cas, leases = leases.new(call, opts.lease or LEASE),
+    url = shown, call = call, codec = codec, cas = hello.cas, leases = leases.new(call, opts.lease or LEASE), sealed = codec:seals(),
   }, Exec)
 end
 
@@ -76,7 +77,8 @@ end
 function Exec:warnings()
   local list = {}
   if not self.codec.keys then
-    list[1] = ("passwords stand in the clear behind %s, for whoever reads that secret manager"):format(self.url)
+    list[1] = ("passwords stand in the clear behind %s, for whoever reads that secret manager; whoever may write to it decides what is "
+      .. "sent and where it is published, so commands of its records are run only where the call has them too"):format(self.url)
   end
   if not self.cas then
     list[#list + 1] = ("%s cannot compare and swap: two runs at once may lose a password"):format(self.url)

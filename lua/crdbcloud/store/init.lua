@@ -9,7 +9,8 @@
 --   warnings() -> texts                          what a person should know before trusting it
 --   close()
 -- A lost compare-and-swap is an error of kind "conflict" with reason "version".
--- A store that several machines use has shared = true. Its locks are leases and have
+-- A store that several machines use has shared = true, and sealed = true where nobody without our key can have written
+-- what get returns. Its locks are leases and have
 --   ensure(seconds) -> true | nil, err           err.reason "lease" when it was lost
 -- as have those of file:, which can be lost only when somebody removes their file.
 
@@ -44,6 +45,13 @@ local function module_of(url)
   end
   local scheme = scheme_of(url)
   local module = scheme and KINDS[scheme]
+  if module and not scheme:find "^postgres" and url:find "^%a+://[^/]" then
+    return nil, errors.new {
+      kind = "invalid_argument", outcome = "not_sent",
+      message = ("store: a store of kind %s: is on no other host; what stands after // is not shown, as it may hold a password"):format(scheme),
+      hint = "for example file:/var/lib/crdbcloud; for several hosts postgresql://USER@HOST/DATABASE or exec:COMMAND",
+    }
+  end
   if module then return require(module) end
   return nil, errors.new {
     kind = "invalid_argument",

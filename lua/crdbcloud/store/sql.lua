@@ -20,6 +20,7 @@ local M = {}
 ---@field url string for people; it never has a password
 ---@field lease number seconds that a lock outlives a holder that died
 ---@field shared true
+---@field sealed boolean every record that is read is sealed with our key
 ---@field account string folded name of the SQL user that it logs in as
 local Sql = { __name = "crdbcloud.store", shared = true, lease = 60 }
 Sql.__index = Sql
@@ -56,7 +57,7 @@ function M.open(url, codec, opts)
     session:close()
     return nil, err
   end
-  return setmetatable({ url = session.url, account = session:account(), session = session, codec = codec }, Sql)
+  return setmetatable({ url = session.url, account = session:account(), session = session, codec = codec, sealed = codec:seals() }, Sql)
 end
 
 -- Two at once may both find that a table is missing; the second then hears that it is there.
@@ -95,8 +96,8 @@ function Sql:warnings()
   local list = {}
   for i, text in ipairs(self.session.warnings) do list[i] = text end
   if not self.codec.keys then
-    list[#list + 1] = ("passwords stand in the clear in %s: for whoever reads its tables, its backups or its log of statements")
-      :format(self.url)
+    list[#list + 1] = ("passwords stand in the clear in %s, for whoever reads it, its backups or its log of statements; whoever may write to it "
+      .. "decides what is sent and where it is published, so commands of its records are run only where the call has them too"):format(self.url)
   end
   return list
 end

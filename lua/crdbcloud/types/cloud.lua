@@ -122,6 +122,7 @@ function cloud:plan_rotation(options) end
 ---@field sql_ca_file? string certificate authority of SQL connections
 ---@field store_key_file? string file of keys that seal the passwords in the store
 ---@field plaintext? boolean allow a shared store to hold passwords that are not sealed; default false
+---@field after? string[] command to run once after the last publication
 ---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
 ---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"

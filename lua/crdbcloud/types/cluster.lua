@@ -123,6 +123,7 @@ function cluster:rotate_password(options) end
 function cluster:rollback_password(options) end
 
 ---@class crdbcloud.cluster.resume.options
+---@field after? string[] command to run once after the last publication
 ---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
 ---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
@@ -131,7 +132,7 @@ function cluster:rollback_password(options) end
 ---@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Finishes what a crash or an error left half done, and does nothing else.
---- It may be called at any time and any number of times.
+--- It may be called at any time and any number of times. Where a shared store is not sealed, a command that a record names is run only if after, or a sink of the call or the handle, is the same.
 --- Errors: err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
 ---@param options? crdbcloud.cluster.resume.options
 ---@return crdbcloud.report|nil the report, only when everything is done and published; it prints as a table and has :json()

@@ -11,6 +11,7 @@ local rules = require "crdbcloud.run.rules"
 local selection = require "crdbcloud.run.selection"
 local spool = require "crdbcloud.run.spool"
 local steps = require "crdbcloud.change.finish"
+local trust = require "crdbcloud.run.trust"
 
 local M = {}
 
@@ -119,12 +120,15 @@ local function pending_hooks(ctx)
     end
   end
   local first
-  for _, group in ipairs(order) do first = M.run_hook(ctx, group.command, group.users) or first end
+  for _, group in ipairs(order) do
+    first = trust.hook(ctx, group.command) or M.run_hook(ctx, group.command, group.users) or first
+  end
   return first
 end
 
 M.OPTIONS = {
   verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, dry_run = "boolean", reason = "line", on_progress = "function",
+  after = hooks.rule,
 }
 
 --- Records that need something, users that may be admins first.
@@ -148,7 +152,7 @@ end
 
 --- Finishes whatever a crash left, on this cluster.
 ---@param cluster table
----@param opts? table dry_run, on_progress, reason, verify, keep_previous
+---@param opts? table dry_run, on_progress, reason, verify, keep_previous, sinks, after
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.resume(cluster, opts)
