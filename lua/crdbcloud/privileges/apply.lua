@@ -22,7 +22,7 @@ end
 local function compare(sql, deadline, list, given)
   local databases, tables = access.places(list)
   local found, err = inspection.inspect(sql, deadline, given.user, {
-    databases = given.exact and "all" or databases, owned_by_tables = tables,
+    databases = given.exact and "all" or databases, owned_by_tables = tables, own_only = true,
   })
   if not found then return nil, err end
   if not found.exists then return nil, failed("not_found", ("user %s does not exist"):format(quote.identifier(given.user))) end

@@ -109,8 +109,9 @@ end
 ---@param sql crdbcloud.sql
 ---@param deadline number
 ---@param user string folded
----@param given {databases: string[]|"all"|nil, owned_by_tables: table<string, table<string, string[]>>?} none: roles and
----  system privileges only; owned_by_tables: database -> schema -> tables whose own sequences are wanted
+---@param given {databases: string[]|"all"|nil, own_only: boolean?, owned_by_tables: table<string, table<string, string[]>>?}
+---  no databases: roles and system privileges only; own_only: what it inherits and gives may be left out;
+---  owned_by_tables: database -> schema -> tables whose own sequences are wanted
 ---@return table|nil {exists, login, admin, admin_direct, admin_via, admin_option, createrole, createlogin, powers,
 ---  superuser, roles, grants, inherited, gives, owns, public_create, unknown, user, dialect}, and, not shown, objects,
 ---  graph and version
@@ -138,7 +139,7 @@ function M.inspect(sql, deadline, user, given)
   end
   local shows_public = dialect == "postgresql" or versions.since(version, versions.SHOWS_PUBLIC) ~= false
   if #list > 0 and not shows_public then out.unknown[1] = "what everybody has (public)" end
-  local who = { user = user, reached = reached, graph = graph, shows_public = shows_public }
+  local who = { user = user, reached = reached, graph = graph, shows_public = shows_public, own_only = given.own_only }
   for _, database in ipairs(list) do
     local done
     done, err = M.within(sql, deadline, dialect, database, function(conn)

@@ -220,7 +220,7 @@ end
 local function defaults(sql, deadline, who, database, objects, found)
   local places, grantees = { false }, { who.user }
   for schema in pairs(objects.schemas) do places[#places + 1] = schema end
-  for role in pairs(who.reached) do
+  for role in pairs(who.own_only and {} or who.reached) do
     if role ~= "admin" then grantees[#grantees + 1] = role end
   end
   for _, schema in ipairs(places) do
@@ -231,7 +231,8 @@ local function defaults(sql, deadline, who, database, objects, found)
         if not is_default(row, schema) then file(found, who, grantee, future(row, database, schema)) end
       end
     end
-    local rows, err = show_defaults(sql, deadline, "FOR ROLE " .. quote.identifier(who.user), schema)
+    local rows, err = { n = 0 }, nil
+    if not who.own_only then rows, err = show_defaults(sql, deadline, "FOR ROLE " .. quote.identifier(who.user), schema) end
     if not rows then return nil, err end
     for _, row in ipairs(rows) do
       if not is_default(row, schema) and row.grantee ~= who.user then
@@ -248,7 +249,8 @@ end
 ---@param sql crdbcloud.sql
 ---@param deadline number
 ---@param dialect crdbcloud.dialect
----@param who {user: string, reached: table<string, string[]>, graph: crdbcloud.privileges.graph, shows_public: boolean?}
+---@param who {user: string, reached: table<string, string[]>, graph: crdbcloud.privileges.graph, shows_public: boolean?,
+---  own_only: boolean?} own_only: what roles have and the user gives may be left out, for fewer questions
 ---@param database string
 ---@param objects crdbcloud.privileges.objects of that database
 ---@return crdbcloud.privileges.found|nil

@@ -1,7 +1,9 @@
+local cockroach = require "spec.support.cockroach.model"
 local core = require "crdbcloud.core"
 local pair_access = require "crdbcloud.change.pair.access"
 local privileges = require "crdbcloud.privileges"
 local scene = require "spec.support.scene"
+local sqls = require "crdbcloud.sql"
 local temp = require "spec.support.temp"
 
 -- What privileges.inspect says of a member of app_role.
@@ -49,6 +51,31 @@ describe("the access of a pair", function()
     assert.matches("and 3 more$", list[1].text)
   end)
 end)
+
+for _, version in ipairs { "22.2.3", "23.1.0", "25.3.0", "26.1.0" } do
+  describe("the access of a pair on CockroachDB " .. version, function()
+    it("is the same while nobody changes it, and the role goes when the pair does", function()
+      local model = cockroach.new({ defaultdb = {}, shop = { tables = { public = { "orders" } } } }, { version = version })
+      local sql = assert(sqls.open(model))
+      for _, name in ipairs { "app", "app_b", "app_role" } do model:add_role(name) end
+      local rec = {
+        user = "app", pair = { partner = "app_b", role = "app_role", role_state = "made" },
+        access = { { database = "shop", preset = "readwrite" } },
+      }
+      assert(privileges.apply(sql, rec.access, { user = "app_role" }))
+      for _, name in ipairs { "app", "app_b" } do assert(privileges.apply(sql, {}, { user = name, roles = { "app_role" } })) end
+      assert.are.same({}, pair_access.drift(sql, rec))
+      model:grant_system("app", "VIEWACTIVITY")
+      assert.are.equal("only app has system privilege VIEWACTIVITY", pair_access.drift(sql, rec)[1].text)
+      for _, name in ipairs { "app", "app_b" } do
+        assert(privileges.apply(sql, {}, { user = name, exact = true }))
+        assert(sql:query(('DROP ROLE "%s"'):format(name)))
+      end
+      assert(pair_access.drop_role(sql, rec.pair))
+      assert.is_false(privileges.inspect(sql, "app_role").exists)
+    end)
+  end)
+end
 
 describe("the role of a pair", function()
   local sc, name
