@@ -83,7 +83,12 @@ for _, version in ipairs { "22.2.3", "23.1.0", "23.1.29", "24.1.7", "25.3.0", "2
         local shown = kind == "routine" and "function" or kind
         assert.same({}, granted())
         assert.same({ { on = shown, database = "shop", schema = "public", name = names[kind] } }, look().owns)
-        assert_refused(READ_ORDERS, { exact = true }, ('"app" is the owner of %s shop.public.%s; an owner has'):format(shown, names[kind]))
+        local err = assert_refused(READ_ORDERS, { exact = true }, ('"app" is the owner of %s shop.public.%s; an owner has'):format(shown, names[kind]))
+        -- The hint works.
+        sql:use "shop"
+        assert(sql:query((err.hint:match "ALTER .* OWNER TO" .. ' "migrator"')))
+        sql:use_home()
+        assert(apply(READ_ORDERS, { exact = true }))
       end
       open()
       on("database").owner = "app"

@@ -83,6 +83,7 @@ describe("crdbcloud.privileges on PostgreSQL", function()
     assert.same({ "conflict", "not_sent" }, { err.kind, err.outcome })
     assert.equal('"app" is the owner of table shop.public.mine and of 1 object more; '
       .. "an owner has every right on what it owns, and no REVOKE limits it", err.message)
+    assert.equal('in shop: ALTER TABLE "public"."mine" OWNER TO NEW_OWNER; or leave exact out', err.hint)
     assert.same(before, granted())
     assert(apply({ database = "shop", preset = "ddl" }, { exact = true }))
   end)

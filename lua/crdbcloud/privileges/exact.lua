@@ -65,17 +65,16 @@ local function called(thing)
   end
   return ("%s %s"):format(thing.on, table.concat(parts, "."))
 end
-M.called = called
 
 local function owner_refused(found, list)
   local owned = {}
   for _, thing in ipairs(found.owns) do
-    if not owns_by_access(thing, list) then owned[#owned + 1] = called(thing) end
+    if not owns_by_access(thing, list) then owned[#owned + 1] = thing end
   end
   if #owned == 0 then return nil end
   return conflict(("%s is the owner of %s%s; an owner has every right on what it owns, and no REVOKE limits it"):format(
-    quote.identifier(found.user), owned[1], #owned > 1 and (" and of %s more"):format(printing.count(#owned - 1, "object")) or ""),
-    "give it to another owner first (ALTER … OWNER TO), or leave exact out")
+    quote.identifier(found.user), called(owned[1]), #owned > 1 and (" and of %s more"):format(printing.count(#owned - 1, "object")) or ""),
+    ("in %s: %s; or leave exact out"):format(owned[1].database, plan.hand_over(owned[1], found.dialect)))
 end
 
 -- PostgreSQL takes away only what the owner has given; a grant of somebody else needs that role.

@@ -181,7 +181,7 @@ local FUTURE = {
   future_function = "FUNCTIONS",
 }
 
--- The name of a thing in REVOKE … ON. CockroachDB finds a routine in the current database only.
+-- The name of a thing in a statement about it. CockroachDB finds a routine in the current database only.
 local function name_of(plan, thing)
   if thing.on == "database" then return quote.identifier(thing.database) end
   if thing.on == "external_connection" then return quote.identifier(thing.name) end
@@ -217,6 +217,15 @@ local function revoke_group(plan, group, user)
     end
   end
   return true
+end
+
+--- The statement that gives a thing to another owner, NEW_OWNER for a person to fill in.
+---@param thing table {on, database, schema, name} that somebody owns
+---@param dialect crdbcloud.dialect
+---@return string
+function M.hand_over(thing, dialect)
+  local plan = new_plan(dialects.traits[dialect])
+  return ("ALTER %s %s OWNER TO NEW_OWNER"):format(ON[thing.on], name_of(plan, thing))
 end
 
 --- The statements that take single grants away.

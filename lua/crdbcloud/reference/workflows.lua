@@ -126,7 +126,8 @@ print(assert(cluster:create_app_user {
         name = "set_access", table_call = true, summary = "Adds access and roles. With exact, the user has these and no other.",
         options = { shared.user, shared.access, shared.roles, { "exact", "boolean", "take all other access away", "false" },
           { "admin", "false", "false takes admin away" }, shared.dry_run, shared.reason, shared.on_progress },
-        returns = REPORT, errors = "invalid_argument: the access leads to admin. " .. ERRORS,
+        returns = REPORT,
+        errors = "invalid_argument: the access leads to admin. conflict: exact cannot be reached, such as for an owner. " .. ERRORS,
         example = 'assert(cluster:set_access { user = "reporting", access = { database = "shop", preset = "readonly" }, exact = true })',
       },
       {

@@ -47,7 +47,7 @@ function cluster:create_app_user(options) end
 ---@field plan? crdbcloud.report what plan_rotation returned, in place of `users`
 ---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
 ---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
----@field cancel_sessions? boolean end the user's sessions after the change; default false
+---@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
 ---@field dry_run? boolean report what the call would do; send nothing; default false
 ---@field reason? string why; the record keeps it
@@ -74,7 +74,7 @@ function cluster:rotate_passwords(options) end
 ---@field plan? crdbcloud.report what plan_rotation returned, in place of `users`
 ---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
 ---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
----@field cancel_sessions? boolean end the user's sessions after the change; default false
+---@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
 ---@field dry_run? boolean report what the call would do; send nothing; default false
 ---@field reason? string why; the record keeps it
@@ -92,7 +92,7 @@ function cluster:plan_rotation(options) end
 ---@field password? string|crdbcloud.secret your own password; default generated
 ---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
 ---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
----@field cancel_sessions? boolean end the user's sessions after the change; default false
+---@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
 ---@field dry_run? boolean report what the call would do; send nothing; default false
 ---@field reason? string why; the record keeps it
@@ -109,7 +109,7 @@ function cluster:rotate_password(options) end
 ---@field user string required; name of the user
 ---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
 ---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
----@field cancel_sessions? boolean end the user's sessions after the change; default false
+---@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
 ---@field dry_run? boolean report what the call would do; send nothing; default false
 ---@field reason? string why; the record keeps it
@@ -194,7 +194,7 @@ function cluster:access(user) end
 ---@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Adds access and roles. With exact, the user has these and no other.
---- Errors: invalid_argument: the access leads to admin. err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
+--- Errors: invalid_argument: the access leads to admin. conflict: exact cannot be reached, such as for an owner. err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
 ---@param options crdbcloud.cluster.set_access.options
 ---@return crdbcloud.report|nil the report, only when everything is done and published; it prints as a table and has :json()
 ---@return crdbcloud.error|nil err

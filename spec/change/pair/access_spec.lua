@@ -29,6 +29,8 @@ describe("the access of a pair", function()
     { "differs where one may not log in", { login = false }, {}, { "app may not log in" }, "app" },
     { "is the same where neither may log in", { login = false }, { login = false }, {} },
     { "differs where one is an admin", {}, { admin = true }, { "app_b is an admin" } },
+    { "differs where one gets past every grant", { limited = false, powers = { { privilege = "BYPASSRLS" } } }, {},
+      { "app has BYPASSRLS, which leads past every grant" } },
     { "differs where one is gone", {}, { exists = false, login = false, roles = {}, grants = {} }, { "app_b does not exist" }, "app_b" },
     { "differs where one owns something", { owns = { { on = "table", database = "shop", schema = "public", name = "t" } } }, {},
       { 'app owns table shop.public.t, which app_b may not alter or drop; ALTER ... OWNER TO "app_role" shares it' } },

@@ -177,7 +177,11 @@ function M.differences(a, b, role)
     else
       if not in_role(one, role) then add(one.user, true, "%s is not a member of %s", one.user, role) end
       if not one.login and other.login then add(one.user, true, "%s may not log in", one.user) end
-      if one.admin then add(one.user, false, "%s is an admin", one.user) end
+      if one.admin then
+        add(one.user, false, "%s is an admin", one.user)
+      elseif one.limited == false then
+        add(one.user, false, "%s has %s, which leads past every grant", one.user, one.powers[1].privilege)
+      end
       local alone = only_in(set[one], set[other])
       if #alone > 0 then add(one.user, false, "only %s has %s", one.user, shown(alone)) end
       if #owned[one] > 0 then
