@@ -37,6 +37,9 @@ local function classes()
   return order
 end
 
+-- Options of crdbcloud.reference.shared that come together in many calls.
+local GROUPS = { "limits", "paged", "clusters", "rotation" }
+
 local Writer = {}
 Writer.__index = Writer
 
@@ -49,18 +52,35 @@ local function noted(text) return text ~= "" and " " .. text or "" end
 -- "string?" is what may be left out; so is each option that is not required.
 local function optional(kind) return kind:match "^(.*)%?$" or kind, kind:find "%?$" ~= nil end
 
-local function add_options(out, class, options)
-  out:add("---@class %s", class)
-  for _, option in ipairs(options) do
-    local kind = optional(option[2])
-    local required = option[3]:find "^required" ~= nil
-    out:add("---@field %s%s %s%s", option[1], required and "" or "?", kind, noted(option[3] .. (option[4] and "; default " .. option[4] or "")))
+-- The declared class with the most options that are all among these.
+local function parent_of(declared, options)
+  local among, parent = {}, nil
+  for _, option in ipairs(options) do among[option] = true end
+  for _, known in ipairs(declared) do
+    local inside = true
+    for _, option in ipairs(known.options) do inside = inside and among[option] end
+    if inside and (not parent or #known.options > #parent.options) then parent = known end
   end
-  out:add ""
+  return parent
 end
 
-local function options_class(chapter, entry)
-  return ("%s.%s.options"):format(chapter.class == "crdbcloud" and "crdbcloud" or chapter.class, entry.name)
+-- Declares a class for the options, unless one has just these; it inherits those that another class declares.
+local function add_options(out, declared, class, options)
+  local parent = parent_of(declared, options)
+  if parent and #parent.options == #options then return parent.class end
+  local inherited = {}
+  for _, option in ipairs(parent and parent.options or {}) do inherited[option] = true end
+  out:add("---@class %s%s", class, parent and ": " .. parent.class or "")
+  for _, option in ipairs(options) do
+    if not inherited[option] then
+      local kind = optional(option[2])
+      local required = option[3]:find "^required" ~= nil
+      out:add("---@field %s%s %s%s", option[1], required and "" or "?", kind, noted(option[3] .. (option[4] and "; default " .. option[4] or "")))
+    end
+  end
+  out:add ""
+  declared[#declared + 1] = { class = class, options = options }
+  return class
 end
 
 local function add_returns(out, entry)
@@ -71,8 +91,12 @@ local function add_returns(out, entry)
   if entry.returns and not entry.never_fails and not entry.iterator then out:add "---@return crdbcloud.error|nil err" end
 end
 
-local function add_function(out, variable, mark, chapter, entry)
-  if entry.options and not entry.same_options_as and #entry.options > 0 then add_options(out, options_class(chapter, entry), entry.options) end
+local function add_function(out, declared, variable, mark, chapter, entry)
+  local class
+  if entry.options and #entry.options > 0 then
+    class = entry.same_options_as and ("%s.%s.options"):format(chapter.class, entry.same_options_as)
+      or add_options(out, declared, ("%s.%s.options"):format(chapter.class, entry.name), entry.options)
+  end
   out:add("--- %s", entry.summary)
   if entry.text then out:add("--- %s", entry.text) end
   if entry.errors then out:add("--- Errors: %s", entry.errors) end
@@ -82,10 +106,9 @@ local function add_function(out, variable, mark, chapter, entry)
     words[#words + 1] = arg[1]
     out:add("---@param %s%s %s%s", arg[1], may_miss and "?" or "", kind, noted(arg[3]))
   end
-  if entry.options and #entry.options > 0 then
+  if class then
     local required = false
     for _, option in ipairs(entry.options) do required = required or option[3]:find "^required" ~= nil end
-    local class = options_class(chapter, entry.same_options_as and { name = entry.same_options_as } or entry)
     words[#words + 1] = "options"
     out:add("---@param options%s %s%s", required and "" or "?", entry.short and "string|" or "", class)
   end
@@ -94,7 +117,7 @@ local function add_function(out, variable, mark, chapter, entry)
   out:add ""
 end
 
-local function add_class(out, class, chapters)
+local function add_class(out, declared, class, chapters)
   local variable = class:match "[^.]+$"
   out:add("---@class %s %s", class, chapters[1].title:lower())
   for _, chapter in ipairs(chapters) do
@@ -108,7 +131,7 @@ local function add_class(out, class, chapters)
   out:add ""
   for _, chapter in ipairs(chapters) do
     local mark = chapter.object:find "^crdbcloud" and "." or ":"
-    for _, entry in ipairs(chapter.entries) do add_function(out, variable, mark, chapter, entry) end
+    for _, entry in ipairs(chapter.entries) do add_function(out, declared, variable, mark, chapter, entry) end
   end
 end
 
@@ -126,8 +149,9 @@ function M.declarations()
     end
     return out
   end
-  for _, place in ipairs(classes()) do add_class(file(place.file), place.class, place.chapters) end
-  local out = file "results"
+  local out, declared = file "results", {}
+  for _, group in ipairs(GROUPS) do add_options(out, declared, "crdbcloud." .. group .. "_options", shared[group]) end
+  for _, place in ipairs(classes()) do add_class(file(place.file), declared, place.class, place.chapters) end
   out:add "---@class crdbcloud.access_spec an entry of `access`"
   for _, field in ipairs(topics.ACCESS) do
     out:add("---@field %s%s %s%s", field[1], field[3] == "required" and "" or "?", field[2], noted(field[3]))

@@ -13,6 +13,16 @@ function M.register(name, class)
   return class
 end
 
+--- Registers a class of results: plain data that has `:json()`.
+---@param name string as of register
+---@param class table
+---@return table class
+function M.result(name, class)
+  class.__index = class
+  function class:json() return require("crdbcloud.base.json").encode(self) end
+  return M.register(name, class)
+end
+
 --- The name of a registered class.
 ---@param class table
 ---@return string|nil

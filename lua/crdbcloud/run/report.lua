@@ -9,8 +9,7 @@ local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
-local Report = classes.register("run.report", { __name = "crdbcloud.report" })
-Report.__index = Report
+local Report = classes.result("run.report", { __name = "crdbcloud.report" })
 
 --- A report.
 ---@param fields table operation, run_id, cluster, store, rows = { { user, result, ... } }, warnings
@@ -78,12 +77,6 @@ function Report:__tostring()
   lines[#lines + 1] = "store " .. self.store
   for _, text in ipairs(self.warnings or {}) do lines[#lines + 1] = "warning: " .. text end
   return table.concat(lines, "\n")
-end
-
---- The report as JSON.
----@return string
-function Report:json()
-  return require("crdbcloud.base.json").encode(self)
 end
 
 -- result of a row: done, skipped, untouched, failed (nothing changed), unknown

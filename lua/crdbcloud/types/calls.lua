@@ -4,56 +4,28 @@
 ---@class crdbcloud.cloud the api, call by call
 local cloud = {}
 
----@class crdbcloud.cloud.all_sql_users.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Lists all SQL users, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
----@param options? crdbcloud.cloud.all_sql_users.options
+---@param options? crdbcloud.paged_options
 ---@return crdbcloud.user[]|nil { name } each; prints as a table
 ---@return crdbcloud.error|nil err
 function cloud:all_sql_users(cluster_id, options) end
 
----@class crdbcloud.cloud.sql_users.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Iterates over the SQL users with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
----@param options? crdbcloud.cloud.sql_users.options
+---@param options? crdbcloud.paged_options
 ---@return fun(): crdbcloud.user|nil for a for loop
 function cloud:sql_users(cluster_id, options) end
-
----@class crdbcloud.cloud.list_sql_users.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Lists one page of the SQL users.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
----@param options? crdbcloud.cloud.list_sql_users.options
+---@param options? crdbcloud.paged_options
 ---@return crdbcloud.user_page|nil { users, next_page }
 ---@return crdbcloud.error|nil err
 function cloud:list_sql_users(cluster_id, options) end
-
----@class crdbcloud.cloud.create_sql_user.options
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Makes a SQL user who is an ADMIN of the whole cluster, because the API makes no other.
 --- cluster:create_app_user makes a user with limited access.
@@ -61,14 +33,10 @@ function cloud:list_sql_users(cluster_id, options) end
 ---@param cluster_id string id of the cluster, a UUID
 ---@param name string name of the SQL user
 ---@param password string|crdbcloud.secret 12 to 500 bytes; crdbcloud.password.generate() makes one
----@param options? crdbcloud.cloud.create_sql_user.options
+---@param options? crdbcloud.limits_options
 ---@return crdbcloud.user|nil { name }
 ---@return crdbcloud.error|nil err
 function cloud:create_sql_user(cluster_id, name, password, options) end
-
----@class crdbcloud.cloud.update_sql_user_password.options
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Sends a password without storing it: when the answer is lost, nothing has the password.
 --- cluster:rotate_password stores the password before it sends it. A cluster handle refuses this call for a user with a record.
@@ -76,90 +44,56 @@ function cloud:create_sql_user(cluster_id, name, password, options) end
 ---@param cluster_id string id of the cluster, a UUID
 ---@param name string name of the SQL user
 ---@param password string|crdbcloud.secret 12 to 500 bytes; crdbcloud.password.generate() makes one
----@param options? crdbcloud.cloud.update_sql_user_password.options
+---@param options? crdbcloud.limits_options
 ---@return crdbcloud.user|nil { name }
 ---@return crdbcloud.error|nil err
 function cloud:update_sql_user_password(cluster_id, name, password, options) end
-
----@class crdbcloud.cloud.delete_sql_user.options
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Deletes a SQL user.
 --- cluster:remove_app_user also ends the user's sessions, gives what it owns to another role and removes its record.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param cluster_id string id of the cluster, a UUID
 ---@param name string name of the SQL user
----@param options? crdbcloud.cloud.delete_sql_user.options
+---@param options? crdbcloud.limits_options
 ---@return crdbcloud.user|nil { name }
 ---@return crdbcloud.error|nil err
 function cloud:delete_sql_user(cluster_id, name, options) end
 
----@class crdbcloud.cloud.all_databases.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Lists all databases of the cluster, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
----@param options? crdbcloud.cloud.all_databases.options
+---@param options? crdbcloud.paged_options
 ---@return crdbcloud.database[]|nil { name, table_count } each; prints as a table
 ---@return crdbcloud.error|nil err
 function cloud:all_databases(cluster_id, options) end
 
----@class crdbcloud.cloud.databases.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Iterates over the databases with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
----@param options? crdbcloud.cloud.databases.options
+---@param options? crdbcloud.paged_options
 ---@return fun(): crdbcloud.database|nil for a for loop
 function cloud:databases(cluster_id, options) end
-
----@class crdbcloud.cloud.list_databases.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Lists one page of the databases.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
----@param options? crdbcloud.cloud.list_databases.options
+---@param options? crdbcloud.paged_options
 ---@return crdbcloud.database_page|nil { databases, next_page }
 ---@return crdbcloud.error|nil err
 function cloud:list_databases(cluster_id, options) end
 
----@class crdbcloud.cloud.get_cluster.options
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Shows the cluster as the API describes it.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
 ---@param cluster_id string id of the cluster, a UUID
----@param options? crdbcloud.cloud.get_cluster.options
+---@param options? crdbcloud.limits_options
 ---@return crdbcloud.cluster_info|nil id, name, state, plan, regions, …
 ---@return crdbcloud.error|nil err
 function cloud:get_cluster(cluster_id, options) end
 
----@class crdbcloud.cloud.get_connection_string.options
+---@class crdbcloud.cloud.get_connection_string.options: crdbcloud.limits_options
 ---@field database? string database that the URL names
 ---@field sql_user? string user that the URL names
 ---@field os? "MAC"|"LINUX"|"WINDOWS" system whose paths the URL has
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Shows where SQL clients connect.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
@@ -169,62 +103,30 @@ function cloud:get_cluster(cluster_id, options) end
 ---@return crdbcloud.error|nil err
 function cloud:get_connection_string(cluster_id, options) end
 
----@class crdbcloud.cloud.all_clusters.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
----@field show_inactive? boolean list deleted clusters too; default false
----@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" field that sorts the clusters
-
 --- Lists all clusters that the key may see, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cloud.all_clusters.options
+---@param options? crdbcloud.clusters_options
 ---@return crdbcloud.cluster_info[]|nil prints as a table
 ---@return crdbcloud.error|nil err
 function cloud:all_clusters(options) end
 
----@class crdbcloud.cloud.clusters.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
----@field show_inactive? boolean list deleted clusters too; default false
----@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" field that sorts the clusters
-
 --- Iterates over the clusters with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cloud.clusters.options
+---@param options? crdbcloud.clusters_options
 ---@return fun(): crdbcloud.cluster_info|nil for a for loop
 function cloud:clusters(options) end
 
----@class crdbcloud.cloud.list_clusters.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
----@field show_inactive? boolean list deleted clusters too; default false
----@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" field that sorts the clusters
-
 --- Lists one page of the clusters.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cloud.list_clusters.options
+---@param options? crdbcloud.clusters_options
 ---@return crdbcloud.cluster_page|nil { clusters, next_page }
 ---@return crdbcloud.error|nil err
 function cloud:list_clusters(options) end
 
----@class crdbcloud.cloud.list_audit_logs.options
+---@class crdbcloud.cloud.list_audit_logs.options: crdbcloud.limits_options
 ---@field starting_from? string|number first moment: RFC 3339 text, or seconds since 1970
 ---@field sort_order? "ASC"|"DESC" oldest first, or newest first; default "ASC"
 ---@field limit? integer number of entries, from 1; default 200
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Lists entries of the organization's audit log. The key needs the role Organization Admin.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
@@ -236,156 +138,85 @@ function cloud:list_audit_logs(options) end
 ---@class crdbcloud.cluster the api on a cluster handle
 local cluster = {}
 
----@class crdbcloud.cluster.all_sql_users.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Lists all SQL users, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cluster.all_sql_users.options
+---@param options? crdbcloud.paged_options
 ---@return crdbcloud.user[]|nil { name } each; prints as a table
 ---@return crdbcloud.error|nil err
 function cluster:all_sql_users(options) end
 
----@class crdbcloud.cluster.sql_users.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Iterates over the SQL users with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cluster.sql_users.options
+---@param options? crdbcloud.paged_options
 ---@return fun(): crdbcloud.user|nil for a for loop
 function cluster:sql_users(options) end
 
----@class crdbcloud.cluster.list_sql_users.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Lists one page of the SQL users.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cluster.list_sql_users.options
+---@param options? crdbcloud.paged_options
 ---@return crdbcloud.user_page|nil { users, next_page }
 ---@return crdbcloud.error|nil err
 function cluster:list_sql_users(options) end
-
----@class crdbcloud.cluster.create_sql_user.options
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Makes a SQL user who is an ADMIN of the whole cluster, because the API makes no other.
 --- cluster:create_app_user makes a user with limited access.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param name string name of the SQL user
 ---@param password string|crdbcloud.secret 12 to 500 bytes; crdbcloud.password.generate() makes one
----@param options? crdbcloud.cluster.create_sql_user.options
+---@param options? crdbcloud.limits_options
 ---@return crdbcloud.user|nil { name }
 ---@return crdbcloud.error|nil err
 function cluster:create_sql_user(name, password, options) end
-
----@class crdbcloud.cluster.update_sql_user_password.options
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Sends a password without storing it: when the answer is lost, nothing has the password.
 --- cluster:rotate_password stores the password before it sends it. A cluster handle refuses this call for a user with a record.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param name string name of the SQL user
 ---@param password string|crdbcloud.secret 12 to 500 bytes; crdbcloud.password.generate() makes one
----@param options? crdbcloud.cluster.update_sql_user_password.options
+---@param options? crdbcloud.limits_options
 ---@return crdbcloud.user|nil { name }
 ---@return crdbcloud.error|nil err
 function cluster:update_sql_user_password(name, password, options) end
-
----@class crdbcloud.cluster.delete_sql_user.options
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
 
 --- Deletes a SQL user.
 --- cluster:remove_app_user also ends the user's sessions, gives what it owns to another role and removes its record.
 --- Errors: already_exists, not_found, permission_denied, rate_limited, unavailable, …; err.outcome says what became of the change.
 ---@param name string name of the SQL user
----@param options? crdbcloud.cluster.delete_sql_user.options
+---@param options? crdbcloud.limits_options
 ---@return crdbcloud.user|nil { name }
 ---@return crdbcloud.error|nil err
 function cluster:delete_sql_user(name, options) end
 
----@class crdbcloud.cluster.all_databases.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Lists all databases of the cluster, from all pages.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cluster.all_databases.options
+---@param options? crdbcloud.paged_options
 ---@return crdbcloud.database[]|nil { name, table_count } each; prints as a table
 ---@return crdbcloud.error|nil err
 function cluster:all_databases(options) end
 
----@class crdbcloud.cluster.databases.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Iterates over the databases with one page in memory. An error raises the error object.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cluster.databases.options
+---@param options? crdbcloud.paged_options
 ---@return fun(): crdbcloud.database|nil for a for loop
 function cluster:databases(options) end
 
----@class crdbcloud.cluster.list_databases.options
----@field page? string token of the page, from next_page of the one before
----@field limit? integer items on one page, 1 to 500; default 500
----@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
----@field sort_order? "ASC"|"DESC" order of the items
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Lists one page of the databases.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cluster.list_databases.options
+---@param options? crdbcloud.paged_options
 ---@return crdbcloud.database_page|nil { databases, next_page }
 ---@return crdbcloud.error|nil err
 function cluster:list_databases(options) end
 
----@class crdbcloud.cluster.get_cluster.options
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Shows the cluster as the API describes it.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cluster.get_cluster.options
+---@param options? crdbcloud.limits_options
 ---@return crdbcloud.cluster_info|nil id, name, state, plan, regions, …
 ---@return crdbcloud.error|nil err
 function cluster:get_cluster(options) end
 
----@class crdbcloud.cluster.get_connection_string.options
----@field database? string database that the URL names
----@field sql_user? string user that the URL names
----@field os? "MAC"|"LINUX"|"WINDOWS" system whose paths the URL has
----@field timeout? crdbcloud.duration time limit of one attempt; default the account's
----@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
-
 --- Shows where SQL clients connect.
 --- Errors: not_found, permission_denied, unauthenticated, network, timeout, unavailable, …
----@param options? crdbcloud.cluster.get_connection_string.options
+---@param options? crdbcloud.cloud.get_connection_string.options
 ---@return table|nil { connection_string, params = { Host, Port, Database, … } }
 ---@return crdbcloud.error|nil err
 function cluster:get_connection_string(options) end

@@ -33,7 +33,7 @@ local cluster = {}
 ---@return crdbcloud.error|nil err
 function cluster:create_app_user(options) end
 
----@class crdbcloud.cluster.rotate_passwords.options
+---@class crdbcloud.cluster.rotate_passwords.options: crdbcloud.rotation_options
 ---@field users? string|string[]|"managed"|"all"|fun(user: table): boolean names, "managed" (users with a record), "all" (all but protected and SSO users), or a function; this, emergency or plan is required
 ---@field exclude? string|string[] names of users to skip
 ---@field max_age? crdbcloud.duration|"policy" rotate only older passwords; "policy" is 90 days or the user's own max_age
@@ -45,13 +45,6 @@ function cluster:create_app_user(options) end
 ---@field before? string[] command to run once before the first change
 ---@field after? string[] command to run once after the last publication
 ---@field plan? crdbcloud.report what plan_rotation returned, in place of `users`
----@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
----@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
----@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
----@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
----@field dry_run? boolean report what the call would do; send nothing; default false
----@field reason? string why; the record keeps it
----@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Sets new passwords for many users. The store has each one before it is sent.
 --- Errors: err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
@@ -60,43 +53,16 @@ function cluster:create_app_user(options) end
 ---@return crdbcloud.error|nil err
 function cluster:rotate_passwords(options) end
 
----@class crdbcloud.cluster.plan_rotation.options
----@field users? string|string[]|"managed"|"all"|fun(user: table): boolean names, "managed" (users with a record), "all" (all but protected and SSO users), or a function; this, emergency or plan is required
----@field exclude? string|string[] names of users to skip
----@field max_age? crdbcloud.duration|"policy" rotate only older passwords; "policy" is 90 days or the user's own max_age
----@field max_failures? integer|false stop after so many failures in a row; false is never; default 3
----@field skip_admins? boolean skip users that are admins; default false
----@field parallel? integer number of threads, 1 to 64; needs luv; default 1
----@field window? string hours in which the run may start on a user, such as "22:00-04:00"
----@field emergency? string|string[]|"all" users, in place of `users`: rotate at once and end their sessions, even when the store is down
----@field before? string[] command to run once before the first change
----@field after? string[] command to run once after the last publication
----@field plan? crdbcloud.report what plan_rotation returned, in place of `users`
----@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
----@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
----@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
----@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
----@field dry_run? boolean report what the call would do; send nothing; default false
----@field reason? string why; the record keeps it
----@field on_progress? fun(event: table) called at each step; an event prints as a line
-
 --- Reports what rotate_passwords with the same options would do. It only reads.
 --- Errors: store, permission_denied, network, …
----@param options? crdbcloud.cluster.plan_rotation.options
+---@param options? crdbcloud.cluster.rotate_passwords.options
 ---@return crdbcloud.report|nil rows say rotate, finish, skip or blocked; rotate_passwords { plan = … } runs it
 ---@return crdbcloud.error|nil err
 function cluster:plan_rotation(options) end
 
----@class crdbcloud.cluster.rotate_password.options
+---@class crdbcloud.cluster.rotate_password.options: crdbcloud.rotation_options
 ---@field user string required; name of the user
 ---@field password? string|crdbcloud.secret your own password; default generated
----@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
----@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
----@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
----@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
----@field dry_run? boolean report what the call would do; send nothing; default false
----@field reason? string why; the record keeps it
----@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Sets a new password for one user.
 --- Errors: err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
@@ -105,15 +71,8 @@ function cluster:plan_rotation(options) end
 ---@return crdbcloud.error|nil err
 function cluster:rotate_password(options) end
 
----@class crdbcloud.cluster.rollback_password.options
+---@class crdbcloud.cluster.rollback_password.options: crdbcloud.rotation_options
 ---@field user string required; name of the user
----@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
----@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
----@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
----@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
----@field dry_run? boolean report what the call would do; send nothing; default false
----@field reason? string why; the record keeps it
----@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Makes the previous password live again, as long as the store keeps it.
 --- Errors: conflict: the store keeps no previous password, or a rotation is half done. err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
@@ -213,25 +172,15 @@ function cluster:set_access(options) end
 ---@return crdbcloud.error|nil err
 function cluster:disable_user(options) end
 
----@class crdbcloud.cluster.enable_user.options
----@field user string required; name of the user
----@field dry_run? boolean report what the call would do; send nothing; default false
----@field reason? string why; the record keeps it
----@field on_progress? fun(event: table) called at each step; an event prints as a line
-
 --- Gives the login back.
 --- Errors: err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
----@param options string|crdbcloud.cluster.enable_user.options
+---@param options string|crdbcloud.cluster.disable_user.options
 ---@return crdbcloud.report|nil the report, only when everything is done and published; it prints as a table and has :json()
 ---@return crdbcloud.error|nil err
 function cluster:enable_user(options) end
 
----@class crdbcloud.cluster.remove_app_user.options
----@field user string required; name of the user
+---@class crdbcloud.cluster.remove_app_user.options: crdbcloud.cluster.disable_user.options
 ---@field reassign_to? string role that becomes the owner of what the user owns
----@field dry_run? boolean report what the call would do; send nothing; default false
----@field reason? string why; the record keeps it
----@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Ends login, sessions and access, deletes the user, then removes its record.
 --- Errors: conflict: the user owns something. err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.

@@ -48,9 +48,8 @@ function nginx.new(options) end
 ---@return crdbcloud.error|nil err
 function nginx.credential(dict, user, options) end
 
----@class crdbcloud.nginx.connect_with.options
+---@class crdbcloud.nginx.connect_with.options: crdbcloud.nginx.credential.options
 ---@field deadline? crdbcloud.duration time limit of reading the dictionary again and trying; default "10s"
----@field cluster? string name or id, when the dictionary has several clusters
 
 --- Connects with the first password that works, for pgmoon or any cosocket client.
 --- Errors: the last error of connect, or an error of credential
@@ -100,8 +99,7 @@ function nginx.schedule(options) end
 ---@return crdbcloud.error|nil err
 function nginx.schedule_status(dict, cluster) end
 
----@class crdbcloud.nginx.schedule_now.options
----@field cluster? string name or id, when the dictionary has several clusters
+---@class crdbcloud.nginx.schedule_now.options: crdbcloud.nginx.credential.options
 ---@field users? string|string[]|"managed"|"all" users to rotate; default "managed"
 ---@field reason? string why; the record keeps it
 

@@ -32,13 +32,10 @@ local credential_source = {}
 ---@return crdbcloud.error|nil err
 function credential_source:get() end
 
----@class crdbcloud.credential_source.connect_with.options
----@field deadline? crdbcloud.duration time limit of reading the store again and trying; default "10s"
-
 --- Connects as cluster:connect_with does, with the credentials of this source.
 --- Errors: the last error of connect, or an error of get
 ---@param connect fun(credential: crdbcloud.credential): any, any takes a credential and returns a connection, or nil and why
----@param options? crdbcloud.credential_source.connect_with.options
+---@param options? crdbcloud.cluster.connect_with.options
 ---@return any|nil the connection
 ---@return crdbcloud.error|nil err
 function credential_source:connect_with(connect, options) end

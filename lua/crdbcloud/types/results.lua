@@ -1,6 +1,29 @@
 ---@meta crdbcloud.types.results
 -- Declarations for editors, made by `make reference` from lua/crdbcloud/reference; never loaded.
 
+---@class crdbcloud.limits_options
+---@field timeout? crdbcloud.duration time limit of one attempt; default the account's
+---@field deadline? crdbcloud.duration time limit of the call with its retries; default the account's
+
+---@class crdbcloud.paged_options: crdbcloud.limits_options
+---@field page? string token of the page, from next_page of the one before
+---@field limit? integer items on one page, 1 to 500; default 500
+---@field as_of_time? string|number list the state of this moment: RFC 3339 text, or seconds since 1970
+---@field sort_order? "ASC"|"DESC" order of the items
+
+---@class crdbcloud.clusters_options: crdbcloud.paged_options
+---@field show_inactive? boolean list deleted clusters too; default false
+---@field sort_by? "NAME"|"CREATED_AT"|"DELETED_AT" field that sorts the clusters
+
+---@class crdbcloud.rotation_options
+---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
+---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
+---@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
+---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
+---@field dry_run? boolean report what the call would do; send nothing; default false
+---@field reason? string why; the record keeps it
+---@field on_progress? fun(event: table) called at each step; an event prints as a line
+
 ---@class crdbcloud.access_spec an entry of `access`
 ---@field database string required
 ---@field schema? string name of the schema

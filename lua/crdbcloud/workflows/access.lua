@@ -13,8 +13,7 @@ local rules = require "crdbcloud.run.rules"
 
 local M = {}
 
-local Access = classes.register("workflows.access", { __name = "crdbcloud.access" })
-Access.__index = Access
+local Access = classes.result("workflows.access", { __name = "crdbcloud.access" })
 
 function Access:__tostring()
   local lines = {
@@ -35,10 +34,6 @@ function Access:__tostring()
   end
   for _, what in ipairs(self.unknown) do lines[#lines + 1] = "  ? " .. what .. ": this server does not say" end
   return table.concat(lines, "\n")
-end
-
-function Access:json()
-  return require("crdbcloud.base.json").encode(self)
 end
 
 --- What a user really has, in all databases, by asking the server.

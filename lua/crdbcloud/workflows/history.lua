@@ -15,8 +15,7 @@ local M = {}
 local OPTIONS = { user = "text", since = rules.time, run = "text", audit_log = "boolean" }
 local NEAR = 120 -- seconds between a send of ours and the audit log's entry of it
 
-local History = classes.register("workflows.history", { __name = "crdbcloud.history" })
-History.__index = History
+local History = classes.result("workflows.history", { __name = "crdbcloud.history" })
 
 local function time_text(at)
   return at and os.date("!%Y-%m-%d %H:%M:%SZ", math.floor(at)) or "-"
@@ -36,10 +35,6 @@ function History:__tostring()
   local head = ("%s on %s"):format(printing.count(#self.rows, "change"), self.cluster)
   if #cells == 0 then return head end
   return head .. "\n" .. report.layout({ "USER", "EPOCH", "SENT", "SENDS", "LOGIN", "PUBLISHED", "RUN", "BY", "REASON" }, cells)
-end
-
-function History:json()
-  return require("crdbcloud.base.json").encode(self)
 end
 
 -- The open change of a record, as the newest line of its history.

@@ -14,8 +14,7 @@ local selection = require "crdbcloud.run.selection"
 
 local M = {}
 
-local Status = classes.register("workflows.status", { __name = "crdbcloud.status" })
-Status.__index = Status
+local Status = classes.result("workflows.status", { __name = "crdbcloud.status" })
 
 function Status:__tostring()
   local cells = {}
@@ -36,10 +35,6 @@ function Status:__tostring()
   head = head .. "\nstore " .. self.store
   for _, text in ipairs(self.warnings) do head = head .. "\nwarning: " .. text end
   return head
-end
-
-function Status:json()
-  return require("crdbcloud.base.json").encode(self)
 end
 
 -- The differences of a pair, "not-checked" where there is no SQL connection or it fails.
