@@ -17,7 +17,7 @@ local CALLS = {
 }
 
 local function client_of(server, options)
-  local o = { base_url = server.url, ca_file = server.ca_file, api_key = KEY, timeout = 5 }
+  local o = { base_url = server.url, ca_file = server.ca_file, api_key = KEY, timeout = 60 }
   for name, value in pairs(options or {}) do o[name] = value end
   return assert(core.client(o))
 end
@@ -147,7 +147,7 @@ describe("the outcome of an exchange", function()
   end)
 
   it("is not_sent when the name has no address", function()
-    local client = assert(core.client { base_url = "https://nowhere.invalid", api_key = KEY, timeout = 5 })
+    local client = assert(core.client { base_url = "https://nowhere.invalid", api_key = KEY, timeout = 60 })
     local result = CALLS.update(client)
     check({ expected = "not_sent/network/resolve" }, result)
     assert.equal(6, result.curl)

@@ -41,7 +41,7 @@ local PASSWORDS = { "correct-horse-battery", "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA",
 local function echoed(quote, password, call)
   local body = ('{"code":3,"message":%s,"details":[]}'):format(cjson.encode("refused " .. quote .. " here"))
   local server = raw.start({}, raw.answer(400, body))
-  local client = assert(core.client { base_url = server.url, api_key = KEY, timeout = 5 })
+  local client = assert(core.client { base_url = server.url, api_key = KEY, timeout = 60 })
   local result = call and call(client) or client:update_sql_user_password("c", "app", password)
   server:stop()
   return result
@@ -87,7 +87,7 @@ describe("an answer that quotes the password", function()
     for password, quote in pairs { [ [[Zq7Kx\Wm9Tr-and-more]] ] = [[Zq7Kx\Wm9Tr-and-more]], ["Zq7Kx\\u12-and-more"] = "Zq7Kx\\u12-and-more" } do
       for _, form in ipairs { '{"code":3,"message":"bad value: %s"}', '{"code":3,"message":"bad","details":[{"detail":"value: %s"}]}' } do
         local server = raw.start({}, raw.answer(400, (form:gsub("%%s", function() return quote end))))
-        local client = assert(core.client { base_url = server.url, api_key = KEY, timeout = 5 })
+        local client = assert(core.client { base_url = server.url, api_key = KEY, timeout = 60 })
         local result = client:update_sql_user_password("c", "app", core.secret(password))
         server:stop()
         assert.is_nil((result.message or ""):find("Zq7", 1, true), result.message)

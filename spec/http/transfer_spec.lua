@@ -15,7 +15,7 @@ after_each(raw.stop_all)
 teardown(temp.clean)
 
 local function client_of(server, options)
-  local o = { base_url = server.url, ca_file = server.ca_file, api_key = KEY, timeout = 5 }
+  local o = { base_url = server.url, ca_file = server.ca_file, api_key = KEY, timeout = 60 }
   for name, value in pairs(options or {}) do o[name] = value end
   return assert(core.client(o))
 end
@@ -307,7 +307,7 @@ describe("TLS", function()
 
   it("trusts the system's authorities when none is given", function()
     local server = raw.start({ tls = true }, OK)
-    local client = assert(core.client { base_url = server.url, api_key = KEY, timeout = 5 })
+    local client = assert(core.client { base_url = server.url, api_key = KEY, timeout = 60 })
     assert.equal("tls", update(client).reason)
     assert.same({}, server:seen "request")
   end)
@@ -317,7 +317,7 @@ describe("TLS", function()
     temp.write(dir .. "/ca.pem", temp.read(raw.tls().ca))
     assert.equal(0, select(2, temp.run("openssl rehash " .. dir)))
     local server = raw.start({ tls = true }, OK)
-    local client = assert(core.client { base_url = server.url, api_key = KEY, timeout = 5, ca_path = dir })
+    local client = assert(core.client { base_url = server.url, api_key = KEY, timeout = 60, ca_path = dir })
     assert.equal("applied", update(client).outcome)
   end)
 

@@ -13,7 +13,7 @@ after_each(raw.stop_all)
 teardown(temp.clean)
 
 local function client_of(server, options)
-  local o = { base_url = server.url, ca_file = server.ca_file, api_key = KEY, timeout = 5 }
+  local o = { base_url = server.url, ca_file = server.ca_file, api_key = KEY, timeout = 60 }
   for name, value in pairs(options or {}) do o[name] = value end
   return assert(core.client(o))
 end
@@ -290,7 +290,7 @@ describe("the environment", function()
     local words = {}
     for name, value in pairs(variables) do words[#words + 1] = name .. "=" .. temp.quote(value) end
     local output, status = temp.run("env " .. table.concat(words, " ") .. " " .. temp.lua(([[
-      local client = core.client { base_url = %q, ca_file = %s, api_key = %q, timeout = 5 }
+      local client = core.client { base_url = %q, ca_file = %s, api_key = %q, timeout = 60 }
       local result = client:get_cluster "c"
       print(result.outcome, result.message)
     ]]):format(server.url, server.ca_file and ("%q"):format(server.ca_file) or "nil", KEY) .. (code or "")))
@@ -312,7 +312,7 @@ describe("the environment", function()
     local server = raw.start({ tls = true }, OK)
     local proxy = raw.start({}, raw.answer(403, "", { last = true }))
     run(server, { no_proxy = "*", NO_PROXY = "*" }, ([[
-      client = core.client { base_url = %q, api_key = "k", proxy = %q, timeout = 5 }
+      client = core.client { base_url = %q, api_key = "k", proxy = %q, timeout = 60 }
       assert(client:get_cluster("c").reason == "proxy")
     ]]):format(server.url, proxy.url))
     assert.equal(1, #proxy:seen "request")

@@ -195,7 +195,7 @@ describe("crdbcloud.privileges on CockroachDB", function()
       if text:find "^CANCEL" then return true end
       return query(self, text)
     end
-    local count, err = privileges.cancel_sessions(sql, "app", { timeout = "150ms" })
+    local count, err = privileges.cancel_sessions(sql, "app", { timeout = "3s" })
     assert.is_nil(count)
     assert.same({ "timeout", '1 sessions of "app" are left after the time limit' }, { err.kind, err.message })
     assert.truthy(err.hint:find("CANCEL SESSIONS IF EXISTS", 1, true))
