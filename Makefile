@@ -9,6 +9,9 @@ VERSION := $(shell sed -n 's/^return "\(.*\)"$$/\1/p' lua/crdbcloud/version.lua)
 
 ABIS    = 5.4 5.1
 
+# nginx and pgbouncer are there, which is not in an ordinary user's PATH.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 # Flags come from pkg-config, each asked for once and only when something is compiled.
 ask  = $(if $(filter-out MISSING,$(1)),$(1),$(if $(1),$(error missing development files, see above: make deps)))
 once = $(eval $(1) := $(call ask,$(shell pkg-config $(2) || echo MISSING)))$($(1))

@@ -84,6 +84,11 @@ describe("writing a file", function()
     assert.equal("directory pipe", names())
   end)
 
+  it("tells the size of a file that 31 bits do not hold", function()
+    temp.run("truncate -s 3G " .. dir .. "/file")
+    assert.equal(3221225472, core.stat(dir .. "/file").size)
+  end)
+
   it("leaves no trace when the disk takes no more", function()
     assert.is_true(core.write_file(dir .. "/file", "old"))
     local code = ("print(core.write_file(%q, ('x'):rep(100000)))"):format(dir .. "/file")
