@@ -18,6 +18,9 @@ local LAST_WORDS = 60 -- seconds to close connections
 -- Threads that were given up. What luv holds of them must not be collected while they run.
 local given_up = {}
 
+-- Threads that have ended within a callback of a running loop, by the timer that lets go of them.
+local lingering = {} -- luacheck: ignore 241
+
 -- The module that a thread runs; it is never loaded in this Lua state.
 local WORKER = "crdbcloud.threads.worker"
 
@@ -214,8 +217,16 @@ local function finish(self)
   end
   -- Since luv 1.45 the loop keeps a handle of each thread until its next turn, and a Lua state that closes before
   -- crashes. A loop that is running, with us in one of its callbacks, has that turn before it and must not be entered.
+  -- Nor may the threads be collected before it.
   local uv = require "luv"
-  if not uv.loop_mode() then uv.run "nowait" end
+  if not uv.loop_mode() then return uv.run "nowait" end
+  local timer = uv.new_timer()
+  lingering[timer] = self.workers
+  timer:start(1000, 0, function()
+    lingering[timer] = nil
+    timer:close()
+  end)
+  timer:unref()
 end
 
 --- Works on the users of a batch in up to opts.parallel threads; without them one by one, and says why.
