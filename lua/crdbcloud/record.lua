@@ -240,7 +240,7 @@ function M.candidates(rec)
     end
   end
   add(rec.current, "current")
-  if rec.staged and rec.state ~= "staged" then add(rec.staged, "staged") end
+  if rec.staged and rec.state ~= "staged" and not rec.flags.withheld then add(rec.staged, "staged") end
   for i = #(rec.candidates or {}), 1, -1 do
     -- withheld: was an admin's for a moment; kept as evidence, given to nobody
     if not rec.candidates[i].withheld then add(rec.candidates[i], "candidate") end

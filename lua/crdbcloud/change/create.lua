@@ -9,6 +9,7 @@ local errors = require "crdbcloud.errors"
 local pair_access = require "crdbcloud.change.pair.access"
 local passwords = require "crdbcloud.passwords"
 local privileges = require "crdbcloud.privileges"
+local proof = require "crdbcloud.change.proof"
 local record = require "crdbcloud.record"
 local send = require "crdbcloud.change.send"
 local steps = require "crdbcloud.change.finish"
@@ -169,7 +170,10 @@ local function grant(ctx, entry)
   end
   if not ok then return half_made(err) end
   ctx:progress { step = "grant", user = rec.user, text = "access granted and compared" }
-  return entry:save(record.move(rec, "granted", {}))
+  local id
+  id, err = proof.role_id(sql, rec.user)
+  if err then return half_made(err) end
+  return entry:save(record.move(rec, "granted", { role_id = id or record.NONE }))
 end
 
 -- Looks again between SEND and VERIFY: a password that was an admin's is dropped.

@@ -4,6 +4,7 @@
 local decide = require "crdbcloud.change.decide"
 local errors = require "crdbcloud.errors"
 local privileges = require "crdbcloud.privileges"
+local proof = require "crdbcloud.change.proof"
 local record = require "crdbcloud.record"
 local send = require "crdbcloud.change.send"
 
@@ -130,12 +131,13 @@ end
 --- Writes the sinks that do not have an epoch yet, each with its mark.
 ---@param ctx table
 ---@param entry crdbcloud.entry
+---@param of table record of the user whose password it is: the entry's own, or the active one's of a pair
 ---@param list table[] sinks
 ---@param epoch integer
 ---@param credential fun(): table of that epoch; asked for only when there is something to write
 ---@return { marks: table, names: string[], wrote: boolean }|nil
 ---@return crdbcloud.error|nil err outcome "applied"; the marks are kept
-function M.write_sinks(ctx, entry, list, epoch, credential)
+function M.write_sinks(ctx, entry, of, list, epoch, credential)
   local rec = entry.rec
   local marks, names, wrote, failed = record.copy(rec.published), {}, false, nil
   local made
@@ -150,7 +152,14 @@ function M.write_sinks(ctx, entry, list, epoch, credential)
         lease_err.outcome, lease_err.exit = "applied", 6
         return nil, lease_err
       end
-      made = made or credential()
+      if not made then
+        local limited, found = proof.check(ctx, of, "publish")
+        if not limited then
+          entry:keep(record.amend(rec, { flags = { unpublished = true } }))
+          return nil, found
+        end
+        made = credential()
+      end
       local ok, err = sink:publish(made)
       if ok then
         marks[sink.name], wrote = epoch, true
@@ -175,7 +184,7 @@ end
 function M.publish(ctx, entry)
   local rec = entry.rec
   local alone = not rec.pair and not rec.pair_of
-  local done, err = M.write_sinks(ctx, entry, alone and ctx:sinks_of(rec.user, rec) or {}, rec.current.epoch, function()
+  local done, err = M.write_sinks(ctx, entry, rec, alone and ctx:sinks_of(rec.user, rec) or {}, rec.current.epoch, function()
     return ctx:credential(rec, rec.current)
   end)
   if not done then return nil, err end
@@ -253,6 +262,14 @@ local function may_send_again(ctx, rec)
   return n < 2
 end
 
+-- A password that proved to be more than that of a limited user: it is kept, and readers of the store do not get it.
+local function withhold(entry, err)
+  local flags = record.copy(entry.rec.flags)
+  flags.withheld = true
+  entry:keep(record.amend(entry.rec, { flags = flags }))
+  return nil, err
+end
+
 -- From "applied" to "promoted". When a login is refused after a definite answer, the same bytes are sent once more:
 -- an earlier request may have arrived late.
 ---@return { verified: string, sessions_cancelled: integer|nil }|nil
@@ -268,6 +285,11 @@ local function prove(ctx, entry, guard)
       done.sessions_cancelled = looked.sessions_cancelled or done.sessions_cancelled
     end
     verdict, err = M.verify(ctx, entry)
+    -- A user that may not log in may look like one with a wrong password.
+    if verdict or err.reason == "wrong_password" then
+      local limited, found = proof.check(ctx, entry.rec, "publish")
+      if not limited then return withhold(entry, found) end
+    end
     if verdict then
       local ok, promote_err = M.promote(ctx, entry, verdict)
       if not ok then return nil, promote_err end
@@ -299,7 +321,9 @@ function M.finish(ctx, entry, note, guard)
   local state = entry.rec.state
   local ok, done, published, ended, err
   if state == "staged" or state == "intent" then
-    ok, err = send.check_stage(ctx, entry)
+    ok = true
+    if state == "staged" then ok, err = proof.check(ctx, entry.rec, "send") end
+    if ok then ok, err = send.check_stage(ctx, entry) end
     if ok then ok, err = send.send(ctx, entry) end
     if not ok then return nil, err end
     state = entry.rec.state

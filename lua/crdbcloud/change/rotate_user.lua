@@ -2,6 +2,7 @@
 
 local errors = require "crdbcloud.errors"
 local pair = require "crdbcloud.change.pair"
+local proof = require "crdbcloud.change.proof"
 local record = require "crdbcloud.record"
 local send = require "crdbcloud.change.send"
 local steps = require "crdbcloud.change.finish"
@@ -57,7 +58,9 @@ function M.rotate(ctx, entry, wanted)
   elseif wanted.epoch ~= nil and wanted.epoch ~= rec.epoch then
     return { result = "skipped", note = "rotated by another run in the meantime" }
   end
-  local ok, err = steps.retire(ctx, entry)
+  local ok, err = proof.check(ctx, entry.rec, "send")
+  if not ok then return nil, err end
+  ok, err = steps.retire(ctx, entry)
   if not ok then return nil, err end
   err = send.settling(ctx, entry.rec)
   if err then return nil, err end

@@ -6,6 +6,8 @@ local session = require "crdbcloud.cli.session"
 
 local M = {}
 
+local ALLOW_ADMIN = "An application user too that has become an admin since; it is refused otherwise."
+
 -- A subcommand that calls one workflow of the cluster, or of several, and prints what it returns.
 local function call(method, writes, options_of, check)
   return function(run, args)
@@ -30,12 +32,12 @@ local function call(method, writes, options_of, check)
 end
 
 local resume = call("resume", true, function(args)
-  return { after = lists.words(args.after) }
+  return { after = lists.words(args.after), allow_admin = args.allow_admin }
 end)
 local status = call("rotation_status", false)
 
 local rollback = call("rollback_password", true, function(args)
-  return { user = args.name, reason = args.reason }
+  return { user = args.name, allow_admin = args.allow_admin, reason = args.reason }
 end, function(run, args)
   return confirm.yes(run, ("Make the previous password of %s on cluster %s live again?"):format(args.name, run.cluster_name))
 end)
@@ -53,12 +55,14 @@ function M.register(group)
     :description "Finishes whatever an interrupted or failed run left."
   resume_command:flag "--all-clusters":description "On all clusters of the account."
   resume_command:option "--after":argname "COMMAND":description "Run once after the last publication, as in `rotate run`."
+  resume_command:flag "--allow-admin":description(ALLOW_ADMIN)
   group:command "status":action(on(status, true)):description "Shows each record: its state, age and what is left to do."
     :flag "--all-clusters":description "On all clusters of the account."
 
   local rollback_command = group:command "rollback":action(on(rollback))
     :description "Sends the previous password again, as a new change, where it is still kept."
   rollback_command:argument "name"
+  rollback_command:flag "--allow-admin":description(ALLOW_ADMIN)
   rollback_command:option "--reason":argname "TEXT":convert(session.line):description "Kept in the record."
   confirm.options(rollback_command)
 

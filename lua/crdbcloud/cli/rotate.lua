@@ -39,6 +39,7 @@ local function selection(args, default)
     users = users,
     exclude = lists.split(args.exclude),
     max_age = max_age,
+    allow_admin = args.allow_admin,
     sinks = #args.sink > 0 and args.sink or nil,
   }
 end
@@ -56,6 +57,7 @@ local function command_of(args, users)
   for _, user in ipairs(lists.split(args.exclude) or {}) do words[#words + 1] = "--exclude " .. user end
   if args.due then words[#words + 1] = "--due" end
   if args.max_age then words[#words + 1] = "--max-age " .. args.max_age end
+  if args.allow_admin then words[#words + 1] = "--allow-admin" end
   return table.concat(words, " ")
 end
 
@@ -100,7 +102,7 @@ local function run_options(args)
     local found
     found, err = read_plan(args.plan)
     if not found then return nil, err end
-    options = { plan = found, sinks = #args.sink > 0 and args.sink or nil }
+    options = { plan = found, allow_admin = args.allow_admin, sinks = #args.sink > 0 and args.sink or nil }
   else
     options, err = selection(args)
     if not options then return nil, err end
@@ -177,6 +179,7 @@ local function selection_options(command)
   command:option "--exclude":argname "U":count "*":description "But not this user."
   command:flag "--due":description "Only passwords older than 90 days."
   command:option "--max-age":argname "AGE":convert(session.duration):description "Only passwords older than this, such as 90d."
+  command:flag "--allow-admin":description "Application users too that have become admins since; they are refused otherwise."
   command:option "--sink":argname "KIND:PATH":count "*":convert(lists.sink)
     :description "Publish here instead of the recorded sinks."
   return command

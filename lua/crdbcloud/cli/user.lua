@@ -60,7 +60,7 @@ local function passwd(run, args)
   if not ok then return nil, err end
   run:guard()
   local report
-  report, err = cluster:rotate_password { user = args.name, password = secret, on_progress = run:progress() }
+  report, err = cluster:rotate_password { user = args.name, password = secret, allow_admin = args.allow_admin, on_progress = run:progress() }
   if not report then return nil, err end
   run:close()
   run.out:report(report)
@@ -128,6 +128,7 @@ function M.register(parser)
   local passwd_command = group:command "passwd":action(on(passwd))
     :description "Changes a password through the store: the new one is generated, unless one is given, and is durable before it is sent."
   passwd_command:argument "name"
+  passwd_command:flag "--allow-admin":description "An application user too that has become an admin since; it is refused otherwise."
   confirm.options(password.options(passwd_command))
 
   local show_command = group:command "show":description "Shows what a user really has, by asking the cluster.":action(on(show))

@@ -102,4 +102,33 @@ function M.validity(sql, deadline, user)
   return { valid_until = row.valid_until, expired = is_true(row.expired) }
 end
 
+-- On CockroachDB pg_roles.oid is made from the name, so it tells nothing; system.users has a number of its own from 22.2 on.
+local IDENTITIES = "SELECT rolname AS name, oid::text AS id, rolvaliduntil AS valid_until, "
+  .. "coalesce(rolvaliduntil <= now(), false) AS expired FROM pg_catalog.pg_roles"
+local NUMBERS = "SELECT username AS name, user_id::STRING AS id FROM system.users"
+
+--- Of every role: the server's own number, and until when its password is good. A server that hides the numbers, or has
+--- none, leaves them out.
+---@param sql crdbcloud.sql
+---@param deadline number
+---@param dialect crdbcloud.dialect
+---@return table<string, {id: string?, valid_until: string?, expired: boolean}>|nil
+---@return crdbcloud.error|nil
+function M.identities(sql, deadline, dialect)
+  local rows, err = run.query(sql, deadline, IDENTITIES)
+  if not rows then return nil, err end
+  local out = {}
+  for _, row in ipairs(rows) do
+    out[row.name] = { id = dialect == "postgresql" and row.id or nil, valid_until = row.valid_until, expired = is_true(row.expired) }
+  end
+  if dialect == "postgresql" then return out end
+  rows, err = run.query(sql, deadline, NUMBERS)
+  if not rows and (err.kind == "network" or err.kind == "timeout") then return nil, err end
+  for _, row in ipairs(rows or {}) do
+    out[row.name] = out[row.name] or { expired = false }
+    out[row.name].id = row.id
+  end
+  return out
+end
+
 return M

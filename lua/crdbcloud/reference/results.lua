@@ -24,7 +24,7 @@ return {
     }, methods = { json = "string" } },
   { class = "crdbcloud.report_row", text = "one user of a report",
     fields = {
-      { "user", "string", "" }, { "result", "string", "done, skipped, untouched, failed, unknown, unpublished, incomplete; of a plan: rotate, …" },
+      { "user", "string", "" }, { "result", "string", "done, skipped, untouched, failed, refused, unknown, unpublished, incomplete; of a plan: rotate, …" },
       { "epoch", "integer?", "counts the user's passwords" }, { "state", "string?", "of its record" }, { "sinks", "string[]", "where it is published" },
       { "verified", "string?", "what a login said" }, { "note", "string?", "for people" }, { "error", "string?", "" },
       { "kind", "crdbcloud.kind?", "" }, { "outcome", "crdbcloud.outcome?", "" }, { "hint", "string?", "what to do" }, { "exit", "integer?", "" },

@@ -9,6 +9,7 @@ local M = {
   verify = { "verify", '"auto"|"require"|false', "log in after each change: where a login is possible, always, or never", '"auto"' },
   keep_previous = { "keep_previous", "crdbcloud.duration", "how long the store keeps the old password for a rollback", '"24h"' },
   cancel_sessions = { "cancel_sessions", "boolean", "end the sessions that began before the new password was live", "false" },
+  allow_admin = { "allow_admin", "boolean", "rotate an application user too that has become an admin; it is refused otherwise", "false" },
   dry_run = { "dry_run", "boolean", "report what the call would do; send nothing", "false" },
   reason = { "reason", "string", "why; the record keeps it" },
   on_progress = { "on_progress", "fun(event: table)", "called at each step; an event prints as a line" },
@@ -35,13 +36,13 @@ for i = #M.paged, 1, -1 do table.insert(M.clusters, 1, M.paged[i]) end
 
 --- Options that many calls take, in reading order.
 M.common = {
-  M.timeout, M.deadline, M.paged[1], M.paged[2], M.paged[3], M.paged[4], M.verify, M.keep_previous, M.cancel_sessions, M.sinks, M.dry_run,
-  M.reason, M.on_progress, M.store_key_file, M.plaintext,
+  M.timeout, M.deadline, M.paged[1], M.paged[2], M.paged[3], M.paged[4], M.verify, M.keep_previous, M.cancel_sessions, M.allow_admin, M.sinks,
+  M.dry_run, M.reason, M.on_progress, M.store_key_file, M.plaintext,
 }
 for _, option in ipairs(M.common) do option.common = true end
 
 --- What all rotations take.
-M.rotation = { M.verify, M.keep_previous, M.cancel_sessions, M.sinks, M.dry_run, M.reason, M.on_progress }
+M.rotation = { M.verify, M.keep_previous, M.cancel_sessions, M.allow_admin, M.sinks, M.dry_run, M.reason, M.on_progress }
 
 --- One list made of several.
 ---@param ... table[]

@@ -40,6 +40,7 @@ function M.new(cluster, operation, opts)
     verify = opts.verify,
     keep_previous = opts.keep_previous or 86400,
     cancel_sessions = opts.cancel_sessions,
+    allow_admin = opts.allow_admin,
     call_sinks = opts.sinks,
     warnings = {},
     created = {},
@@ -180,10 +181,13 @@ end
 
 --- The options of this call that a recovery must follow too. The record keeps them from STAGE to PUBLISH.
 ---@param rec table
----@return table asked { sinks, cancel_sessions, hook }, or record.NONE
+---@return table asked { sinks, cancel_sessions, allow_admin, hook }, or record.NONE
 function Context:asked(rec)
-  if rec.pair or rec.pair_of or not (self.call_sinks or self.cancel_sessions or self.after) then return record.NONE end
-  return { sinks = self.call_sinks, cancel_sessions = self.cancel_sessions, hook = self:hook_mark(rec) }
+  if rec.pair or rec.pair_of then return record.NONE end
+  if not (self.call_sinks or self.cancel_sessions or self.allow_admin or self.after) then return record.NONE end
+  return {
+    sinks = self.call_sinks, cancel_sessions = self.cancel_sessions, allow_admin = self.allow_admin, hook = self:hook_mark(rec),
+  }
 end
 
 --- The sinks of a user: those of the call or of the call that a crash cut off, else the handle's and the record's.

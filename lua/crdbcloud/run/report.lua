@@ -79,13 +79,17 @@ function Report:__tostring()
   return table.concat(lines, "\n")
 end
 
--- result of a row: done, skipped, untouched, failed (nothing changed), unknown
+-- Reasons of crdbcloud.change.proof for which nothing is sent.
+local REFUSED = { is_admin = true, has_power = true, made_anew = true, gone = true, no_login = true, expired = true }
+
+-- result of a row: done, skipped, untouched, failed (nothing changed), refused
+-- (nothing changed: the user is not what its record says), unknown
 -- (sent, not answered), unpublished (changed, not published), incomplete
 -- (changed and published, sessions left).
 local function result_of(err)
   if err.outcome == "unknown" then return "unknown" end
   if err.outcome == "applied" then return err.exit == 3 and "incomplete" or "unpublished" end
-  return "failed"
+  return err.kind == "conflict" and REFUSED[err.reason] and "refused" or "failed"
 end
 
 --- One row of a report.

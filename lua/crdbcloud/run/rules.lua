@@ -126,6 +126,7 @@ end
 ---@return table own
 function M.with_common(own)
   own.verify, own.keep_previous, own.cancel_sessions = M.verify, "duration", "boolean"
+  own.allow_admin = "boolean"
   own.sinks, own.dry_run, own.reason, own.on_progress = M.sinks, "boolean", "line", "function"
   return own
 end

@@ -3,6 +3,7 @@
 local durations = require "crdbcloud.base.durations"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
+local proof = require "crdbcloud.change.proof"
 local pair_rules = require "crdbcloud.change.pair.rules"
 local record = require "crdbcloud.record"
 local sinks = require "crdbcloud.sinks"
@@ -191,6 +192,19 @@ local function ask_audit_log(ctx, o, audit)
   end
 end
 
+-- The error of an application user whose password is not sent, as the server is now. All users of a plan are looked at at once.
+local function refusal(ctx, rec, opts)
+  if opts.emergency or not proof.concerns(rec) or not ctx.cluster:has_sql() then return nil end
+  if ctx.finding_of == nil then
+    local finding_of, err = proof.survey(ctx.cluster, ctx.operation)
+    if not finding_of then ctx:warn("whether application users have become admins could not be looked at: " .. err.message) end
+    ctx.finding_of = finding_of or false
+  end
+  if not ctx.finding_of then return nil end
+  local ok, err = proof.act(ctx, rec, ctx.finding_of(rec), "send")
+  return not ok and err or nil
+end
+
 local function plan_row(ctx, user, o, opts, audit)
   local rec, version = ctx.store:get(record.key(ctx.id, user))
   if not rec and version then
@@ -205,6 +219,8 @@ local function plan_row(ctx, user, o, opts, audit)
     if admin == nil then return nil, err end
     if admin then action, reason = "skip", "is an admin" end
   end
+  local refused = action == "rotate" and refusal(ctx, rec, opts)
+  if refused then action, reason, why = "blocked", refused.message, refused end
   local row = {
     user = user, action = action, reason = reason, managed = rec ~= nil, epoch = rec and record.public_epoch(rec),
     set_at = known, sinks = ctx:sink_names(user, rec),

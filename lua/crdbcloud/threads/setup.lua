@@ -12,7 +12,7 @@ local SECONDS = { "timeout", "connect_timeout", "deadline" }
 
 -- Of a context: what its cluster, store and account do not say.
 local RUN = {
-  "operation", "run_id", "by", "reason", "verify", "keep_previous", "cancel_sessions", "call_sinks", "emergency", "after",
+  "operation", "run_id", "by", "reason", "verify", "keep_previous", "cancel_sessions", "allow_admin", "call_sinks", "emergency", "after",
   "id", "name", "spooling", "started",
 }
 

@@ -85,6 +85,7 @@ function cluster:rollback_password(options) end
 ---@field after? string[] command to run once after the last publication
 ---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
 ---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
+---@field allow_admin? boolean rotate an application user too that has become an admin; it is refused otherwise; default false
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
 ---@field dry_run? boolean report what the call would do; send nothing; default false
 ---@field reason? string why; the record keeps it

@@ -83,6 +83,7 @@ function nginx.http_status(err) end
 ---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
 ---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
 ---@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
+---@field allow_admin? boolean rotate an application user too that has become an admin; it is refused otherwise; default false
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
 ---@field reason? string why; the record keeps it
 

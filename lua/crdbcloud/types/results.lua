@@ -19,6 +19,7 @@
 ---@field verify? "auto"|"require"|false log in after each change: where a login is possible, always, or never; default "auto"
 ---@field keep_previous? crdbcloud.duration how long the store keeps the old password for a rollback; default "24h"
 ---@field cancel_sessions? boolean end the sessions that began before the new password was live; default false
+---@field allow_admin? boolean rotate an application user too that has become an admin; it is refused otherwise; default false
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
 ---@field dry_run? boolean report what the call would do; send nothing; default false
 ---@field reason? string why; the record keeps it
@@ -87,7 +88,7 @@
 
 ---@class crdbcloud.report_row one user of a report
 ---@field user string
----@field result string done, skipped, untouched, failed, unknown, unpublished, incomplete; of a plan: rotate, …
+---@field result string done, skipped, untouched, failed, refused, unknown, unpublished, incomplete; of a plan: rotate, …
 ---@field epoch? integer counts the user's passwords
 ---@field state? string of its record
 ---@field sinks string[] where it is published

@@ -127,8 +127,8 @@ local function pending_hooks(ctx)
 end
 
 M.OPTIONS = {
-  verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, dry_run = "boolean", reason = "line", on_progress = "function",
-  after = hooks.rule,
+  verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, allow_admin = "boolean", dry_run = "boolean", reason = "line",
+  on_progress = "function", after = hooks.rule,
 }
 
 --- Records that need something, users that may be admins first.

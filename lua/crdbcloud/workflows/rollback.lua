@@ -5,6 +5,7 @@ local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
 local report = require "crdbcloud.run.report"
 local pair = require "crdbcloud.change.pair"
+local proof = require "crdbcloud.change.proof"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.run.rules"
 local send = require "crdbcloud.change.send"
@@ -14,7 +15,7 @@ local M = {}
 
 local OPTIONS = {
   user = "text", verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, reason = "line",
-  on_progress = "function", cancel_sessions = "boolean", dry_run = "boolean",
+  on_progress = "function", cancel_sessions = "boolean", allow_admin = "boolean", dry_run = "boolean",
 }
 
 -- The password that a rollback sends.
@@ -65,6 +66,8 @@ local function roll_back(ctx, entry)
     return { result = "roll back", note = ("the password of epoch %d would be live again"):format(old.epoch) }
   end
   local err
+  ok, err = proof.check(ctx, rec, "send")
+  if not ok then return nil, err end
   if rec.state == "applied" then
     ok, err = entry:save(record.move(rec, "idle", { staged = record.NONE, candidates = set_aside(rec), flags = {} }))
     if not ok then return nil, err end

@@ -8,6 +8,7 @@ local options = require "crdbcloud.base.options"
 local pair_access = require "crdbcloud.change.pair.access"
 local pair_rules = require "crdbcloud.change.pair.rules"
 local printing = require "crdbcloud.base.printing"
+local proof = require "crdbcloud.change.proof"
 local record = require "crdbcloud.record"
 local report = require "crdbcloud.run.report"
 local selection = require "crdbcloud.run.selection"
@@ -79,11 +80,32 @@ local function add_pairs(cluster, list, rows, now)
   return warnings
 end
 
---- The state of every user of the cluster in the store. No request is sent where the handle knows the cluster's id; the
---- access of pairs is compared by SQL.
+-- Completes the rows of application users by what the server says of them now: admin, made anew, gone, without login.
+local function add_findings(cluster, list, rows, warnings)
+  local any
+  for _, item in ipairs(list) do any = any or proof.concerns(item.rec) end
+  if not any then return end
+  local finding_of, err
+  if cluster:has_sql() then finding_of, err = proof.survey(cluster, "rotation_status") end
+  if err then warnings[#warnings + 1] = "whether application users have become admins could not be looked at: " .. err.message end
+  for i, item in ipairs(list) do
+    if proof.concerns(item.rec) then
+      local finding = finding_of and finding_of(item.rec)
+      rows[i].finding = finding and finding.text or not finding_of and "not-checked" or nil
+      if finding then
+        warnings[#warnings + 1] = ("security: %s %s"):format(item.user, finding.text)
+        rows[i].note = finding.reason:gsub("_", " "):upper() .. (rows[i].note and ", " .. rows[i].note or "")
+      end
+    end
+  end
+end
+
+--- The state of every user of the cluster in the store. No request is sent where the handle knows the cluster's id;
+--- application users are looked at by SQL, and so is the access of pairs.
 ---@param cluster table
 ---@param opts? table none yet
----@return table|nil report rows { user, state, open, epoch, set_at, age, flags, note, active, partner, partner_of, drift }
+---@return table|nil report rows { user, state, open, epoch, set_at, age, flags, note, active, partner, partner_of, drift,
+---  finding: what is not as `create_app_user` left it, or "not-checked" }
 ---@return crdbcloud.error|nil
 function M.rotation_status(cluster, opts)
   options.check({}, opts, "rotation_status")
@@ -110,9 +132,11 @@ function M.rotation_status(cluster, opts)
     end
     if rows[i].open then open = open + 1 end
   end
+  local warnings = add_pairs(cluster, list, rows, now)
+  add_findings(cluster, list, rows, warnings)
   return setmetatable({
     operation = "rotation_status", cluster = cluster.name_or_id, store = store.url or "given as an object",
-    rows = rows, open = open, warnings = add_pairs(cluster, list, rows, now),
+    rows = rows, open = open, warnings = warnings,
   }, Status)
 end
 

@@ -23,6 +23,23 @@ return {
     local ends = role.options["VALID UNTIL"]
     return { { valid_until = ends and tostring(ends) or nil, expired = ends ~= nil and ends <= self.clock } }
   end },
+  -- The oid is made from the name: it stays when a role is made anew.
+  { "^SELECT rolname AS name, oid::text AS id, .* FROM pg_catalog%.pg_roles$", function(self)
+    local rows = {}
+    for name, role in pairs(self.roles) do
+      local ends = role.options["VALID UNTIL"]
+      rows[#rows + 1] = {
+        name = name, id = tostring(#name), valid_until = ends and tostring(ends) or nil, expired = ends ~= nil and ends <= self.clock,
+      }
+    end
+    return rows
+  end },
+  { "^SELECT username AS name, user_id::STRING AS id FROM system%.users$", function(self)
+    if not self:since "22.2" then return model.fail 'column "user_id" does not exist' end
+    local rows = {}
+    for name, role in pairs(self.roles) do rows[#rows + 1] = { name = name, id = tostring(role.number) } end
+    return rows
+  end },
   { "pg_get_serial_sequence", function(self)
     local rows = {}
     for name, sequence in pairs(self.owned[self.current]) do rows[#rows + 1] = { name = name, sequence = sequence } end

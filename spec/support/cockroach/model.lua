@@ -139,7 +139,8 @@ function Model:grant_system(grantee, privilege, grantable)
 end
 
 function Model:add_role(name, ...)
-  local role = { options = {} }
+  self.last_number = (self.last_number or 99) + 1
+  local role = { options = {}, number = self.last_number }
   for _, option in ipairs { ... } do role.options[option] = true end
   self.roles[name] = role
   return role

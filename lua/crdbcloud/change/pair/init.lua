@@ -5,6 +5,7 @@ local core = require "crdbcloud.core"
 local creation = require "crdbcloud.change.create"
 local errors = require "crdbcloud.errors"
 local pair_access = require "crdbcloud.change.pair.access"
+local proof = require "crdbcloud.change.proof"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.change.pair.rules"
 local send = require "crdbcloud.change.send"
@@ -118,6 +119,8 @@ local function refusal(ctx, entry, password)
   end
   local member = rules.member(rec, partner, to)
   if member then
+    local limited, found = proof.check(ctx, member, "send")
+    if not limited then return found end
     local early = send.settling(ctx, member)
     if early then return early end
     local _, drift_err = pair_access.check_drift(ctx, rec, to)

@@ -189,7 +189,7 @@ function M.publish(ctx, entry)
     return nil, err
   end
   local done
-  done, err = steps.write_sinks(ctx, entry, list, rec.pair.epoch, function()
+  done, err = steps.write_sinks(ctx, entry, active, list, rec.pair.epoch, function()
     return ctx:credential(rec, active.current, { user = active.user, epoch = rec.pair.epoch })
   end)
   if not done then return nil, err end
