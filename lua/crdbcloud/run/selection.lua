@@ -194,7 +194,9 @@ end
 
 -- The error of an application user whose password is not sent, as the server is now. All users of a plan are looked at at once.
 local function refusal(ctx, rec, opts)
-  if opts.emergency or not proof.concerns(rec) or not ctx.cluster:has_sql() then return nil end
+  if not proof.concerns(rec) or not ctx.cluster:has_sql() then return nil end
+  ctx.looks_by_sql = true
+  if opts.emergency then return nil end
   if ctx.finding_of == nil then
     local finding_of, err = proof.survey(ctx.cluster, ctx.operation)
     if not finding_of then ctx:warn("whether application users have become admins could not be looked at: " .. err.message) end

@@ -112,8 +112,9 @@ function M.refuses(ctx)
   if ctx.spooling then return nil end
   if type(cluster.store_spec) == "table" then return "its store was given as an object, which belongs to one thread" end
   if type(cluster.store_spec) == "string" and cluster.store_spec:match "^memory:" then return "a store in memory belongs to one thread" end
-  if ctx.cancel_sessions and not is_named(cluster.sql_spec) then
-    return "sessions are cancelled by SQL, and its SQL connection was given as an object"
+  if (ctx.cancel_sessions or ctx.looks_by_sql) and not is_named(cluster.sql_spec) then
+    return ("%s by SQL, and its SQL connection was given as an object"):format(
+      ctx.cancel_sessions and "sessions are cancelled" or "application users are looked at")
   end
   return nil
 end
