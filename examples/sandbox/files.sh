@@ -52,6 +52,12 @@ make_keys() {
   echo "$(random_word 30).$(random_word 60).$(random_word 43)" >"$dir/keys/jwt"
 }
 
+# Where nginx finds one SQL side, as JSON: as root, and for whoever proves a password. Needs $root_password.
+sql_side() {
+  local server="host='$1' port=$2 connect_timeout=10"
+  printf '{"port":%s,"server":"%s","conninfo":"%s user=root password=%s"}' "$2" "$server" "$server" "$root_password"
+}
+
 write_settings() {
   local root_password=$1 name keys= separator=
   for name in admin other creator developer readonly org_admin jwt; do
@@ -62,16 +68,18 @@ write_settings() {
 {"keys":{$keys},
 "hash_key":"$(random_word 40)",
 "clusters":{"one":"$cluster_id","two":"$(new_uuid)","twin_a":"$(new_uuid)","twin_b":"$(new_uuid)","new":"$(new_uuid)","old":"$(new_uuid)"},
-"sql_server":"host='$dir/pg' port=$sql_port connect_timeout=10",
-"conninfo":"host='$dir/pg' port=$sql_port user=root password=$root_password connect_timeout=10",
-"sql_port":$sql_port,"api_port":$api_port,"http_port":$http_port,
+"sql":{"one":$(sql_side "$dir/pg" "$sql_port"),"two":$(sql_side "$dir/pg-two" "$sql_port_two")},
+"api_port":$api_port,"http_port":$http_port,
 "ca":"$(awk '{ printf "%s\\n", $0 }' "$dir/ca.pem")",
 "live":{"latency":$latency,"rate":$rate,"page_cap":$page_cap}}
 EOF
 }
 
 write_environment() {
-  local url="postgresql://sandbox_admin@127.0.0.1:$sql_port/shop?sslmode=verify-full&sslrootcert=$dir/ca.pem"
+  local url two
+  sql_url() { echo "postgresql://sandbox_admin@127.0.0.1:$1/shop?sslmode=verify-full&sslrootcert=$dir/ca.pem"; }
+  url=$(sql_url "$sql_port")
+  two=$(sql_url "$sql_port_two")
   quoted() { printf "export %s='%s'\n" "$1" "${2//\'/\'\\\'\'}"; }
   {
     quoted CRDBCLOUD_SANDBOX "$dir"
@@ -81,6 +89,8 @@ write_environment() {
     quoted SSL_CERT_FILE "$dir/ca.pem"
     quoted CRDBCLOUD_CLUSTER "$cluster_id"
     quoted CRDBCLOUD_SQL "$url"
+    # The SQL side of sandbox-two: CRDBCLOUD_CLUSTER=sandbox-two goes with this one.
+    quoted CRDBCLOUD_SANDBOX_SQL_TWO "$two"
     quoted ADMIN_DATABASE_URL "$url"
     quoted PGPASSFILE "$dir/pgpass"
     quoted CRDBCLOUD_STORE "file:$dir/store"

@@ -71,7 +71,7 @@ describe("the sandbox command", function()
     for _, line in ipairs {
       "same=yes", "users=12", "who=sandbox_admin|t", "password_in_url=0", '"name":"sandbox-one"', "store=" .. dir .. "/store 700", "modes=600",
       "path=" .. root .. "/build", "5.4=" .. root .. "/build/5.4/?.so;", "5.1=" .. root .. "/build/5.1/?.so;",
-      "exports=15",
+      "exports=16",
     } do
       assert.is_truthy(output:find(line, 1, true), line .. " in " .. output)
     end

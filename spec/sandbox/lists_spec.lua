@@ -206,10 +206,34 @@ describe("clusters of the sandbox", function()
     assert.are.equal(200, send("POST", second, { name = "only_here", password = "first-password-1" }))
     assert.are.equal(409, send("POST", second, { name = "only_here", password = "first-password-1" }))
     assert.are.equal(200, send("PUT", second .. "/only_here/password", { password = "second-password-2" }))
-    assert.are.same({ "only_here" }, names(get(second)))
+    assert.are.same({ "legacy_report", "only_here", "sandbox_admin", "sso_anna" }, names(get(second)))
+    assert.are.equal("0", s:psql "SELECT count(*) FROM pg_roles WHERE rolname = 'only_here'")
+    assert.are.equal("1", s:psql("SELECT count(*) FROM pg_roles WHERE rolname = 'only_here'", "shop", s.two))
     assert.are.equal(404, send("DELETE", users .. "/only_here"))
     assert.are.equal(200, send("DELETE", second .. "/only_here"))
     assert.are.equal(404, send("DELETE", second .. "/only_here"))
+  end)
+
+  it("keep the users of those without a SQL side in memory", function()
+    local twin = CLUSTERS .. "/" .. s.clusters.twin_a .. "/sql-users"
+    local function send(method, path, body) return outside.request(s, { method = method, path = path, body = body }).status end
+    assert.are.equal(200, send("POST", twin, { name = "only_here", password = "first-password-1" }))
+    assert.are.equal(409, send("POST", twin, { name = "only_here", password = "first-password-1" }))
+    assert.are.equal(200, send("PUT", twin .. "/only_here/password", { password = "second-password-2" }))
+    assert.are.same({ "only_here" }, names(get(twin)))
+    assert.are.equal(200, send("DELETE", twin .. "/only_here"))
+    assert.are.equal(404, send("DELETE", twin .. "/only_here"))
+  end)
+
+  it("are two servers, each with its own identifier, administrator and passwords", function()
+    local function identifier(pg) return s:psql("SELECT system_identifier FROM pg_control_system()", "shop", pg) end
+    assert.are_not.equal(identifier(s.pg), identifier(s.two))
+    local function hash(pg) return s:psql("SELECT rolpassword FROM pg_authid WHERE rolname = 'sandbox_admin'", "shop", pg) end
+    assert.are_not.equal(hash(s.pg), hash(s.two))
+    for name, password in pairs(s:passwords()) do
+      assert.is_false((outside.login({ pg = s.two, dir = s.dir, ca_file = s.ca_file }, name, password)), name)
+    end
+    assert.are.equal("postgresql://sandbox_admin@127.0.0.1:" .. s.two.port .. "/shop?sslmode=verify-full&sslrootcert=" .. s.ca_file, s.two_url)
   end)
 
   it("say where their SQL side is, with names in capitals and without a password", function()
@@ -223,6 +247,9 @@ describe("clusters of the sandbox", function()
     local advanced = CLUSTERS .. "/" .. s.clusters.two .. "/connection-string"
     assert_invalid(get(advanced), "os is required")
     assert.is_truthy(get(advanced, "os=MAC").json.connection_string:find("sslrootcert=", 1, true))
+    assert.are.equal(tostring(s.two.port), get(advanced, "os=MAC").json.params.Port)
+    local twin = get(CLUSTERS .. "/" .. s.clusters.twin_a .. "/connection-string").json.params
+    assert.are.same({ "sandbox-twin.sandbox.invalid", "26257" }, { twin.Host, twin.Port })
   end)
 
   it("give their certificate to anyone", function()

@@ -52,6 +52,11 @@ local function parse_exports(text)
   return env
 end
 
+-- One SQL side, as `psql` takes it.
+local function side(sql, socket)
+  return { host = "127.0.0.1", port = tonumber(("%d"):format(sql.port)), socket = socket, dbname = "shop", admin = "sandbox_admin" }
+end
+
 local OPTIONS = { users = "--users", latency = "--latency", rate = "--rate", page_cap = "--page-cap" }
 
 --- Starts a sandbox of its own. Stop it by `s:stop()`.
@@ -91,7 +96,9 @@ function M.start(options)
     clusters = settings.clusters,
     sql_url = env.CRDBCLOUD_SQL,
     pgpassfile = env.PGPASSFILE,
-    pg = { host = "127.0.0.1", port = tonumber(("%d"):format(settings.sql_port)), socket = dir .. "/pg", dbname = "shop", admin = "sandbox_admin" },
+    pg = side(settings.sql.one, dir .. "/pg"),
+    two = side(settings.sql.two, dir .. "/pg-two"), -- the SQL side of sandbox-two
+    two_url = env.CRDBCLOUD_SANDBOX_SQL_TWO,
     store_dir = dir .. "/store",
   }, Sandbox)
 end
@@ -152,11 +159,13 @@ function Sandbox:hash(password)
 end
 
 --- Runs SQL as the superuser and returns what psql prints: rows as lines, columns parted by "|".
-function Sandbox:psql(text, dbname)
+--- @param pg table|nil the SQL side: s.pg (default) or s.two
+function Sandbox:psql(text, dbname, pg)
+  pg = pg or self.pg
   local file = self.dir .. "/control/sql"
   write_all(file, text)
   local psql = "%sPGOPTIONS='-c client_min_messages=warning' PGPASSFILE=%s psql -X -q -A -t -v ON_ERROR_STOP=1 -h %s -p %d -U root -d %s -f %s"
-  local output = checked(psql:format(CLEAN, quote(self.dir .. "/root.pgpass"), quote(self.pg.socket), self.pg.port, quote(dbname or "shop"), quote(file)))
+  local output = checked(psql:format(CLEAN, quote(self.dir .. "/root.pgpass"), quote(pg.socket), pg.port, quote(dbname or "shop"), quote(file)))
   os.remove(file)
   return (output:gsub("%s+$", ""))
 end

@@ -47,7 +47,7 @@ local function cluster(fields)
     },
     regions = json.array {
       {
-        name = "us-east1", sql_dns = host, internal_dns = "", private_endpoint_dns = "", ui_dns = "",
+        name = "us-east1", sql_dns = host, internal_dns = fields.internal or "", private_endpoint_dns = "", ui_dns = "",
         node_count = advanced and 3 or 0, primary = true,
       },
     },
@@ -59,7 +59,7 @@ local function all()
   local ids = settings.started.clusters
   cache = {
     cluster { id = ids.one, name = "sandbox-one", plan = "BASIC", host = "127.0.0.1", routing_id = "funky-skunk-123", labels = { env = "sandbox" } },
-    cluster { id = ids.two, name = "sandbox-two", plan = "ADVANCED" },
+    cluster { id = ids.two, name = "sandbox-two", plan = "ADVANCED", host = "127.0.0.1", internal = "localhost" },
     cluster { id = ids.twin_a, name = "sandbox-twin", plan = "STANDARD", routing_id = "quiet-otter-210" },
     cluster { id = ids.twin_b, name = "sandbox-twin", plan = "STANDARD", routing_id = "quiet-otter-211", parent_id = FOLDER },
     cluster { id = ids.new, name = "sandbox-new", plan = "BASIC", state = "CREATING", routing_id = "early-bird-300" },
@@ -132,6 +132,14 @@ end
 
 local SYSTEMS = { MAC = "$HOME/Library", LINUX = "$HOME/.local/share", WINDOWS = "$env:appdata" }
 
+-- The port of a cluster's SQL side; the service's own for one that has none.
+local function port_of(id)
+  for side, sql in pairs(settings.started.sql) do
+    if settings.started.clusters[side] == id then return ("%d"):format(sql.port) end
+  end
+  return "26257"
+end
+
 function M.connection_string(request)
   local found = M.find(request.cluster_id)
   if not found or found.state == "DELETED" then return not_found(request.cluster_id) end
@@ -139,10 +147,9 @@ function M.connection_string(request)
   local system = query.os
   if system and not SYSTEMS[system] then return answer.invalid("os must be MAC, LINUX or WINDOWS") end
   if found.plan == "ADVANCED" and not system then return answer.invalid("os is required for this cluster") end
-  local first = found.id == settings.started.clusters.one
   local database = query.database
   if not database or database == "" then database = "defaultdb" end
-  local params = { Host = found.sql_dns, Port = first and tostring(settings.started.sql_port) or "26257", Database = database }
+  local params = { Host = found.sql_dns, Port = port_of(found.id), Database = database }
   local user = ""
   if query.sql_user and query.sql_user ~= "" then
     params.Username = query.sql_user

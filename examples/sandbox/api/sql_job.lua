@@ -1,10 +1,11 @@
 -- What runs in nginx's thread pool, where blocking is allowed: statements on the SQL side.
--- Each thread state keeps one connection. Every function returns plain values: a word that says
+-- Each thread state keeps one connection to each side. Every function returns plain values: a word that says
 -- what became of it ("ok", "exists", "missing", "depends", "failed") and a value or text.
 
 local M = {}
 
-local environment, connection
+local environment
+local connections = {} -- by conninfo
 
 local function connect(conninfo)
   environment = environment or require("luasql.postgres").postgres()
@@ -13,20 +14,21 @@ end
 
 -- A connection that is known to be alive, so that no statement has to be sent twice.
 local function alive(conninfo)
-  if connection then
-    local cursor = connection:execute("SELECT 1")
+  local kept = connections[conninfo]
+  if kept then
+    local cursor = kept:execute("SELECT 1")
     if cursor then
       cursor:close()
-      return connection
+      return kept
     end
-    pcall(connection.close, connection)
-    connection = nil
+    pcall(kept.close, kept)
+    connections[conninfo] = nil
   end
   local made, problem = connect(conninfo)
   if not made then return nil, problem end
   -- The statement text of a password change must not be readable in pg_stat_activity.
   made:execute("SET track_activities = off; SET lc_messages = 'C'; SET synchronous_commit = off")
-  connection = made
+  connections[conninfo] = made
   return made
 end
 

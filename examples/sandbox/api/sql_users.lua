@@ -1,5 +1,5 @@
--- The users of a cluster. The first cluster's are roles of the PostgreSQL server, reached through
--- nginx's thread pool; any other cluster keeps its users in memory. Both have the same functions;
+-- The users of a cluster. Those of the first two are roles of their PostgreSQL servers, reached through
+-- nginx's thread pool; any other cluster keeps its users in memory. Both kinds have the same functions;
 -- each returns a word ("ok", "exists", "missing", "depends", "failed") and a value.
 
 local semaphore = require "ngx.semaphore"
@@ -13,16 +13,16 @@ local THREADS = 16
 -- Users that exist in every cluster and that the service does not list.
 local HIDDEN = { "root" }
 
--- Changes made through the API, by name: lists of { time, exists }, for `as_of_time`.
-local history = {}
+-- Changes made through the API, by side and name: lists of { time, exists }, for `as_of_time`.
+local history = { one = {}, two = {} }
 
 local permits
 
 -- A few more waiting jobs than the pool can hold would end the worker process, so calls are counted here.
-local function in_thread(job)
+local function in_thread(side, job)
   permits = permits or semaphore.new(THREADS)
-  job.conninfo = settings.started.conninfo
-  job.server = settings.started.sql_server
+  job.conninfo = settings.started.sql[side].conninfo
+  job.server = settings.started.sql[side].server
   local free = permits:wait(30)
   if not free then return "failed", "the SQL side is busy" end
   local ran, word, value = ngx.run_worker_thread( -- luacheck: ignore 143
@@ -32,15 +32,16 @@ local function in_thread(job)
   return word, value
 end
 
-local function remember(name, exists)
-  history[name] = history[name] or {}
-  table.insert(history[name], { time = ngx.now(), exists = exists })
+local function remember(side, name, exists)
+  local changes = history[side][name] or {}
+  history[side][name] = changes
+  table.insert(changes, { time = ngx.now(), exists = exists })
 end
 
 -- Names to add to and to take from today's list to get that of `as_of`.
-local function differences(as_of)
+local function differences(side, as_of)
   local added, removed = {}, {}
-  for name, changes in pairs(history) do
+  for name, changes in pairs(history[side]) do
     local earliest
     for i = #changes, 1, -1 do
       if changes[i].time > as_of then earliest = changes[i] end
@@ -52,41 +53,42 @@ local function differences(as_of)
   return added, removed
 end
 
-local postgres = {}
-
-function postgres.list(page)
-  local added, hidden = {}, {}
-  if page.as_of then added, hidden = differences(page.as_of) end
-  if settings.live.reserved == "listed" then
-    added[#added + 1] = "admin"
-  else
-    for _, name in ipairs(HIDDEN) do hidden[#hidden + 1] = name end
+local function postgres_of(side)
+  local postgres = {}
+  function postgres.list(page)
+    local added, hidden = {}, {}
+    if page.as_of then added, hidden = differences(side, page.as_of) end
+    if settings.live.reserved == "listed" then
+      added[#added + 1] = "admin"
+    else
+      for _, name in ipairs(HIDDEN) do hidden[#hidden + 1] = name end
+    end
+    return in_thread(side, {
+      what = "list", after = page.after, descending = page.descending, count = page.limit + 1, added = added, hidden = hidden,
+    })
   end
-  return in_thread {
-    what = "list", after = page.after, descending = page.descending, count = page.limit + 1, added = added, hidden = hidden,
-  }
+  function postgres.create(name, password)
+    local word, value = in_thread(side, { what = "create", name = name, password = password })
+    if word == "ok" then remember(side, name, true) end
+    return word, value
+  end
+  function postgres.delete(name)
+    local word, value = in_thread(side, { what = "delete", name = name })
+    if word == "ok" then remember(side, name, false) end
+    return word, value
+  end
+  function postgres.set_password(name, password)
+    return in_thread(side, { what = "set_password", name = name, password = password })
+  end
+  function postgres.has_password(name, password)
+    local word, same = in_thread(side, { what = "has_password", name = name, password = password })
+    return word == "ok" and same
+  end
+  function postgres.databases() return in_thread(side, { what = "databases" }) end
+  return postgres
 end
 
-function postgres.create(name, password)
-  local word, value = in_thread { what = "create", name = name, password = password }
-  if word == "ok" then remember(name, true) end
-  return word, value
-end
-
-function postgres.delete(name)
-  local word, value = in_thread { what = "delete", name = name }
-  if word == "ok" then remember(name, false) end
-  return word, value
-end
-
-function postgres.set_password(name, password) return in_thread { what = "set_password", name = name, password = password } end
-
-function postgres.has_password(name, password)
-  local word, same = in_thread { what = "has_password", name = name, password = password }
-  return word == "ok" and same
-end
-
-function postgres.databases() return in_thread { what = "databases" } end
+local SIDES = { one = postgres_of "one", two = postgres_of "two" }
 
 local memories = {}
 
@@ -128,15 +130,23 @@ end
 
 --- The users of a cluster.
 function M.of(cluster_id)
-  if cluster_id == settings.started.clusters.one then return postgres end
+  for side, users in pairs(SIDES) do
+    if cluster_id == settings.started.clusters[side] then return users end
+  end
   return memory_of(cluster_id)
 end
 
---- Whether the SQL side answers.
-function M.ready() return in_thread { what = "ping" } end
+--- Whether both SQL sides answer.
+function M.ready()
+  for side in pairs(SIDES) do
+    local word, problem = in_thread(side, { what = "ping" })
+    if word ~= "ok" then return word, problem end
+  end
+  return "ok"
+end
 
 function M.reset()
-  history, memories = {}, {}
+  history, memories = { one = {}, two = {} }, {}
 end
 
 return M
