@@ -118,9 +118,10 @@ function Cluster:id()
 end
 
 --- Takes what another handle of this cluster has found out, so that this one need not ask.
----@param facts { info: table, address: table|nil, target: table|false } target: as of probe_target, false for none
+---@param facts { info: table, address: table|nil, target: table|false, proven: crdbcloud.proof|nil } target: as of
+---  probe_target, false for none
 function Cluster:knows(facts)
-  self.info, self.known_address, self.known_target = facts.info, facts.address, facts.target
+  self.info, self.known_address, self.known_target, self.proven = facts.info, facts.address, facts.target, facts.proven
 end
 
 --- The store, opened at first use.
@@ -139,6 +140,11 @@ function Cluster:open_store(operation)
   if not opened then return nil, err end
   self.store = opened
   return opened
+end
+
+--- True when a store was named, whether or not it works.
+function Cluster:has_store()
+  return self.store ~= nil or self.store_spec ~= nil
 end
 
 --- The SQL connection, opened at first use.
@@ -165,6 +171,31 @@ function Cluster:has_sql()
   return self.sql ~= nil or self.sql_spec ~= nil
 end
 
+--- Where the SQL connection goes, found without connecting where that is possible.
+---@param operation string
+---@return table|nil info as of sql:info(); empty for a connection of another library
+---@return crdbcloud.error|nil
+function Cluster:sql_place(operation)
+  local place, err
+  if not self.sql and self.sql_spec then
+    place, err = require("crdbcloud.sql").place(self.sql_spec, { ca_file = self.sql_ca_file })
+    if place or err then return place, err end
+  end
+  local sql
+  sql, err = self:open_sql(operation)
+  if not sql then return nil, err end
+  return sql:info()
+end
+
+--- Proves that the API's cluster and the server of the SQL connection are one; asked before anything is written.
+---@param operation string
+---@return crdbcloud.proof|nil
+---@return crdbcloud.error|nil err kind "conflict", reason "other_cluster" where that is not proven
+---@return "sql"|nil place where the look itself failed
+function Cluster:same_cluster(operation)
+  return require("crdbcloud.run.same_cluster").prove(self, operation)
+end
+
 --- The account that the SQL connection uses, folded; never rotated unless named.
 ---@return string|nil
 function Cluster:sql_account()
@@ -173,10 +204,10 @@ function Cluster:sql_account()
 end
 
 --- Where a login is tried: the host of the SQL connection, which we know to be
---- reachable from here. Nil when there is none.
+--- reachable from here. Nil when there is none, or when it is not proven to be this cluster's.
 function Cluster:probe_target()
   if self.known_target ~= nil then return self.known_target or nil end
-  if not self:has_sql() then return nil end
+  if not self:has_sql() or not self:same_cluster "verify" then return nil end
   local sql = self:open_sql("verify")
   local info = sql and sql.info and sql:info()
   if not info or not info.host then return nil end
@@ -186,17 +217,28 @@ function Cluster:probe_target()
   }
 end
 
+--- The parts of the connection string that the API gives; asked once.
+---@return table|nil { Host, Port, Database }
+---@return crdbcloud.error|nil
+function Cluster:string_params()
+  if self.known_params == nil then
+    local id, err = self:id()
+    if not id then return nil, err end
+    local answer
+    answer, err = self.cloud:get_connection_string(id, { os = "LINUX" })
+    if not answer then return nil, err end
+    self.known_params = type(answer.params) == "table" and answer.params or false
+  end
+  return self.known_params or nil
+end
+
 --- The SQL address of the cluster as the API gives it, else that of the SQL connection.
 ---@return table|nil { host, port, database, sslmode }
 ---@return crdbcloud.error|nil
 function Cluster:address()
   if self.known_address then return self.known_address end
-  local id, err = self:id()
-  if not id then return nil, err end
-  local answer
-  answer, err = self.cloud:get_connection_string(id, { os = "LINUX" })
-  local params = answer and answer.params
-  if type(params) == "table" and type(params.Host) == "string" then
+  local params, err = self:string_params()
+  if params and type(params.Host) == "string" then
     self.known_address = {
       host = params.Host, port = tonumber(params.Port) or 26257, database = params.Database or "defaultdb",
       sslmode = "verify-full",
@@ -284,7 +326,7 @@ M.WORKFLOWS = {
   resume = "resume", rotation_status = "status",
   import_credential = "import_credential", rollback_password = "rollback",
   access = "access", set_access = "access", remove_app_user = "remove_app_user",
-  disable_user = "enable_user", enable_user = "enable_user", history = "history",
+  disable_user = "enable_user", enable_user = "enable_user", history = "history", pair_sql = "pair_sql",
 }
 for method, file in pairs(M.WORKFLOWS) do
   Cluster[method] = function(self, opts, ...)

@@ -36,6 +36,8 @@ function Cluster.sql_account() return "operator" end
 
 function Cluster.has_sql() return true end
 
+function Cluster.same_cluster() return "address" end
+
 --- The handle of one process.
 function M.cluster(world, process)
   local p = world.profile

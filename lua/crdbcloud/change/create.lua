@@ -2,7 +2,8 @@
 --
 -- planned -> posting -> posted -> demoted -> granted, then as a rotation. The API makes every user an admin, so the
 -- user is made with a throwaway password that nobody gets. The final password is set once the user is no admin, and
--- published after a second look.
+-- published after a second look. Each creation proves that API and SQL are one cluster: on the server of the SQL
+-- connection there is no such role before the POST, and an admin of that name after it.
 
 local decide = require "crdbcloud.change.decide"
 local errors = require "crdbcloud.errors"
@@ -52,7 +53,7 @@ local function claim(ctx, entry, err)
     ctx:sleep(0.1 * 4 ^ (try - 1))
   end
   local whose = decide.whose(verdict)
-  if whose == "ours" then return entry:save(record.move(rec, "posted", {})) end
+  if whose == "ours" then return entry:save(record.move(rec, "posted", { seen = true })) end
   if whose == "unknown" then
     return nil, open_question(entry, err, "no login is possible to see whose it is (" .. verdict .. ")")
   end
@@ -79,10 +80,65 @@ local function give_up(entry, err)
   return nil, err
 end
 
+-- Marks an error as one that leaves a user which may still be an admin.
+local function still_admin(entry, err)
+  err.outcome, err.exit = "applied", 3
+  err.hint = ("%s exists and may still be an admin; nobody has its password; %s`crdbcloud rotate resume` demotes it first thing")
+    :format(entry.user, err.reason == "other_cluster" and "with the SQL connection of the cluster " or "")
+  return nil, err
+end
+
+-- What the SQL server has of the user.
+---@return "absent"|"admin"|"there"|nil
+local function on_sql(ctx, entry)
+  local sql, err = ctx:sql()
+  local found
+  if sql then found, err = privileges.inspect(sql, entry.user) end
+  if not found then return nil, err end
+  return not found.exists and "absent" or found.admin and "admin" or "there"
+end
+
+-- Before the POST: the name is free on the SQL server too.
+local function is_free(ctx, entry)
+  local what, err = on_sql(ctx, entry)
+  if what == "absent" then return true end
+  if what then
+    err = errors.new {
+      kind = "already_exists", operation = "create_app_user",
+      message = ("the SQL server has a role %s, though the API lists no such user"):format(entry.user),
+      hint = "choose another name, or drop that role",
+    }
+  end
+  err.outcome = "not_sent"
+  return nil, err
+end
+
+-- After the POST: the user that the API made is on the SQL server, an admin, or one that the throwaway logs in as.
+local function is_here(ctx, entry)
+  local what, err
+  for try = 1, LOGIN_TRIES do
+    what, err = on_sql(ctx, entry)
+    if what == "admin" then return true end
+    if what == "there" and entry.rec.bootstrap and ctx:probe(entry.rec, entry.rec.bootstrap.password) == "accepted" then return true end
+    -- A user that was made just now takes a moment to reach every node of a cluster.
+    if not what or try == LOGIN_TRIES then break end
+    ctx:sleep(0.1 * 4 ^ (try - 1))
+  end
+  return nil, err or errors.new {
+    kind = "conflict", operation = "create_app_user", reason = "other_cluster",
+    message = ("the API made %s, but %s: SQL goes to another cluster"):format(entry.user,
+      what == "absent" and "the SQL server has no such role" or "the role on the SQL server is no admin, and the throwaway password is not its own"),
+  }
+end
+
 -- planned or posting -> posted
 local function post(ctx, entry)
   local stopped = entry.rec.state == "planned" and ctx:stopped()
   if stopped then return give_up(entry, stopped) end
+  if entry.rec.state == "planned" then
+    local free, err = is_free(ctx, entry)
+    if not free then return give_up(entry, err) end
+  end
   local deadline = ctx:monotonic() + ctx.cloud.config.deadline
   local attempt = 0
   while true do
@@ -97,7 +153,13 @@ local function post(ctx, entry)
     local value, err, where = entry:send {
       op = POST, state = "posting", epoch = 0, password = entry.rec.bootstrap.password, deadline = deadline,
     }
-    if value then return entry:save(record.move(entry.rec, "posted", {})) end
+    if value then
+      local here, why = is_here(ctx, entry)
+      local ok, store_err = entry:save(record.move(entry.rec, "posted", { seen = here }))
+      if not ok then return nil, store_err end
+      if not here then return still_admin(entry, why) end
+      return true
+    end
     if where == "store" then
       ctx.stop = err
       if open then return nil, open_question(entry, err, "the store failed") end
@@ -119,14 +181,6 @@ local function post(ctx, entry)
   end
 end
 
--- Marks an error as one that leaves a user which may still be an admin.
-local function still_admin(entry, err)
-  err.outcome, err.exit = "applied", 3
-  err.hint = ("%s exists and may still be an admin; nobody has its password; "
-    .. "`crdbcloud rotate resume` demotes it first thing"):format(entry.user)
-  return nil, err
-end
-
 -- A process that was stopped for longer than its lease must not change by SQL a user that another run has taken over.
 local function still_ours(entry)
   local ok, err = entry:holds(SQL_TIME)
@@ -140,6 +194,12 @@ local function demote(ctx, entry)
   local sql, err = ctx:sql()
   if not sql then return still_admin(entry, err) end
   local result
+  if entry.rec.state == "posted" and not entry.rec.seen and not entry.rec.adopted then
+    result, err = is_here(ctx, entry)
+    -- Written down first: once it is demoted, it cannot be recognised as an admin any more.
+    if result then result, err = entry:save(record.amend(entry.rec, { seen = true })) end
+    if not result then return still_admin(entry, err) end
+  end
   result, err = still_ours(entry)
   if not result then return nil, err end
   result, err = privileges.demote(sql, entry.user)

@@ -61,6 +61,16 @@ local function check_sql(found, run)
   return found:add("sql", "ok", ("%s as %s, an admin"):format(dialect, user))
 end
 
+-- Whether API and SQL are one cluster, as whatever writes by SQL demands.
+local function check_pairing(found, cluster)
+  if not cluster:has_sql() then return end
+  local proof, err, place = cluster:same_cluster "doctor"
+  if not proof and place == "sql" then return found:add("one cluster", "?", "the SQL connection does not work") end
+  if not proof then return found:failed("one cluster", err) end
+  return found:add("one cluster", "ok", proof == "address" and "the API names the address of the SQL connection"
+    or "the store pairs the SQL server with the cluster")
+end
+
 local function check_store(found, run)
   local url, opts = run:store_spec "doctor"
   if not url then return found:add("store", "?", "none named: --store or CRDBCLOUD_STORE; needed by what writes") end
@@ -85,14 +95,19 @@ local function doctor(run, args)
   local found = setmetatable({}, Findings)
   found:add("program", "ok", ("crdbcloud %s on %s"):format(require "crdbcloud.version", rawget(_G, "jit") and jit.version or _VERSION))
   local name = args.cluster_name or os.getenv "CRDBCLOUD_CLUSTER"
+  local cluster
   local cloud, err = run:cloud()
   if not cloud then
     found:failed("api key", err)
   else
     found:add("api key", "ok", cloud:account())
-    if check_server(found, cloud, name) and name and name ~= "" then check_users(found, (run:cluster())) end
+    if check_server(found, cloud, name) and name and name ~= "" then
+      cluster = run:cluster()
+      check_users(found, cluster)
+    end
   end
   check_sql(found, run)
+  if cluster then check_pairing(found, cluster) end
   check_store(found, run)
   run.out:rows(COLUMNS, found)
   if found.error then return found.error.exit end

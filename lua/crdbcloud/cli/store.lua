@@ -1,8 +1,10 @@
---- `crdbcloud store init|verify|rekey`: the store alone, without the API.
+--- `crdbcloud store init|verify|rekey`: the store alone, without the API; `store pair`: which SQL server is the cluster's.
 
+local confirm = require "crdbcloud.cli.confirm"
 local core = require "crdbcloud.core"
 local durations = require "crdbcloud.base.durations"
 local session = require "crdbcloud.cli.session"
+local same_cluster = require "crdbcloud.run.same_cluster"
 local store = require "crdbcloud.store"
 
 local M = {}
@@ -127,6 +129,29 @@ local function rekey(run, args)
   return signal and 128 + signal or busy == #rows and 7 or left < #rows and 3 or 1
 end
 
+-- Shows both sides and records that they are one, if a person says so.
+local function pair(run)
+  local cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  run:guard()
+  local look
+  look, err = cluster:pair_sql()
+  if not look then return nil, err end
+  if look.proof then
+    run.out:record(same_cluster.COLUMNS, same_cluster.row(look))
+    run:say "nothing to pair: they are one cluster already"
+    return true
+  end
+  io.stderr:write(tostring(look), "\n")
+  local ok
+  ok, err = confirm.cluster(run, ("This records that the server %s is the cluster %s."):format(look.server_id, look.name), look.name)
+  if not ok then return nil, err end
+  look, err = cluster:pair_sql { confirm = look.cluster_id }
+  if not look then return nil, err end
+  run.out:record(same_cluster.COLUMNS, same_cluster.row(look))
+  return true
+end
+
 -- For argparse: a time as seconds.
 local function seconds_of(text)
   local seconds, expected = durations.read(text)
@@ -138,13 +163,16 @@ local function on(run) return function(args) args.run = run end end
 
 function M.register(parser)
   local group = parser:command "store":target "store_group":summary "Set up, check and seal the store."
-    :description "Works on the store of --store or CRDBCLOUD_STORE; needs no API key."
+    :description "Works on the store of --store or CRDBCLOUD_STORE; only pair needs an API key."
   group:command_target "subcommand"
 
   group:command "init":action(on(init))
     :description "Makes the directory or the tables of the store. What is there already stays as it is."
   group:command "verify":action(on(verify))
     :description "Reads every record and names those that are refused; exit 1 if there are any."
+  confirm.options(group:command "pair":action(on(pair))
+    :description("Shows the addresses that the API names for the cluster and the server that --sql reaches, and records that they are one. "
+      .. "Needed once, where SQL goes through a tunnel, a proxy or a name of your own."), true)
   local rekey_command = group:command "rekey":action(on(rekey))
     :description("Seals every record with the first key of --store-key-file; the other keys in it open what they sealed. "
       .. "It may be stopped or killed at any point and run again.")

@@ -10,7 +10,10 @@ return {
     title = "Credentials of a cluster", object = "cluster", class = "crdbcloud.cluster",
     fields = { { "cloud", "crdbcloud.cloud", "the account" }, { "name_or_id", "string", "the cluster as the caller named it" } },
     -- For workflows.
-    internal = { "resolve", "id", "knows", "open_store", "open_sql", "has_sql", "sql_account", "probe_target", "address" },
+    internal = {
+      "resolve", "id", "knows", "open_store", "open_sql", "has_store", "has_sql", "sql_account", "sql_place", "same_cluster", "probe_target",
+      "string_params", "address",
+    },
     entries = {
       {
         name = "credential", args = { { "user", "string", "name of the user" } }, summary = "Reads the credential of a user from the store, without a request.",

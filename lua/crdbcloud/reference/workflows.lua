@@ -147,6 +147,17 @@ print(assert(cluster:create_app_user {
           shared.on_progress },
         returns = REPORT, errors = "conflict: the user owns something. " .. ERRORS, example = 'assert(cluster:remove_app_user "reporting")',
       },
+      {
+        name = "pair_sql", table_call = true, summary = "Shows where SQL goes and what the API says; records that they are one cluster.",
+        text = "What writes by SQL demands that both are one cluster: the API names the address of the connection, or a person has paired "
+          .. "them once. A pairing is for tunnels, proxies and names of your own. Without confirm nothing is recorded.",
+        options = { { "confirm", "string", "name of the cluster: you have looked at both sides, and record the pairing in the store" } },
+        returns = { { "crdbcloud.pairing", "both sides, and what proves that they are one; prints as a table" } },
+        errors = "conflict, sql, store",
+        example = [[
+print(assert(cluster:pair_sql()))
+assert(cluster:pair_sql { confirm = "prod-eu" })]],
+      },
     },
   },
   {

@@ -59,7 +59,22 @@ function M.new(cluster, operation, opts)
   ok, err = spool.use_if_needed(ctx, store_err)
   if not ok then return nil, err end
   for _, text in ipairs(ctx.store.warnings and ctx.store:warnings() or {}) do ctx:warn(text) end
+  ok, err = ctx:check_cluster()
+  if not ok then return nil, err end
   return ctx
+end
+
+--- Whether the run's SQL connection belongs to its cluster, before anything is written. A connection that cannot be
+--- reached changes and proves nothing; what needs it fails by itself.
+---@return true|nil
+---@return crdbcloud.error|nil
+function Context:check_cluster()
+  local used = self.verify ~= false or self.cancel_sessions
+  if not used or not self.cluster:has_sql() then return true end
+  local how, err, place = self.cluster:same_cluster(self.operation)
+  if how or place == "sql" then return true end
+  err.outcome = "not_sent"
+  return nil, err
 end
 
 --- The context of a run in another of its threads.
@@ -142,6 +157,10 @@ end
 ---@return table|nil sql
 ---@return crdbcloud.error|nil
 function Context:sql()
+  if self.cluster:has_sql() then
+    local how, err = self.cluster:same_cluster(self.operation)
+    if not how then return nil, err end
+  end
   return self.cluster:open_sql(self.operation)
 end
 
@@ -173,7 +192,7 @@ function Context:probe(rec, password)
     user = rec.user,
     password = password,
     sslmode = target.sslmode,
-    sslrootcert = target.sslrootcert,
+    sslrootcert = target.sslrootcert or self.cluster.sql_ca_file,
     insecure = target.insecure,
     timeout = PROBE_TIMEOUT,
   }

@@ -9,11 +9,18 @@ local M = {}
 ---@field cross_database boolean one session can name objects of every database
 ---@field name_limit integer? bytes; the server cuts longer names off without a word
 ---@field folds_users boolean user names are folded even in quotes
+---@field server_id string asks for what names a server for as long as it lives, wherever it is reached
 
 ---@type table<string, crdbcloud.dialect.traits>
 M.traits = {
-  cockroachdb = { name = "cockroachdb", cross_database = true, folds_users = true },
-  postgresql = { name = "postgresql", cross_database = false, name_limit = 63, folds_users = false },
+  cockroachdb = {
+    name = "cockroachdb", cross_database = true, folds_users = true,
+    server_id = "SELECT crdb_internal.cluster_id()::STRING AS answer",
+  },
+  postgresql = {
+    name = "postgresql", cross_database = false, name_limit = 63, folds_users = false,
+    server_id = "SELECT system_identifier::text AS answer FROM pg_catalog.pg_control_system()",
+  },
 }
 
 --- Reads the answer to `SELECT version()`.

@@ -44,9 +44,8 @@ end
 
 local function about_params(resolved, given)
   return {
-    insecure = given.insecure or nil,
-    host = resolved.host, port = tonumber(resolved.port) or resolved.port, dbname = resolved.dbname,
-    user = resolved.user, sslmode = resolved.sslmode, sslrootcert = resolved.sslrootcert,
+    host = resolved.host, hostaddr = resolved.hostaddr, port = tonumber(resolved.port) or resolved.port, insecure = given.insecure or nil,
+    dbname = resolved.dbname, user = resolved.user, sslmode = resolved.sslmode, sslrootcert = resolved.sslrootcert,
   }
 end
 
@@ -80,6 +79,21 @@ local function is_secret(v)
   return type(v) == "userdata" and require("crdbcloud.core").is_secret(v)
 end
 
+--- Where a URL or fields lead, as sql:info() says it of a connection, without connecting.
+---@param what any
+---@param overrides table|nil
+---@return table|nil info nil without an error for what has to be opened first
+---@return crdbcloud.error|nil
+function M.place(what, overrides)
+  local plain = type(what) == "table" and getmetatable(what) == nil and not require("crdbcloud.sql.adapters").find(what)
+  if not plain and type(what) ~= "string" and not is_secret(what) then return nil end
+  local fields, err = params.read(what, overrides)
+  local resolved
+  if fields then resolved, err = params.resolve(fields) end
+  if not resolved then return nil, err end
+  return about_params(resolved, fields)
+end
+
 --- Logs in.
 ---@param what string|userdata|table a URL (string or secret), or fields: host, port (26257), dbname, user, password,
 ---  sslmode ("verify-full"), sslrootcert, sslcert, sslkey, options, application_name, connect_timeout (10 s), deadline
@@ -88,17 +102,11 @@ end
 ---@return crdbcloud.sql|nil
 ---@return crdbcloud.error|nil err kind "sql", "network", "tls", "timeout" or "invalid_argument"
 function M.connect(what, overrides)
-  local fields = {}
-  if type(what) == "string" or is_secret(what) then
-    local parsed, err = params.parse(what)
-    if not parsed then return nil, err end
-    fields = parsed
-  elseif type(what) == "table" then
-    fields = options.check(params.FIELDS, what, "sql.connect")
-  else
+  if type(what) ~= "string" and type(what) ~= "table" and not is_secret(what) then
     errors.raise("sql.connect: expected a URL (string or secret) or a table of fields, got %s", errors.shown(what))
   end
-  for name, value in pairs(options.check(params.FIELDS, overrides, "sql.connect")) do fields[name] = value end
+  local fields, err = params.read(what, overrides)
+  if not fields then return nil, err end
   if type(fields.password) == "string" then fields.password = require("crdbcloud.core").secret(fields.password) end
   return open(fields)
 end
@@ -251,6 +259,22 @@ function Sql:user()
   return require("crdbcloud.names").fold(user)
 end
 
+--- The server's own id: of CockroachDB the cluster's as SQL knows it (not the API's), of PostgreSQL the system identifier.
+---@return string|nil
+---@return crdbcloud.error|nil
+function Sql:server_id()
+  local found, err = self:dialect()
+  if not found then return nil, err end
+  local question, id = dialect.traits[found].server_id, nil
+  id, err = ask(self, "_server_id", question)
+  -- CockroachDB from 26.1 on keeps crdb_internal from sessions that did not ask for it.
+  if not id and err and err.message:find("allow_unsafe_internals", 1, true) and self:query "SET allow_unsafe_internals = true" then
+    id, err = ask(self, "_server_id", question)
+    self:query "RESET allow_unsafe_internals"
+  end
+  return id, err
+end
+
 --- The database that unqualified names are looked up in.
 ---@return string|nil
 ---@return crdbcloud.error|nil
@@ -328,7 +352,7 @@ function Sql:database(name)
   return sibling, err
 end
 
---- Where the connection goes: {host, port, dbname, user, sslmode, sslrootcert}; empty for one of another library.
+--- Where the connection goes: {host, hostaddr, port, dbname, user, sslmode, sslrootcert}; empty for one of another library.
 function Sql:info()
   local copy = {}
   for key, value in pairs(self._info) do copy[key] = value end

@@ -109,6 +109,23 @@ function M.parse(url)
   return fields
 end
 
+--- A URL or fields as checked fields.
+---@param what string|userdata|table
+---@param overrides table|nil fields that win
+---@return table|nil fields
+---@return crdbcloud.error|nil
+function M.read(what, overrides)
+  local fields, err
+  if type(what) == "table" then
+    fields = options.check(M.FIELDS, what, "sql.connect")
+  else
+    fields, err = M.parse(what)
+    if not fields then return nil, err end
+  end
+  for name, value in pairs(options.check(M.FIELDS, overrides, "sql.connect")) do fields[name] = value end
+  return fields
+end
+
 local function check_port(port)
   local n = tonumber(port)
   if not options.is_integer(n) or n < 1 or n > 65535 then return nil end

@@ -129,7 +129,7 @@ function M.pack(ctx)
   if not account then return nil, why end
   local address, err = ctx:address()
   local data = {
-    account = account, run = {}, target = cluster:probe_target(), address = address, address_error = M.pack_error(not address and err),
+    account = account, run = {}, target = cluster:probe_target(), proven = cluster.proven, address = address, address_error = M.pack_error(not address and err),
     store_options = cluster.store_options, sql_ca_file = cluster.sql_ca_file, sinks = cluster.sinks,
   }
   for _, name in ipairs(RUN) do data.run[name] = ctx[name] end

@@ -56,7 +56,7 @@ local function open_run(data, tell)
     store_key_file = data.store_options.store_key_file, plaintext = data.store_options.plaintext,
   }))
   cluster:knows {
-    info = { id = data.run.id, name = data.run.name }, address = data.address, target = data.target or false,
+    info = { id = data.run.id, name = data.run.name }, address = data.address, target = data.target or false, proven = data.proven,
   }
   local run = data.run
   run.cluster, run.cloud, run.clock, run.warnings, run.on_progress = cluster, cloud, core, {}, tell.progress

@@ -190,6 +190,17 @@ function cluster:enable_user(options) end
 ---@return crdbcloud.error|nil err
 function cluster:remove_app_user(options) end
 
+---@class crdbcloud.cluster.pair_sql.options
+---@field confirm? string name of the cluster: you have looked at both sides, and record the pairing in the store
+
+--- Shows where SQL goes and what the API says; records that they are one cluster.
+--- What writes by SQL demands that both are one cluster: the API names the address of the connection, or a person has paired them once. A pairing is for tunnels, proxies and names of your own. Without confirm nothing is recorded.
+--- Errors: conflict, sql, store
+---@param options? crdbcloud.cluster.pair_sql.options
+---@return crdbcloud.pairing|nil both sides, and what proves that they are one; prints as a table
+---@return crdbcloud.error|nil err
+function cluster:pair_sql(options) end
+
 --- Reads the credential of a user from the store, without a request.
 --- Errors: not_found: the store has no credential. pending: the user is half made. store: the store cannot be read.
 ---@param user string name of the user

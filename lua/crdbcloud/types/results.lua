@@ -110,6 +110,17 @@
 ---@field warnings? string[]
 ---@field json fun(self: crdbcloud.status): string
 
+---@class crdbcloud.pairing both sides of a cluster; prints as a table
+---@field name string of the cluster
+---@field cluster_id string the API's
+---@field named table[] addresses that the API names: { host, port }
+---@field sql table where the SQL connection goes: host, port, sslmode
+---@field server_id? string the server's own
+---@field paired? string the server that the store says is this cluster's
+---@field paired_by? string host and process that recorded it
+---@field proof? string "address" or "pairing": they are one cluster
+---@field doubt? string why that is not proven
+
 ---@class crdbcloud.history changes, newest last; prints as a table
 ---@field operation string
 ---@field cluster string
