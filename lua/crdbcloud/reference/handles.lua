@@ -66,7 +66,7 @@ end))]],
   },
   {
     title = "SQL", object = "crdbcloud.sql", class = "crdbcloud.sqls",
-    internal = { "wrap" },
+    internal = { "wrap", "place" },
     entries = {
       {
         name = "connect", table_call = true, short = "url", summary = "Logs in and returns the connection.",
@@ -118,6 +118,8 @@ end))]],
         errors = "sql", example = "print(assert(sql:version()))" },
       { name = "dialect", summary = "Asks the server once what kind it is.", returns = { { '"cockroachdb"|"postgresql"', "the dialect" } },
         errors = "sql", example = "print(assert(sql:dialect()))" },
+      { name = "server_id", summary = "Asks the server once for its own id: the cluster's as SQL knows it, not the API's; of PostgreSQL the system identifier.",
+        returns = { { "string", "the id" } }, errors = "sql", example = "print(assert(sql:server_id()))" },
       { name = "user", summary = "Returns the user of this session.", returns = { { "string", "name, in lower case" } }, errors = "sql",
         example = "print(assert(sql:user()))" },
       { name = "database", args = { { "name", "string", "name of a database" } }, summary = "Opens a connection to another database of the same server.",

@@ -71,6 +71,12 @@ function sql:version() end
 ---@return crdbcloud.error|nil err
 function sql:dialect() end
 
+--- Asks the server once for its own id: the cluster's as SQL knows it, not the API's; of PostgreSQL the system identifier.
+--- Errors: sql
+---@return string|nil the id
+---@return crdbcloud.error|nil err
+function sql:server_id() end
+
 --- Returns the user of this session.
 --- Errors: sql
 ---@return string|nil name, in lower case
