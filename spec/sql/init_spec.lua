@@ -1,3 +1,4 @@
+local cockroach = require "spec.support.cockroach.model"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local sqls = require "crdbcloud.sql"
@@ -231,6 +232,30 @@ describe("crdbcloud.sql", function()
       assert.equal("postgresql", sql:dialect())
       assert.equal("root", sql:user())
       assert.equal("postgres", sql:current_database())
+    end)
+
+    it("tells its own id, the same by every way", function()
+      local id = assert(sql:server_id())
+      assert.equal(postgres:psql "SELECT system_identifier FROM pg_control_system()", id)
+      assert.equal(id, assert(sql:database "template1"):server_id())
+    end)
+
+    it("of CockroachDB tells it too, from 26.1 on with a setting that is taken back", function()
+      for _, version in ipairs { "22.2.0", "25.2.1", "26.1.0" } do
+        local model = cockroach.new({}, { version = version })
+        model.cluster_id = "3a25c4f0-5d0c-4a5c-9a43-0f6e3b2a1c77"
+        assert.equal(model.cluster_id, assert(sqls.open(model)):server_id())
+        assert.is_nil(model.unsafe)
+      end
+      local refusing = {
+        query = function(_, text)
+          if text:find "version" then return { { answer = "CockroachDB CCL v25.2.1" } } end
+          return nil, "ERROR: permission denied"
+        end,
+      }
+      local id, err = assert(sqls.open(refusing)):server_id()
+      assert.is_nil(id)
+      assert.same({ "sql", "42501" }, { err.kind, err.sqlstate })
     end)
 
     it("of PostgreSQL gets a login of its own for each database, kept and closed with the first", function()

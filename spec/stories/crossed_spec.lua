@@ -204,7 +204,8 @@ describe("API and SQL of different clusters", function()
     assert.equal(1, command.run({ "user", "disable", "legacy_report", "--yes" }, env).code)
     r = command.on_terminal({ "--cluster", "sandbox-two", "store", "pair" }, env, { { "to go on: ", "sandbox-two" } })
     assert.equal(0, r.code, r.out)
-    for _, words in ipairs { "127.0.0.2:" .. s.two.port, "127.0.0.1:" .. s.two.port, s:psql("SELECT system_identifier FROM pg_control_system()", "shop", s.two) } do
+    local id = s:psql("SELECT system_identifier FROM pg_control_system()", "shop", s.two)
+    for _, words in ipairs { "127.0.0.2:" .. s.two.port, "127.0.0.1:" .. s.two.port, id } do
       assert.matches(words, r.out, 1, true)
     end
     r = command.run({ "user", "disable", "legacy_report", "--yes" }, env)

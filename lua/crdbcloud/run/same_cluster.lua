@@ -83,7 +83,7 @@ end
 ---@return crdbcloud.doubt|nil why not
 function M.decide(facts)
   if facts.paired and facts.server_id and facts.paired ~= facts.server_id then return nil, "paired_with_another" end
-  local sql, doubt = facts.sql, nil
+  local sql, doubt = facts.sql
   if not sql or not sql.host then
     doubt = "no_address"
   elseif not all_named(facts.named, sql) then

@@ -14,6 +14,19 @@ local RELATIONS = { table = "r", sequence = "S" }
 
 return {
   { "version%(%)", function(self) return { { answer = "CockroachDB CCL v" .. self.version .. " (x86_64-pc-linux-gnu)" } } end },
+  { "crdb_internal%.cluster_id%(%)", function(self)
+    if self:since "26.1" and not self.unsafe then return model.fail "Access to crdb_internal and system is restricted." end
+    return { { answer = self.cluster_id or "00000000-0000-4000-8000-00000000c1d5" } }
+  end },
+  { "^SET allow_unsafe_internals = true$", function(self)
+    if not self:since "26.1" then return model.fail 'unrecognized configuration parameter "allow_unsafe_internals"' end
+    self.unsafe = true
+    return true
+  end },
+  { "^RESET allow_unsafe_internals$", function(self)
+    self.unsafe = nil
+    return true
+  end },
   { "session_user", function(self) return { { answer = self.user } } end },
   { "current_database%(%) AS answer", function(self) return { { answer = self.current } } end },
   { "rolvaliduntil .* FROM pg_catalog%.pg_roles WHERE rolname = '([^']*)'", function(self, name)
