@@ -82,6 +82,7 @@ describe("the command", function()
       for _, row in ipairs(cjson.decode(r.out)) do status[row.check] = row.status end
       assert.same({
         program = "ok", ["api key"] = "ok", server = "ok", cluster = "ok", ["sql users"] = "ok", sql = "ok", store = "ok",
+        ["one cluster"] = "ok",
       }, status)
     end)
 

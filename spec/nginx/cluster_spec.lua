@@ -40,6 +40,7 @@ describe("a cluster in nginx", function()
   it("has every method of a script's, but those that are for the library alone", function()
     local own = {
       knows = true, open_store = true, open_sql = true, has_sql = true, sql_account = true, probe_target = true,
+      has_store = true, sql_place = true, same_cluster = true, string_params = true,
       once = true, event = true, account = true,
     }
     local here = {

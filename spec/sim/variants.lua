@@ -113,8 +113,12 @@ M.list = {
     name = "no-second-look", breaks = "creation",
     what = "nobody looks whether a created user is an admin again",
     make = function(undo)
-      replace(undo, world.privileges, "inspect", function()
-        return function() return { exists = true, admin = false, limited = true } end
+      replace(undo, world.privileges, "inspect", function(old)
+        return function(sql, user)
+          local found, err = old(sql, user)
+          if found and found.granted then found.admin, found.limited = false, true end -- the first look, which is before, stays
+          return found, err
+        end
       end)
     end,
   },

@@ -239,7 +239,7 @@ M.privileges = {
     return by_sql(sql, "inspect", function(api)
       local user = api.users[name]
       local admin = user ~= nil and user.admin
-      return { exists = user ~= nil, admin = admin, limited = not admin }
+      return { exists = user ~= nil, admin = admin, limited = not admin, granted = user ~= nil and user.granted }
     end)
   end,
   why_no_login = function(sql) return by_sql(sql, "why no login", function() return false end) end,

@@ -184,7 +184,7 @@ describe("a rotation in threads", function()
 
   it("keeps the difference between what was refused and what is unknown", function()
     sc.sandbox:fault { op = PUT, user = "app_user_001", what = "error_before", status = 400, code = 3 }
-    sc.sandbox:fault { op = PUT, user = "app_user_002", what = "drop_after", count = "all" }
+    sc.sandbox:fault { op = PUT, user = "app_user_002", what = "drop_before", count = "all" }
     local handle = sc:handle { timeout = 2, deadline = 2, max_attempts = 1, cluster = { sql = false } }
     local report, err = rotate({ verify = false }, handle)
     assert.equal(5, err.exit)
