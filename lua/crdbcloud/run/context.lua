@@ -64,13 +64,11 @@ function M.new(cluster, operation, opts)
   return ctx
 end
 
---- Whether the run's SQL connection belongs to its cluster, before anything is written. A connection that cannot be
---- reached changes and proves nothing; what needs it fails by itself.
+--- Whether the run's SQL connection is its cluster's. One that cannot be reached changes nothing; what needs it fails.
 ---@return true|nil
 ---@return crdbcloud.error|nil
 function Context:check_cluster()
-  local used = self.verify ~= false or self.cancel_sessions
-  if not used or not self.cluster:has_sql() then return true end
+  if self.verify == false and not self.cancel_sessions or not self.cluster:has_sql() then return true end
   local how, err, place = self.cluster:same_cluster(self.operation)
   if how or place == "sql" then return true end
   err.outcome = "not_sent"
