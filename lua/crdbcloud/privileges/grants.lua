@@ -102,6 +102,7 @@ end
 ---@field schemas table<string, string> schema -> owner
 ---@field tables table<string, table<string, string>> schema -> table -> owner
 ---@field sequences table<string, table<string, string>> schema -> sequence -> owner
+---@field views table<string, table<string, string>> schema -> those of the tables that are views -> "VIEW" or "MATERIALIZED VIEW"
 ---@field types table<string, table<string, string>> schema -> type -> owner
 ---@field functions table<string, table<string, string>> schema -> "f(int8)" -> owner
 ---@field procedures table<string, table<string, string>> schema -> "p()" -> owner

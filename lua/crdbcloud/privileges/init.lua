@@ -179,6 +179,32 @@ function M.refused(sql, wanted, roles)
   return require("crdbcloud.privileges.refused").refused(sql, deadline_of {}, list, check_roles(roles, "privileges.refused"))
 end
 
+local REMOVAL = { reassign_to = "text", timeout = "limit" }
+
+--- What has to be taken out of the way before DROP ROLE succeeds, in every database. Nothing is changed.
+---@param sql crdbcloud.sql
+---@param user string a role as well
+---@param given {reassign_to: string?, timeout: crdbcloud.duration?}|nil reassign_to: gets what the user owns
+---@return {exists: boolean, statements: string[], owns: string[]}|nil
+---@return crdbcloud.error|nil err kind "conflict": something that no statement of ours ends; it names the object and what to run
+function M.plan_removal(sql, user, given)
+  check_sql(sql, "privileges.plan_removal")
+  local opts = options.check(REMOVAL, given, "privileges.plan_removal")
+  return require("crdbcloud.privileges.removal").plan(sql, deadline_of(opts), check_user(user, "privileges.plan_removal"), opts)
+end
+
+--- Takes all of it out of the way, and looks again. The role may be dropped then.
+---@param sql crdbcloud.sql
+---@param user string
+---@param given {reassign_to: string?, timeout: crdbcloud.duration?}|nil
+---@return true|nil
+---@return crdbcloud.error|nil
+function M.clear_for_drop(sql, user, given)
+  check_sql(sql, "privileges.clear_for_drop")
+  local opts = options.check(REMOVAL, given, "privileges.clear_for_drop")
+  return require("crdbcloud.privileges.removal").clear(sql, deadline_of(opts), check_user(user, "privileges.clear_for_drop"), opts)
+end
+
 --- Ends all sessions of a user, until none is left.
 ---@param sql crdbcloud.sql
 ---@param user string

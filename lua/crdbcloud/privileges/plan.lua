@@ -21,7 +21,9 @@ local M = {}
 local Plan = {}
 Plan.__index = Plan
 
-local function new_plan(dialect)
+--- An empty list of statements to add to: builder:add(text, database), builder:add_in(database, text); builder.list.
+---@param dialect crdbcloud.dialect.traits
+function M.new(dialect)
   local list = setmetatable({}, {
     __name = "crdbcloud.statements", __index = { databases = {}, uses = {} }, __tostring = printing.joined,
   })
@@ -136,7 +138,7 @@ function M.plan(wanted, given)
   local list, err = access.normalize(wanted)
   if not list then return nil, err end
   local user = quote.identifier(given.user)
-  local plan = new_plan(dialect)
+  local plan = M.new(dialect)
   if given.revoke_admin then plan:add(("REVOKE %s FROM %s"):format(quote.identifier "admin", user)) end
   for _, role in ipairs(given.roles or {}) do plan:add(("GRANT %s TO %s"):format(quote.identifier(role), user)) end
   for _, entry in ipairs(list) do
@@ -230,11 +232,11 @@ end
 
 --- The statements that take single grants away.
 ---@param extra table[] each from given.user, or from its own grantee (default privileges that a maker gives)
----@param given {user: string, dialect: crdbcloud.dialect}
+---@param given {user: string, dialect: crdbcloud.dialect, plan: table?} plan: of M.new, to add them to
 ---@return crdbcloud.privileges.statements
 ---@return table[] left grants of kinds that no statement is known for
 function M.revoke(extra, given)
-  local plan = new_plan(dialects.traits[given.dialect])
+  local plan = given.plan or M.new(dialects.traits[given.dialect])
   local left = {}
   for _, group in ipairs(grouped(extra)) do
     local grantee = group.thing.grantee or given.user

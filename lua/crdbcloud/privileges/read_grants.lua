@@ -165,7 +165,8 @@ local function direct(sql, deadline, who, database, objects, found)
   for _, row in ipairs(rows) do
     local object = row.object_name or row.relation_name
     local kind = kind_of(row, object, objects)
-    local of_server = OWN_SCHEMAS[row.schema_name or ""] or row.grantee == "public" and database == "system"
+    -- Everybody reads the server's own schemas; what was granted there to the user itself counts.
+    local of_server = row.grantee ~= who.user and OWN_SCHEMAS[row.schema_name or ""] or row.grantee == "public" and database == "system"
     if not of_server and not (row.grantee == who.user and is_implied(row, kind, object, objects)) then
       file(found, who, row.grantee, {
         on = kind, database = kind ~= "external_connection" and database or nil, schema = row.schema_name, name = object,

@@ -28,6 +28,7 @@ local QUESTIONS = {
            p.prokind AS kind, r.rolname AS owner FROM pg_catalog.pg_proc p
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace LEFT JOIN pg_catalog.pg_roles r ON r.oid = p.proowner]],
 }
+local VIEWS = { v = "VIEW", m = "MATERIALIZED VIEW" }
 local ONLY = { relations = "c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')", types = M.OWN_TYPES }
 
 local function ask(sql, deadline, question)
@@ -79,7 +80,7 @@ end
 ---@return crdbcloud.privileges.objects|nil
 ---@return crdbcloud.error|nil
 function M.objects(sql, deadline, database)
-  local out = { tables = {}, sequences = {}, types = {}, functions = {}, procedures = {}, owned = {}, schemas = {} }
+  local out = { tables = {}, sequences = {}, types = {}, functions = {}, procedures = {}, owned = {}, schemas = {}, views = {} }
   local rows, err = run.query(sql, deadline, [[
     SELECT r.rolname AS owner FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
      WHERE d.datname = $1]], database)
@@ -92,6 +93,7 @@ function M.objects(sql, deadline, database)
   if not rows then return nil, err end
   for _, row in ipairs(rows) do
     put(row.kind == "S" and out.sequences or out.tables, row.schema_name, row.name, row.owner)
+    if VIEWS[row.kind] then put(out.views, row.schema_name, row.name, VIEWS[row.kind]) end
   end
   rows, err = ask(sql, deadline, "types")
   if not rows then return nil, err end

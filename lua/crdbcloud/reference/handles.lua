@@ -105,7 +105,7 @@ end))]],
   },
   {
     title = "A SQL connection", object = "sql", class = "crdbcloud.sql", source = "crdbcloud.sql.connect",
-    internal = { "use", "use_home", "current_database" },
+    internal = { "use", "use_home", "current_database", "renew" },
     entries = {
       {
         name = "query", args = { { "text", "string", "one statement, with $1, $2, …" }, { "...", "any", "values of $1, $2, …; nil is NULL" } },

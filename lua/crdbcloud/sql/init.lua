@@ -303,6 +303,21 @@ function Sql:use(name)
   return true
 end
 
+--- Logs in again after the session was lost, and goes to the database that it used. A statement whose answer was lost
+--- may have been applied: only one that has the same effect twice is sent again.
+---@return boolean renewed false when this connection cannot be made again, or not now
+function Sql:renew()
+  check_open(self)
+  local conn = self._reopen and self._reopen()
+  if not conn then return false end
+  self._backend:close()
+  self._backend = conn
+  local using = self._using
+  if not using then return true end
+  self._using = nil
+  return (self:use(using)) == true
+end
+
 --- Goes back to the database of the login, which on CockroachDB need not exist.
 ---@return true|nil
 ---@return crdbcloud.error|nil
