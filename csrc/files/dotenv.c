@@ -125,6 +125,8 @@ static bool copy_lines(struct crdb_buffer *out, const char *file, size_t len,
                           entry->epoch);
                 return false;
             }
+        } else if (line.sets && !entry->value) {
+            (*set)++;
         } else if (line.sets) {
             if ((*set)++ == 0)
                 append_mark(out, entry);
@@ -135,7 +137,7 @@ static bool copy_lines(struct crdb_buffer *out, const char *file, size_t len,
             crdb_buffer_append(out, file + line.text, line.end - line.text);
         }
     }
-    if (*set == 0 && line.dangling) {
+    if (*set == 0 && line.dangling && entry->value) {
         crdb_fail(f, "content",
                   "its last line ends with a backslash, so nothing is appended to it");
         return false;
@@ -146,7 +148,7 @@ static bool copy_lines(struct crdb_buffer *out, const char *file, size_t len,
 bool crdb_dotenv_update(struct crdb_buffer *out, const char *file, size_t len,
                         const struct crdb_dotenv_entry *entry, struct crdb_failure *f) {
     size_t before = out->length, set = 0;
-    if (!check_value(entry, f))
+    if (entry->value && !check_value(entry, f))
         return false;
     if (len && memchr(file, '\0', len)) {
         crdb_fail(f, "content", "it has a NUL byte, so it is no environment file");
@@ -154,7 +156,7 @@ bool crdb_dotenv_update(struct crdb_buffer *out, const char *file, size_t len,
     }
     if (!copy_lines(out, file, len, entry, &set, f))
         return false;
-    if (set == 0) {
+    if (set == 0 && entry->value) {
         if (out->length > before && out->data[out->length - 1] != '\n')
             crdb_buffer_text(out, "\n");
         append_mark(out, entry);

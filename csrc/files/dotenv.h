@@ -27,7 +27,7 @@ struct crdb_dotenv_entry {
     enum crdb_dotenv_dialect dialect;
     const char *key; /* letters, digits and _, no digit first */
     size_t key_length;
-    const char *value;
+    const char *value; /* NULL: the variable is taken away, in each place */
     size_t value_length;
     unsigned long long epoch;
 };

@@ -65,7 +65,7 @@ static bool append_entry(struct crdb_buffer *out, const struct crdb_pgpass_entry
 
 bool crdb_pgpass_update(struct crdb_buffer *out, const char *file, size_t len,
                         const struct crdb_pgpass_entry *entry) {
-    bool placed = false;
+    bool placed = !entry->password;
     size_t at = 0;
     while (at < len) {
         const char *line = file + at, *feed = memchr(line, '\n', len - at);

@@ -23,7 +23,7 @@ struct crdb_pgpass_entry {
         const char *bytes;
         size_t length;
     } fields[CRDB_PGPASS_FIELDS];
-    const char *password;
+    const char *password; /* NULL: the entry is taken away */
     size_t password_length;
 };
 
@@ -35,7 +35,8 @@ bool crdb_pgpass_can_hold(const void *bytes, size_t len);
  * is replaced where it stands, later ones of the same fields, which libpq never
  * reads, are dropped. Where a line before it has wildcards that answer for the
  * entry, the entry goes before that line, as libpq would never get to it; with
- * neither, to the end. All other lines stay byte for byte. False: no memory. */
+ * neither, to the end. Without a password its lines are dropped. All other lines
+ * stay byte for byte. False: no memory. */
 bool crdb_pgpass_update(struct crdb_buffer *out, const char *file, size_t len,
                         const struct crdb_pgpass_entry *entry);
 

@@ -23,7 +23,7 @@ static void check_pgpass_field(lua_State *L, int idx, const char *name, const ch
         luaL_error(L, "%s: expected one line that is not empty, without a NUL", name);
 }
 
-/* core.pgpass_update(secret | nil, {host, port, database, user}, password) -> secret */
+/* core.pgpass_update(secret | nil, {host, port, database, user}, password | nil) -> secret; nil takes the entry away */
 static int pgpass_update(lua_State *L) {
     static const char *const names[] = {"host", "port", "database", "user", NULL};
     crdb_check_count(L, 3);
@@ -37,8 +37,10 @@ static int pgpass_update(lua_State *L) {
     struct crdb_pgpass_entry entry;
     for (int i = 0; i < CRDB_PGPASS_FIELDS; i++)
         check_pgpass_field(L, 2, names[i], &entry.fields[i].bytes, &entry.fields[i].length);
-    entry.password = crdb_check_bytes(L, 3, "password", &entry.password_length);
-    if (!crdb_pgpass_can_hold(entry.password, entry.password_length))
+    entry.password_length = 0;
+    entry.password =
+        lua_isnil(L, 3) ? NULL : crdb_check_bytes(L, 3, "password", &entry.password_length);
+    if (entry.password && !crdb_pgpass_can_hold(entry.password, entry.password_length))
         return luaL_error(L, "password: it is empty, or has a line break or NUL, which a password "
                              "file cannot hold");
     struct crdb_buffer b = {0};
@@ -63,8 +65,8 @@ static enum crdb_dotenv_dialect check_dialect(lua_State *L, int idx) {
     return CRDB_DOTENV_POSIX;
 }
 
-/* core.dotenv_update(secret | nil, {key, dialect, epoch}, password) -> secret | nil, message, code;
- * codes: see dotenv.h */
+/* core.dotenv_update(secret | nil, {key, dialect, epoch}, password | nil) -> secret | nil, message,
+ * code; nil takes the variable away; codes: see dotenv.h */
 static int dotenv_update(lua_State *L) {
     static const char *const names[] = {"key", "dialect", "epoch", NULL};
     crdb_check_count(L, 3);
@@ -84,7 +86,8 @@ static int dotenv_update(lua_State *L) {
     entry.dialect = check_dialect(L, -1);
     crdb_push_field(L, 2, "epoch");
     entry.epoch = (unsigned long long)crdb_check_integer(L, -1, "epoch", 0, INT64_C(1) << 53);
-    entry.value = crdb_check_bytes(L, 3, "password", &entry.value_length);
+    entry.value_length = 0;
+    entry.value = lua_isnil(L, 3) ? NULL : crdb_check_bytes(L, 3, "password", &entry.value_length);
     struct crdb_buffer b = {0};
     struct crdb_failure f;
     if (!crdb_dotenv_update(&b, file, len, &entry, &f)) {

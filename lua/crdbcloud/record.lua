@@ -36,6 +36,8 @@ M.moves = {
   applied = { "applied", "intent", "verified", "promoted", "demoted", "idle" }, -- idle: rolled back, kept as a candidate
   verified = { "verified", "promoted", "demoted" },
   promoted = { "promoted", "idle" },
+  -- a user whose password is not ours: the record is there for the work that it journals, and goes with it
+  unmanaged = {},
 }
 
 local function copy(value)
@@ -122,8 +124,14 @@ end
 
 --- True when the record is in the middle of something that `resume` finishes.
 function M.is_open(rec)
-  return rec.state ~= "idle" or rec.flags.unpublished == true or rec.resend_at ~= nil or rec.hook ~= nil
+  return rec.state ~= "idle" and rec.state ~= "unmanaged" or rec.flags.unpublished == true or rec.resend_at ~= nil or rec.hook ~= nil
     or rec.sessions_due == true or (rec.pair ~= nil and rec.pair.switching ~= nil)
+end
+
+--- True when access is to be changed, or the user removed, and that is not finished. `resume` finishes it, too.
+--- removing: { reassign_to, clean_sinks }; access_due: { access, roles, exact, admin } as asked for.
+function M.is_due(rec)
+  return rec.removing ~= nil or rec.access_due ~= nil
 end
 
 --- The epoch that consumers see: of a pair it counts its switches.
@@ -229,6 +237,7 @@ end
 ---@return { epoch: integer, password: userdata, source: string }[]
 function M.candidates(rec)
   local list = {}
+  if rec.removing then return list end
   if M.is_creating(rec) then
     -- A user that is taken over keeps the password that it was known by until the end.
     if rec.current then list[1] = { epoch = rec.current.epoch, password = rec.current.password, source = "current" } end

@@ -146,7 +146,7 @@ describe("crdbcloud.privileges on CockroachDB", function()
     assert.is_true(err.attempts > 1)
   end)
 
-  it("does not repeat a statement whose fate is open", function()
+  it("repeats a statement whose fate is open, as it has the same effect twice, and says at the end that it is not known", function()
     local query, sent = model.query, 0
     function model:query(text)
       if text:find "^GRANT SELECT" then
@@ -155,9 +155,9 @@ describe("crdbcloud.privileges on CockroachDB", function()
       end
       return query(self, text)
     end
-    local ok, err = privileges.apply(sql, { database = "shop", tables = { "orders" }, privileges = { "SELECT" } }, { user = "app" })
+    local ok, err = privileges.apply(sql, { database = "shop", tables = { "orders" }, privileges = { "SELECT" } }, { user = "app", timeout = "300ms" })
     assert.is_nil(ok)
-    assert.same({ "40003", "unknown", 1 }, { err.sqlstate, err.outcome, sent })
+    assert.same({ "40003", "unknown", true }, { err.sqlstate, err.outcome, sent > 1 })
   end)
 
   it("goes back to its own database when it fails", function()

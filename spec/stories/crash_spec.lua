@@ -49,6 +49,19 @@ describe("a process killed at a boundary", function()
     assert_no_wrong_end(crash.sweep(cases.recovery(sc), { only = "openat,renameat,send", first = 2 - HALF, step = 3 }), 7)
   end)
 
+  it("of a removal leaves the user gone with all that it had, or untouched", function()
+    assert_no_wrong_end(crash.sweep(cases.removal(sc), {
+      only = "renameat,unlinkat,send", mark = "remove_app_user", first = 1 + 3 * HALF, step = 7, alternate = true,
+    }), 6)
+  end)
+
+  it("of a change of access leaves what was asked for, or what was there before, and the record says which", function()
+    for name, options in pairs { access = { first = 1 + 3 * HALF, step = 7 }, access_unmanaged = { first = 2 + 3 * HALF, step = 9 } } do
+      options.only, options.mark, options.alternate = "renameat,unlinkat,send", "set_access", true
+      assert_no_wrong_end(crash.sweep(cases[name](sc), options), 4)
+    end
+  end)
+
   it("of a first rotation leaves a record or none, and nothing sent that is not in it", function()
     assert_no_wrong_end(crash.sweep(cases.first_rotation(sc), {
       only = "openat,renameat,send", first = 2 - HALF, step = 3, alternate = true,

@@ -74,7 +74,9 @@ kills("adoption", "adoption", {})
 kills("publication", "publication", {})
 kills("publication-half", "publication", { how = "half", only = BYTES })
 kills("recovery", "recovery", { first = FIRST, step = STEP })
-kills("removal", "removal", { only = "openat,renameat,unlinkat,fsync,send,connect", first = FIRST, step = STEP })
+kills("removal", "removal", { only = "openat,renameat,unlinkat,fsync,send,connect" })
+kills("access", "access", { only = "openat,renameat,unlinkat,fsync,send,connect" })
+kills("access-unmanaged", "access_unmanaged", { only = "openat,renameat,unlinkat,fsync,send,connect", first = FIRST, step = STEP })
 for _, kind in ipairs { "turn", "first_turn", "creation", "emergency" } do
   kills("pair-" .. kind:gsub("_", "-"), kind, {
     cases = pair_cases, only = "openat,renameat,fsync,send,connect", mark = kind == "creation" and "create" or "turn", first = FIRST, step = STEP,

@@ -115,7 +115,7 @@ local function remove(run, args)
     if not ok then return nil, err end
   end
   return call(run, "remove_app_user", {
-    user = args.name, reassign_to = args.reassign_to, dry_run = args.dry_run, reason = args.reason,
+    user = args.name, reassign_to = args.reassign_to, clean_sinks = args.clean_sinks, dry_run = args.dry_run, reason = args.reason,
   })
 end
 
@@ -148,7 +148,8 @@ function M.register(parser)
     :description "Ends login, sessions and access, deletes the user, then forgets its record."
   remove_command:argument "name"
   remove_command:option "--reassign-to":argname "ROLE":description "Gets what the user owns."
-  remove_command:flag "--dry-run":description "Say what is in the way; nothing is sent."
+  remove_command:flag "--clean-sinks":description "Remove what was published, too."
+  remove_command:flag "--dry-run":description "Print what would be done, statement by statement; nothing is sent."
   remove_command:option "--reason":argname "TEXT":convert(session.line):description "Kept in the record."
   confirm.options(remove_command)
 

@@ -96,7 +96,7 @@ local function policies(conn, deadline, database, user, builder)
     if policy.named and #policy.others > 0 then
       builder:add(("ALTER POLICY %s TO %s"):format(place, table.concat(policy.others, ", ")))
     elseif policy.named then
-      builder:add("DROP POLICY " .. place)
+      builder:add("DROP POLICY IF EXISTS " .. place)
     end
   end
   return true

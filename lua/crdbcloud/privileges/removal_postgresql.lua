@@ -191,7 +191,7 @@ local function policies(look, ids)
     local place = ("%s ON %s"):format(quote.identifier(row.name), row.place)
     -- The one without any other role is dropped with its role.
     look:add_as(row.mine, "policy " .. place, "the owner", row.others and ("ALTER POLICY %s TO %s"):format(place, row.others)
-      or "DROP POLICY " .. place)
+      or "DROP POLICY IF EXISTS " .. place)
   end
   return true
 end
@@ -200,7 +200,7 @@ local function mappings(look, ids)
   local rows, err = look:query(MAPPINGS, ids)
   if not rows then return nil, err end
   for _, row in ipairs(rows) do
-    look:add(("DROP USER MAPPING FOR %s SERVER %s"):format(quote.identifier(look.user), quote.identifier(row.server)))
+    look:add(("DROP USER MAPPING IF EXISTS FOR %s SERVER %s"):format(quote.identifier(look.user), quote.identifier(row.server)))
   end
   return true
 end

@@ -142,10 +142,12 @@ print(assert(cluster:create_app_user {
       },
       {
         name = "remove_app_user", table_call = true, short = "user",
-        summary = "Ends login, sessions and access, deletes the user, then removes its record.",
-        options = { shared.user, { "reassign_to", "string", "role that becomes the owner of what the user owns" }, shared.dry_run, shared.reason,
-          shared.on_progress },
-        returns = REPORT, errors = "conflict: the user owns something. " .. ERRORS, example = 'assert(cluster:remove_app_user "reporting")',
+        summary = "Ends login, sessions and access, deletes the user, then removes its record. A dry run lists the statements.",
+        options = { shared.user, { "reassign_to", "string", "role that becomes the owner of what the user owns" },
+          { "clean_sinks", "boolean", "remove what was published, too; without it the report names where it is", "false" }, shared.dry_run,
+          shared.reason, shared.on_progress },
+        returns = REPORT, errors = "conflict: something is in the way that no statement of ours ends; nothing was changed. " .. ERRORS,
+        example = 'assert(cluster:remove_app_user "reporting")',
       },
       {
         name = "pair_sql", table_call = true, summary = "Shows where SQL goes and what the API says; records that they are one cluster.",

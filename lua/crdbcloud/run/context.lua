@@ -10,6 +10,7 @@ local report = require "crdbcloud.run.report"
 local record = require "crdbcloud.record"
 local retry = require "crdbcloud.api.retry"
 local sinks = require "crdbcloud.sinks"
+local rules = require "crdbcloud.run.rules"
 local spool = require "crdbcloud.run.spool"
 local trust = require "crdbcloud.run.trust"
 
@@ -345,10 +346,21 @@ end
 --- Takes a user's lock and reads the record.
 ---@param user string folded
 ---@return table|nil entry as of crdbcloud.change.held
----@return crdbcloud.error|nil err kind "busy" when another run holds the user
+---@return crdbcloud.error|nil err kind "busy" when another run holds the user, "pending" when a removal is half done
 function Context:hold(user)
-  if self.dry_run then return entry_of.look(self, user) end
-  return entry_of.hold(self, user)
+  local entry, err = (self.dry_run and entry_of.look or entry_of.hold)(self, user)
+  if not entry then return nil, err end
+  err = rules.unfinished(self.operation, entry.rec)
+  if not err then return entry end
+  entry:release()
+  return nil, err
+end
+
+--- A record for a user that has none, as the journal of work that is not about its password.
+---@param user string
+---@return table
+function Context:journal(user)
+  return record.new { cluster_id = self.id, cluster_name = self.name, user = user, state = "unmanaged", created_at = self:now() }
 end
 
 -- The error that the stand-alone interpreter raises on Ctrl-C, with a hint for the person at its prompt.

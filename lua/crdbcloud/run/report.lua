@@ -73,6 +73,9 @@ function Report:__tostring()
     end
     lines[2] = M.layout(columns, rows)
   end
+  for _, row in ipairs(self.dry_run and self.rows or {}) do
+    for _, text in ipairs(row.statements or {}) do lines[#lines + 1] = "  " .. text end
+  end
   if self.window then lines[#lines + 1] = window_text(self.window) end
   lines[#lines + 1] = "store " .. self.store
   for _, text in ipairs(self.warnings or {}) do lines[#lines + 1] = "warning: " .. text end

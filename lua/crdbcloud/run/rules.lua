@@ -102,6 +102,22 @@ function M.later(value, name)
   errors.raise("%s is not in this version (got %s)", name, errors.shown(value))
 end
 
+local FINISH = { resume = true, remove_app_user = true }
+
+--- Why a user cannot be worked on before its removal, or a change of access of one that is not managed, is finished.
+---@param operation string
+---@param rec table|nil
+---@return crdbcloud.error|nil
+function M.unfinished(operation, rec)
+  local removing, half = rec and rec.removing, rec and rec.state == "unmanaged"
+  if FINISH[operation] or not removing and not half or half and operation == "set_access" and not removing then return nil end
+  return errors.new {
+    kind = "pending", outcome = "not_sent", exit = 3, operation = operation,
+    message = rec.user .. (removing and ": its removal is half done" or ": a change of its access is half done"),
+    hint = "`crdbcloud rotate resume` finishes it",
+  }
+end
+
 --- Checks the options of a workflow on one user and folds its name; raises on misuse.
 ---@param own table rules of the options, `user` among them
 ---@param opts any a string in the place of the table is the user

@@ -86,7 +86,10 @@ function M.decide(o)
   if rec and rec.pair_of then
     return o.named and "blocked" or "skip", "partner of " .. rec.pair_of, pair_rules.is_partner(rec, "rotate_passwords")
   end
-  if o.managed_only and not rec then return "skip", "has no record" end
+  if o.managed_only and (not rec or rec.state == "unmanaged") then return "skip", "has no record" end
+  if rec and (rec.removing or rec.state == "unmanaged") then
+    return "blocked", rec.removing and "is being removed; `resume` finishes it" or "a change of its access is half done; `resume` finishes it"
+  end
   if rec and record.is_creating(rec) then return "blocked", "is being created; `resume` finishes it" end
   if not o.listed then return "blocked", M.ABSENT end
   if rec and rec.flags.gone then return "blocked", "was deleted and made again by somebody else" end

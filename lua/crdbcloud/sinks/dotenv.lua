@@ -83,4 +83,16 @@ function Dotenv:publish(credential)
   return true
 end
 
+function Dotenv:remove(credential)
+  local ok, why = files.locked(self.path, function()
+    local text, problem = files.read(self.path, MAX)
+    if not text then return not problem or nil, problem end
+    text, problem = core.dotenv_update(text, { key = self.key, dialect = self.dialect, epoch = credential.epoch }, nil)
+    if not text then return nil, problem end
+    return core.write_file(self.path, text)
+  end)
+  if not ok then return nil, sinks.failed(self.name, why) end
+  return true
+end
+
 return M

@@ -44,4 +44,12 @@ function File:publish(credential)
   return true
 end
 
+function File:remove()
+  local problem = refusal(self)
+  local ok = not problem
+  if ok then ok, problem = files.unlink(self.path) end
+  if not ok then return nil, sinks.failed(self.name, problem) end
+  return true
+end
+
 return M

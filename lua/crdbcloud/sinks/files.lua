@@ -60,6 +60,17 @@ function M.read(path, max)
   return nil, why
 end
 
+--- Removes a file of ours and what a crash left beside it; one that is gone already is as good.
+---@param path string
+---@return true|nil
+---@return string|nil problem
+function M.unlink(path)
+  leftovers.sweep(path)
+  local ok, why = os.remove(path)
+  if ok or not core.stat(path) then return true end
+  return nil, why
+end
+
 --- Runs fn while nobody else of us writes the file: two processes may publish two users into one at the same moment.
 --- What a crash left beside it is removed first.
 ---@return any

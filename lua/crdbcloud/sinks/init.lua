@@ -8,6 +8,7 @@
 --   target    what it writes; two users may not write the same
 --   check(credential) -> true | nil, err     can it hold this exactly? asked before staging
 --   publish(credential) -> true | nil, err   idempotent by epoch, never back to an older one
+--   remove(credential) -> true | nil, err    optional: takes away what was published; nothing there is as good
 --
 -- A kind is a module of crdbcloud.sinks with
 --   fields    name -> rule, as of crdbcloud.options

@@ -82,4 +82,12 @@ function Json:publish(credential)
   return true
 end
 
+function Json:remove(credential)
+  local problem = refusal(self, credential)
+  local ok = not problem
+  if ok then ok, problem = files.unlink(self.path) end
+  if not ok then return nil, sinks.failed(self.name, problem) end
+  return true
+end
+
 return M

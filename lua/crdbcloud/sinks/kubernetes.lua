@@ -53,6 +53,8 @@ function M.new(spec)
   }, Kubernetes)
   local place = (spec.namespace and spec.namespace .. "/" or "") .. spec.name
   self.stdout = spec.path == "-"
+  -- A Secret in a cluster is not ours to delete: what a command made, another one takes away.
+  if self.stdout or self.command then self.remove = false end
   if self.stdout then
     self.name = "kubernetes:" .. place
   else
@@ -140,6 +142,14 @@ function Kubernetes:publish(credential)
   local ok, why = write(text)
   text:close()
   if not ok then return nil, sinks.failed(self.name, why) end
+  return true
+end
+
+function Kubernetes:remove(credential)
+  local problem = refusal(self, credential)
+  local ok = not problem
+  if ok then ok, problem = files.unlink(self.path) end
+  if not ok then return nil, sinks.failed(self.name, problem) end
   return true
 end
 

@@ -40,20 +40,29 @@ function Pgpass:check(credential)
   return true
 end
 
-function Pgpass:publish(credential)
+-- Writes the file with the entry's password, or without the entry.
+local function write(self, credential, password)
   local ok, why = files.locked(self.path, function()
     local text, problem = files.read(self.path, MAX)
     if problem then return nil, problem end
+    if not text and not password then return true end
     local place = {
       host = credential.host,
       port = ("%d"):format(credential.port),
       database = "*",
       user = credential.user,
     }
-    return core.write_file(self.path, core.pgpass_update(text, place, credential.password))
+    return core.write_file(self.path, core.pgpass_update(text, place, password))
   end)
   if not ok then return nil, sinks.failed(self.name, why) end
   return true
+end
+
+function Pgpass:publish(credential) return write(self, credential, credential.password) end
+
+function Pgpass:remove(credential)
+  if not credential.host or not credential.port then return nil, sinks.failed(self.name, "the cluster's SQL address is not known") end
+  return write(self, credential, nil)
 end
 
 return M

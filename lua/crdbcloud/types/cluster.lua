@@ -182,9 +182,10 @@ function cluster:enable_user(options) end
 
 ---@class crdbcloud.cluster.remove_app_user.options: crdbcloud.cluster.disable_user.options
 ---@field reassign_to? string role that becomes the owner of what the user owns
+---@field clean_sinks? boolean remove what was published, too; without it the report names where it is; default false
 
---- Ends login, sessions and access, deletes the user, then removes its record.
---- Errors: conflict: the user owns something. err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
+--- Ends login, sessions and access, deletes the user, then removes its record. A dry run lists the statements.
+--- Errors: conflict: something is in the way that no statement of ours ends; nothing was changed. err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
 ---@param options string|crdbcloud.cluster.remove_app_user.options
 ---@return crdbcloud.report|nil the report, only when everything is done and published; it prints as a table and has :json()
 ---@return crdbcloud.error|nil err

@@ -242,6 +242,30 @@ function privileges.refused(sql, access, roles) end
 ---@return crdbcloud.error|nil err
 function privileges.cancel_sessions(sql, user, options) end
 
+---@class crdbcloud.privileges.plan_removal.options: crdbcloud.privileges.demote.options
+---@field reassign_to? string role that gets what it owns
+
+--- Lists the statements after which a role can be dropped, in every database. It only reads.
+--- Errors: sql. conflict: something that no statement of ours takes away; the error names it and what to run.
+---@param sql crdbcloud.sql an admin's connection
+---@param user string name of the user
+---@param options? crdbcloud.privileges.plan_removal.options
+---@return table|nil exists, statements, owns
+---@return crdbcloud.error|nil err
+function privileges.plan_removal(sql, user, options) end
+
+---@class crdbcloud.privileges.clear_for_drop.options: crdbcloud.privileges.demote.options
+---@field reassign_to? string role that gets what it owns
+
+--- Runs the statements of plan_removal and looks again.
+--- Errors: sql, conflict
+---@param sql crdbcloud.sql an admin's connection
+---@param user string name of the user
+---@param options? crdbcloud.privileges.clear_for_drop.options
+---@return true|nil
+---@return crdbcloud.error|nil err
+function privileges.clear_for_drop(sql, user, options) end
+
 --- Returns the statement that ends a user's sessions, for a person to run.
 ---@param user string name of the user
 ---@param dialect? string cockroachdb or postgresql

@@ -71,13 +71,6 @@ local OPTIONS = {
   end,
 }
 
--- A read that failed changed nothing.
-local function failed(err, changed)
-  if changed or err.outcome == "applied" then return nil, errors.partly(err) end
-  err.outcome = err.outcome or "not_sent"
-  return nil, err
-end
-
 -- The statements for the wanted access, whatever of it the user has already.
 local function planned(sql, user, wanted)
   local statements, err = privileges.plan(wanted.access, {
@@ -90,50 +83,83 @@ local function planned(sql, user, wanted)
   }
 end
 
+-- Without `exact` the wanted access is added to that of the record.
+local function merged(rec, wanted)
+  if wanted.exact then return { access = wanted.access, roles = wanted.roles } end
+  local list = {}
+  for _, source in ipairs { rec.access or {}, wanted.access } do
+    for _, item in ipairs(source) do list[#list + 1] = item end
+  end
+  local roles, seen = {}, {}
+  for _, source in ipairs { rec.roles or {}, wanted.roles } do
+    for _, role in ipairs(source) do
+      if not seen[role] then
+        seen[role] = true
+        roles[#roles + 1] = role
+      end
+    end
+  end
+  return { access = privileges.normalize(list) or list, roles = roles }
+end
+
+local function change(ctx, entry, sql, wanted)
+  local rec, changed = entry.rec, false
+  if wanted.admin == false then
+    local done, why = privileges.demote(sql, entry.user)
+    if not done then return nil, why end
+    changed = #done.revoked > 0
+  end
+  local ok, err = privileges.apply(sql, wanted.access, { user = rec.pair and rec.pair.role or entry.user, roles = wanted.roles, exact = wanted.exact })
+  if not ok then return nil, changed and errors.partly(err) or err end
+  ctx:progress { step = "grant", user = entry.user, text = "access granted and compared" }
+  return true
+end
+
+-- Ends the journal: a record that was made for it goes with it.
+local function settle(entry, changes)
+  if entry.rec.state == "unmanaged" then return entry:forget() end
+  changes.access_due = record.NONE
+  return entry:save(record.amend(entry.rec, changes))
+end
+
+--- Goes on with the change of access that a record tells of, until the user has what was asked for.
+---@param ctx table
+---@param entry crdbcloud.entry held
+---@param begun? boolean this run has written the record: where nothing was changed, it is as before
+---@return table|nil fields of the report's row
+---@return crdbcloud.error|nil
+function M.finish(ctx, entry, begun)
+  local wanted = entry.rec.access_due
+  wanted.access, wanted.roles = wanted.access or {}, wanted.roles or {}
+  local sql, err = ctx:sql()
+  local ok
+  if sql then ok, err = change(ctx, entry, sql, wanted) end
+  if not ok then
+    if err.outcome == "applied" then return nil, errors.partly(err) end
+    if err.outcome == "unknown" then return nil, err end
+    err.outcome = err.outcome or "not_sent"
+    if begun then
+      local kept, store_err = settle(entry, {})
+      if not kept then ctx:warn(("%s: `crdbcloud rotate resume` will try it again: %s"):format(entry.user, store_err.message)) end
+    end
+    return nil, err
+  end
+  ok, err = settle(entry, merged(entry.rec, wanted))
+  if not ok then return nil, errors.partly(err) end
+  return { note = wanted.exact and "has exactly this access" or "has this access" }
+end
+
 local function set_held(ctx, entry, wanted)
   local rec = entry.rec
   if rec and rec.pair_of then return nil, pair_rules.is_partner(rec, "set_access") end
   local sql, err = ctx:sql()
   if not sql then return nil, err end
-  local grantee = rec and rec.pair and rec.pair.role or entry.user
-  if ctx.dry_run then return planned(sql, grantee, wanted) end
+  if ctx.dry_run then return planned(sql, rec and rec.pair and rec.pair.role or entry.user, wanted) end
+  -- What was asked for is durable before the first statement. Of a change that was cut off the newer one is finished.
   local ok
-  local changed = false
-  if wanted.admin == false then
-    ok, err = privileges.demote(sql, entry.user)
-    if not ok then return failed(err) end
-    changed = #ok.revoked > 0
-  end
-  ok, err = privileges.apply(sql, wanted.access, { user = grantee, roles = wanted.roles, exact = wanted.exact })
-  if not ok then return failed(err, changed) end
-  ctx:progress { step = "grant", user = entry.user, text = "access granted and compared" }
-  if entry.rec then
-    local changes = { access = wanted.access, roles = wanted.roles }
-    if not wanted.exact then changes = wanted.merge(entry.rec) end
-    ok, err = entry:save(record.amend(entry.rec, changes))
-    if not ok then return failed(err, true) end
-  end
-  return { note = wanted.exact and "has exactly this access" or "has this access" }
-end
-
--- Without `exact` the wanted access is added to that of the record.
-local function merge_with(wanted)
-  return function(rec)
-    local list = {}
-    for _, source in ipairs { rec.access or {}, wanted.access } do
-      for _, item in ipairs(source) do list[#list + 1] = item end
-    end
-    local roles, seen = {}, {}
-    for _, source in ipairs { rec.roles or {}, wanted.roles } do
-      for _, role in ipairs(source) do
-        if not seen[role] then
-          seen[role] = true
-          roles[#roles + 1] = role
-        end
-      end
-    end
-    return { access = privileges.normalize(list) or list, roles = roles }
-  end
+  ok, err = entry:save(record.amend(rec or ctx:journal(entry.user), { access_due = wanted }))
+  if not ok then return nil, err end
+  return M.finish(ctx, entry, not (rec and rec.access_due))
 end
 
 --- Changes what a user may do: adds access and roles, or with `exact` removes all others. Access that leads to admin is
@@ -155,7 +181,6 @@ function M.set_access(cluster, opts)
   if not wanted.roles then return nil, err end
   wanted.access, err = privileges.normalize(opts.access or {})
   if not wanted.access then return nil, err end
-  wanted.merge = merge_with(wanted)
   if user == cluster:sql_account() then
     return nil, errors.new {
       kind = "invalid_argument", outcome = "not_sent", operation = "set_access",

@@ -5,7 +5,6 @@ local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local report = require "crdbcloud.run.report"
 local pair = require "crdbcloud.change.pair"
-local pair_access = require "crdbcloud.change.pair.access"
 local privileges = require "crdbcloud.privileges"
 local quote = require "crdbcloud.sql.quote"
 local record = require "crdbcloud.record"
@@ -13,115 +12,15 @@ local rules = require "crdbcloud.run.rules"
 
 local M = {}
 
-local OPTIONS = { user = "text", reassign_to = "text", reason = "line", on_progress = "function", dry_run = "boolean" }
+local OPTIONS = {
+  user = "text", reassign_to = "text", clean_sinks = "boolean", reason = "line", on_progress = "function", dry_run = "boolean",
+}
 
 -- The error of a user that is changed already but not deleted.
 local function half_removed(err)
   errors.partly(err)
-  err.hint = err.hint or "call remove_app_user again; it goes on where it stopped"
+  err.hint = err.hint or "`crdbcloud rotate resume` goes on where it stopped"
   return nil, err
-end
-
--- Databases in which the user owns something.
-local function owned_databases(owns)
-  local list, seen = {}, {}
-  for _, thing in ipairs(owns) do
-    if not seen[thing.database] then
-      seen[thing.database] = true
-      list[#list + 1] = thing.database
-    end
-  end
-  return list
-end
-
-local function reassign(sql, user, to, owns)
-  for _, database in ipairs(owned_databases(owns)) do
-    local there, err = sql:database(database)
-    if not there then return nil, err end
-    local dialect = sql:dialect()
-    if dialect == "cockroachdb" then
-      local ok
-      ok, err = sql:use(database)
-      if not ok then return nil, err end
-    end
-    local ok
-    ok, err = there:query(("REASSIGN OWNED BY %s TO %s"):format(quote.identifier(user), quote.identifier(to)))
-    if dialect == "cockroachdb" then sql:use_home() end
-    if not ok then return nil, err end
-  end
-  return true
-end
-
--- Inspects a user or role; refuses one that owns objects where nobody is named to get them.
-local function look(sql, user, wanted)
-  local found, err = privileges.inspect(sql, user, { databases = "all" })
-  if not found then return nil, err end
-  if found.owns and #found.owns > 0 and not wanted.reassign_to then
-    local first = found.owns[1]
-    return nil, errors.new {
-      kind = "conflict", outcome = "not_sent", operation = "remove_app_user",
-      message = ("%s owns %d objects, the first is %s %s"):format(user, #found.owns, first.on,
-        table.concat({ first.database, first.schema, first.name }, ".")),
-      hint = "say who gets them: reassign_to = ROLE",
-    }
-  end
-  return found
-end
-
--- Takes away by SQL what the user has: login, sessions, grants, ownership. Returns "there", or "gone" if no such user exists.
-local function strip(ctx, entry, wanted)
-  local sql, err = ctx:sql()
-  if not sql then return nil, err end
-  local found
-  found, err = look(sql, entry.user, wanted)
-  if not found then return nil, err end
-  if not found.exists or wanted.dry_run then return found.exists and "there" or "gone" end
-  local ok
-  ok, err = privileges.set_login(sql, entry.user, false)
-  if not ok then return nil, err end
-  ok, err = privileges.cancel_sessions(sql, entry.user)
-  if not ok then return half_removed(err) end
-  if found.owns and #found.owns > 0 then
-    ok, err = reassign(sql, entry.user, wanted.reassign_to, found.owns)
-    if not ok then return half_removed(err) end
-  end
-  ok, err = privileges.apply(sql, {}, { user = entry.user, roles = {}, exact = true })
-  if not ok then return half_removed(err) end
-  ctx:progress { step = "strip", user = entry.user, text = "login, sessions and access taken away" }
-  return "there"
-end
-
-local function remove_one(ctx, entry, wanted, last)
-  local state, err = strip(ctx, entry, wanted)
-  if not state then return nil, err end
-  local absent = state == "gone" and (entry.rec and "the cluster has no such user; its record is what is left" or "there is no such user")
-  if wanted.dry_run then return { result = "remove", note = absent or "owns nothing that is in the way" } end
-  local ok, value
-  value, err = ctx.cloud:delete_sql_user(ctx.id, entry.user)
-  if not value then
-    -- The user may be gone already, which is as good; but a 404 may mean the cluster.
-    if err.kind ~= "not_found" or ctx:user_exists(entry.user) ~= false then return half_removed(err) end
-  end
-  if last then
-    ok, err = last()
-    if not ok then return half_removed(err) end
-  end
-  if entry.rec then
-    ok, err = entry:forget()
-    if not ok then return half_removed(err) end
-  end
-  return { note = absent or "removed" }
-end
-
-local function remove_role(sql, pair_of, wanted)
-  local found, err = look(sql, pair_of.role, wanted)
-  if not found then return nil, err end
-  if #found.owns > 0 then
-    local ok
-    ok, err = reassign(sql, pair_of.role, wanted.reassign_to, found.owns)
-    if not ok then return nil, err end
-  end
-  return pair_access.drop_role(sql, pair_of)
 end
 
 local function unsettled(user)
@@ -131,37 +30,186 @@ local function unsettled(user)
   }
 end
 
--- Removes the partner of a pair first and the role last, so that the record stays until everything else is gone.
-local function remove_held(ctx, entry, wanted)
+-- The users to delete and, of a pair, the role.
+---@return string[]|nil users the partner first
+---@return string|nil|crdbcloud.error role
+local function members(ctx, entry)
+  local users, err = pair.users(ctx, entry)
+  if not users then return nil, err end
   local rec = entry.rec
-  if rec and rec.pair_of then return nil, pair.is_partner(rec, "remove_app_user") end
-  if not rec or not rec.pair then return remove_one(ctx, entry, wanted) end
+  return { users[2] or users[1], users[2] and users[1] }, rec and rec.pair and rec.pair.role_state == "made" and rec.pair.role or nil
+end
+
+-- Everything that is in the way of each of them; an error of what no statement of ours can do comes before any change.
+---@return { statements: string[], exists: boolean }|nil
+---@return crdbcloud.error|nil
+local function plan(ctx, sql, entry, wanted)
+  local users, role = members(ctx, entry)
+  if not users then return nil, role end
+  local out = { statements = {}, exists = false }
+  local function add(text) out.statements[#out.statements + 1] = text end
+  for _, name in ipairs { users[1], users[2] or role, users[2] and role } do
+    local found, err = privileges.plan_removal(sql, name, { reassign_to = wanted.reassign_to })
+    if not found then return nil, err end
+    out.exists = out.exists or found.exists and name == entry.user
+    if found.exists and name ~= role then add(("ALTER ROLE %s WITH NOLOGIN"):format(quote.identifier(name))) end
+    for _, text in ipairs(found.statements) do add(text) end
+    if found.exists and name == role then add("DROP ROLE " .. quote.identifier(role)) end
+  end
+  return out
+end
+
+-- Login, sessions, and what blocks DROP ROLE. Running it again goes on where it was cut off.
+local function strip(ctx, sql, user, wanted)
+  local found, err = privileges.plan_removal(sql, user, { reassign_to = wanted.reassign_to })
+  if not found then return nil, err end
+  if not found.exists then return "gone" end
+  local ok
+  ok, err = privileges.set_login(sql, user, false)
+  if not ok then return nil, err end
+  ok, err = privileges.cancel_sessions(sql, user)
+  if not ok then return half_removed(err) end
+  ok, err = privileges.clear_for_drop(sql, user, { reassign_to = wanted.reassign_to })
+  if not ok then return half_removed(err) end
+  ctx:progress { step = "strip", user = user, text = "login, sessions and access taken away" }
+  return "there"
+end
+
+-- Strips one user, deletes it by the API and then its sinks and its record.
+local function remove_one(ctx, entry, wanted)
   local sql, err = ctx:sql()
   if not sql then return nil, err end
-  for _, name in ipairs { rec.user, rec.pair.partner, rec.pair.role } do
-    local found
-    found, err = look(sql, name, wanted)
-    if not found then return nil, err end
+  local state
+  state, err = strip(ctx, sql, entry.user, wanted)
+  if not state then return nil, err end
+  local value
+  value, err = ctx.cloud:delete_sql_user(ctx.id, entry.user)
+  if not value then
+    -- The user may be gone already, which is as good; but a 404 may mean the cluster.
+    if err.kind ~= "not_found" or ctx:user_exists(entry.user) ~= false then return half_removed(err) end
   end
-  local users
-  users, err = pair.users(ctx, entry)
-  if not users then return nil, err end
+  return state
+end
+
+local function drop_role(ctx, role, wanted)
+  local sql, err = ctx:sql()
+  if not sql then return nil, err end
+  local found
+  found, err = privileges.plan_removal(sql, role, { reassign_to = wanted.reassign_to })
+  if not found or not found.exists then return found and true, err end
+  local ok
+  ok, err = privileges.clear_for_drop(sql, role, { reassign_to = wanted.reassign_to })
+  if ok then ok, err = sql:query("DROP ROLE " .. quote.identifier(role)) end
+  return ok and true, err
+end
+
+-- What was published stays where nobody can log in with it any more, unless it is to be removed, too.
+---@return string[]|nil left names of sinks that still hold it
+---@return crdbcloud.error|nil
+local function clean_sinks(ctx, entry, clean)
+  local left = {}
+  local rec = entry.rec
+  local published = rec.published and next(rec.published) ~= nil
+  for _, sink in ipairs(published and ctx:sinks_of(entry.user, rec) or {}) do
+    local gone, err
+    if clean and sink.remove then
+      gone, err = sink:remove(ctx:credential(rec, rec.current or rec.staged))
+      if not gone then
+        err.outcome, err.exit = "applied", 6
+        return nil, err
+      end
+      ctx:progress { step = "clean", user = entry.user, text = "removed from " .. sink.name }
+    else
+      left[#left + 1] = sink.name
+    end
+  end
+  return left
+end
+
+-- The partner of a pair goes first and the role last, so that the record stays until all else is gone.
+local function remove_all(ctx, entry, wanted)
+  local rec = entry.rec
+  local users, role = members(ctx, entry)
+  if not users then return nil, role end
+  local state, err
   if users[2] then
-    local gone
-    gone, err = ctx:with(users[2], function(held)
+    state, err = ctx:with(users[1], function(held)
       if held.rec and held.rec.state == "posting" then return nil, unsettled(held.user) end
-      return remove_one(ctx, held, wanted)
+      local done, why = remove_one(ctx, held, wanted)
+      if not done then return nil, why end
+      local ok
+      ok, why = held:forget()
+      if not ok then return half_removed(why) end
+      return done
     end)
-    if not gone then return nil, err end
+    if not state then return nil, err end
   end
-  local function last() return remove_role(sql, rec.pair, wanted) end
-  return remove_one(ctx, entry, wanted, last)
+  state, err = remove_one(ctx, entry, wanted)
+  if not state then return nil, users[2] and errors.partly(err) or err end
+  if role then
+    local ok
+    ok, err = drop_role(ctx, role, wanted)
+    if not ok then return half_removed(err) end
+  end
+  local left
+  left, err = clean_sinks(ctx, entry, wanted.clean_sinks)
+  if not left then return nil, err end
+  local ok
+  ok, err = entry:forget()
+  if not ok then return half_removed(err) end
+  local note = state == "gone" and (rec.state ~= "unmanaged" and "the cluster has no such user; its record is what is left"
+    or "there is no such user") or "removed"
+  if #left > 0 then
+    note = ("%s; its password, which logs in no more, is still in %s%s"):format(note, table.concat(left, " "),
+      wanted.clean_sinks and "" or " (clean_sinks = true removes it)")
+  end
+  return { note = note, sinks_left = #left > 0 and left or nil }
+end
+
+--- Goes on with the removal that a record tells of.
+---@param ctx table
+---@param entry crdbcloud.entry held
+---@return table|nil fields of the report's row
+---@return crdbcloud.error|nil
+function M.finish(ctx, entry)
+  return remove_all(ctx, entry, entry.rec.removing)
+end
+
+local function planned(found, entry, wanted)
+  local note = ("%d statements take away what is in the way"):format(#found.statements)
+  if not found.exists then note = entry.rec and "the cluster has no such user; its record is what is left" or "there is no such user" end
+  return { result = "remove", note = note, statements = found.statements, clean_sinks = wanted.clean_sinks }
+end
+
+local function remove_held(ctx, entry, asked)
+  local before = entry.rec
+  if before and before.pair_of then return nil, pair.is_partner(before, "remove_app_user") end
+  local begun = before and before.removing or {}
+  local wanted = { reassign_to = asked.reassign_to or begun.reassign_to, clean_sinks = asked.clean_sinks or begun.clean_sinks }
+  local sql, err = ctx:sql()
+  if not sql then return nil, err end
+  local found
+  found, err = plan(ctx, sql, entry, wanted)
+  if not found then return nil, err end
+  if ctx.dry_run then return planned(found, entry, wanted) end
+  -- Durable before the first statement, so that `resume` finishes it.
+  local ok
+  ok, err = entry:save(record.amend(before or ctx:journal(entry.user), { removing = wanted }))
+  if not ok then return nil, err end
+  local done
+  done, err = remove_all(ctx, entry, wanted)
+  if done or err.outcome == "applied" or err.outcome == "unknown" or before and before.removing then return done, err end
+  -- Nothing was changed, so the record is as before.
+  if before then ok = entry:save(record.copy(before)) else ok = entry:forget() end
+  if not ok then ctx:warn(entry.user .. ": `crdbcloud rotate resume` will try to remove it again") end
+  return nil, err
 end
 
 --- Removes a user: no login, sessions ended, objects handed over, grants revoked,
 --- deleted by the API, then forgotten by the store.
 ---@param cluster table
----@param opts table|string user (required), reassign_to (role that gets what the user owns), dry_run, reason, on_progress
+---@param opts table|string user (required), reassign_to (role that gets what the user owns), clean_sinks (what was published
+---  is removed, too), dry_run, reason, on_progress
 ---@return table|nil report
 ---@return crdbcloud.error|nil
 function M.remove_app_user(cluster, opts)

@@ -1,11 +1,13 @@
 --- Recovery: finishes what a crash or a lost answer left open. Users that may still be admins come first.
 
+local access = require "crdbcloud.workflows.access"
 local context = require "crdbcloud.run.context"
 local hooks = require "crdbcloud.run.hooks"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
 local pair = require "crdbcloud.change.pair"
 local record = require "crdbcloud.record"
+local removal = require "crdbcloud.workflows.remove_app_user"
 local report = require "crdbcloud.run.report"
 local rules = require "crdbcloud.run.rules"
 local selection = require "crdbcloud.run.selection"
@@ -26,6 +28,12 @@ end
 local function finish_held(ctx, entry)
   local rec = entry.rec
   if not rec then return { result = "skipped", note = "finished by another run" } end
+  if rec.removing then return removal.finish(ctx, entry) end
+  if rec.access_due then
+    local done, err = access.finish(ctx, entry)
+    if not done or not entry.rec or not record.is_open(entry.rec) then return done, err end
+    rec = entry.rec
+  end
   if record.is_creating(rec) then return pair.create(ctx, entry, nil, "creation finished") end
   if rec.pair then return pair.resume(ctx, entry) end
   if record.is_open(rec) then
@@ -72,7 +80,7 @@ function M.first(ctx, users)
   end
   for _, item in ipairs(M.open_items(ctx, list)) do
     local rec = item.rec
-    if rec and record.is_open(rec) and not own(rec) then
+    if rec and record.is_open(rec) and not rec.removing and not own(rec) then
       local risky = maybe_admin(rec)
       local row = finish_user(ctx, item.user)
       if risky then
@@ -126,6 +134,11 @@ local function pending_hooks(ctx)
   return first
 end
 
+-- What resume would do about a user beside its password.
+local function due_text(rec)
+  return rec.removing and "its removal" or rec.access_due and "the change of its access" or nil
+end
+
 M.OPTIONS = {
   verify = rules.verify, keep_previous = "duration", sinks = rules.sinks, allow_admin = "boolean", dry_run = "boolean", reason = "line",
   on_progress = "function", after = hooks.rule,
@@ -141,7 +154,7 @@ function M.open_items(ctx, list)
   for _, item in ipairs(list) do
     local rec = item.rec
     local expired = rec and rec.previous and rec.previous.keep_until <= now
-    if item.err or record.is_open(rec) or expired or pairs_too[item.user] then
+    if item.err or record.is_open(rec) or record.is_due(rec) or expired or pairs_too[item.user] then
       local target = maybe_admin(rec) and first or rest
       target[#target + 1] = item
     end
@@ -171,7 +184,7 @@ function M.resume(cluster, opts)
       if item.err then
         rows[i] = report.row(item.user, nil, item.err, {})
       elseif opts.dry_run then
-        rows[i] = { user = item.user, result = "finish", note = "state " .. item.rec.state, epoch = item.rec.epoch, sinks = {} }
+        rows[i] = { user = item.user, result = "finish", note = due_text(item.rec) or "state " .. item.rec.state, epoch = item.rec.epoch, sinks = {} }
       elseif ctx.interrupted() or ctx.stop then
         rows[i] = { user = item.user, result = "untouched", sinks = {}, note = ctx.stop and ctx.stop.message or "interrupted" }
       else

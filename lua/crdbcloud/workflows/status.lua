@@ -125,8 +125,9 @@ function M.rotation_status(cluster, opts)
     else
       local set_at = record.set_at(rec)
       rows[i] = {
-        user = item.user, state = rec.state, open = record.is_open(rec), epoch = record.public_epoch(rec), set_at = set_at,
+        user = item.user, state = rec.state, open = record.is_open(rec) or record.is_due(rec), epoch = record.public_epoch(rec), set_at = set_at,
         age = set_at and math.max(0, now - set_at) or nil, owner = rec.owner, flags = rec.flags, run_id = rec.run_id,
+        note = rec.removing and "is being removed" or rec.access_due and "its access is being changed" or nil,
         unanswered = record.unknown_sends(rec, rec.epoch) > 0 and record.is_open(rec) or nil,
       }
     end

@@ -13,6 +13,27 @@ end
 local RELATIONS = { table = "r", sequence = "S" }
 
 return {
+  { "FROM pg_catalog%.pg_policies", function(self)
+    -- Row policies came with 25.2; older servers show an empty view.
+    local rows = {}
+    for _, policy in ipairs(self.policies) do
+      for _, role in ipairs(policy.database == self.current and policy.roles or {}) do
+        rows[#rows + 1] = { schema_name = policy.schema, table_name = policy.table, name = policy.name, role = role }
+      end
+    end
+    return rows
+  end },
+  { "^SELECT has_schema_privilege%('([^']*)', '([^']*)', 'CREATE'%) AS may$", function(self, role, schema)
+    return { { may = self:may_create(role, self:thing("schema", self.current, schema)) } }
+  end },
+  { "^SELECT has_database_privilege%('([^']*)', '([^']*)', 'CREATE'%) AS may$", function(self, role, database)
+    return { { may = self:may_create(role, self:thing("database", database)) } }
+  end },
+  { "FROM %[SHOW SCHEDULES%] WHERE owner = '([^']*)'$", function(self, role)
+    local rows = {}
+    for i = 1, self.jobs[role] or 0 do rows[i] = { id = ("%d"):format(1000 + i), label = "nightly" } end
+    return rows
+  end },
   { "version%(%)", function(self) return { { answer = "CockroachDB CCL v" .. self.version .. " (x86_64-pc-linux-gnu)" } } end },
   { "crdb_internal%.cluster_id%(%)", function(self)
     if self:since "26.1" and not self.unsafe then return model.fail "Access to crdb_internal and system is restricted." end

@@ -53,7 +53,9 @@ function model.CLASS:blockers(role)
   for privilege in pairs(self.system[role] or {}) do add("has global %s privilege", privilege) end
   if (self.jobs[role] or 0) > 0 then add("it owns %d scheduled jobs", self.jobs[role]) end
   for _, policy in ipairs(self.policies) do
-    if policy.role == role then add("target of policy %s on table %s", policy.name, policy.table) end
+    for _, name in ipairs(policy.roles) do
+      if name == role then add("target of policy %s on table %s", policy.name, policy.table) end
+    end
   end
   table.sort(list)
   return list
@@ -110,7 +112,10 @@ local function drop_owned(self, name)
   return true
 end
 
-local OWNED = { DATABASE = "database", SCHEMA = "schema", TABLE = "table", SEQUENCE = "sequence", TYPE = "type", FUNCTION = "routine" }
+local OWNED = {
+  DATABASE = "database", SCHEMA = "schema", TABLE = "table", SEQUENCE = "sequence", TYPE = "type", FUNCTION = "routine",
+  PROCEDURE = "routine",
+}
 
 local function set_owner(self, word, name, owner)
   local parts = {}
@@ -121,11 +126,59 @@ local function set_owner(self, word, name, owner)
   local thing = OWNED[word] and self:find(OWNED[word], parts[1], parts[2], parts[3])
   if not thing then return fail("relation %s does not exist", name) end
   if not self.roles[owner] then return fail("role/user %q does not exist", owner) end
+  local place = thing.name and self:find("schema", thing.database, thing.schema) or self:find("database", thing.database)
+  if thing.kind ~= "database" and not self:may_create(owner, place) then
+    return fail("user %s does not have CREATE privilege on %s %s", owner, place.kind, place.schema or place.database)
+  end
   thing.owner = owner
   return true
 end
 
+--- Whether a role may make things in a schema or database, as has_schema_privilege says it.
+function model.CLASS:may_create(role, place)
+  if self:is_admin(role) then return true end
+  local names = self:reach(role)
+  names[role], names.public = true, true
+  for name in pairs(names) do
+    local held = place.grants[name] or {}
+    if place.owner == name or held.CREATE ~= nil or held.ALL ~= nil then return true end
+  end
+  return false
+end
+
+--- Adds a row policy {database, schema = "public", table, name, roles}.
+function model.CLASS:add_policy(policy)
+  policy.schema = policy.schema or "public"
+  self.policies[#self.policies + 1] = policy
+end
+
+local function find_policy(self, name, place)
+  local parts = {}
+  for part in place:gmatch "[^.]+" do parts[#parts + 1] = bare(part) end
+  for i, policy in ipairs(self.policies) do
+    if policy.name == bare(name) and policy.database == parts[1] and policy.schema == parts[2] and policy.table == parts[3] then return policy, i end
+  end
+  return nil
+end
+
+local function drop_policy(self, name, place)
+  local _, at = find_policy(self, name, place)
+  if not at then return fail("policy %s does not exist", name) end
+  table.remove(self.policies, at)
+  return true
+end
+
+local function alter_policy(self, name, place, list)
+  local policy = find_policy(self, name, place)
+  if not policy then return fail("policy %s does not exist", name) end
+  policy.roles = {}
+  for quoted in list:gmatch '"[^"]*"' do policy.roles[#policy.roles + 1] = bare(quoted) end
+  return true
+end
+
 return {
+  { '^DROP POLICY IF EXISTS (".-") ON (".*")$', drop_policy },
+  { '^ALTER POLICY (".-") ON (".-") TO (".*")$', alter_policy },
   { '^CREATE ROLE "([^"]*)"$', function(self, name)
     if self.roles[name] then return fail("a role/user named %s already exists", name) end
     self:add_role(name, "NOLOGIN")

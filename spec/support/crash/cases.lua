@@ -289,11 +289,16 @@ local removal = class(creation)
 
 function removal:prepare(n)
   creation.prepare(self, n)
-  assert(self.scene.cluster:create_app_user { name = self.user, owner = "team@example.com", access = ACCESS })
+  assert(self.scene.cluster:create_app_user { name = self.user, owner = "team@example.com", access = ACCESS, sinks = { "json:" .. self.json } })
+  -- Everything of a kind that is in the way in a way of its own.
+  self.scene.sandbox:psql(("CREATE TYPE t_%s AS ENUM ('a'); ALTER TYPE t_%s OWNER TO %s"):format(self.user, self.user, self.user))
+  self.scene.sandbox:psql(("ALTER DEFAULT PRIVILEGES FOR ROLE %s GRANT SELECT ON TABLES TO sso_anna"):format(self.user))
   self:clear()
 end
 
-function removal:job() return { calls = { { "remove_app_user", { user = self.user } } } } end
+function removal:job()
+  return { calls = { { "remove_app_user", { user = self.user, reassign_to = "sandbox_admin", clean_sinks = true } } } }
+end
 
 -- A record goes only when the user is known to be gone.
 function removal:after_kill()
@@ -303,17 +308,82 @@ function removal:after_kill()
   return problems
 end
 
-function removal:at_end(run)
+-- Killed before the record told of it, everything is as before.
+function removal:untouched(problems)
+  local rec = checks.settled(problems, self)
+  checks.limited(problems, self, { "orders", "customers" }, { "payments" })
+  if rec then checks.json_holds(problems, self.json, self.user, rec.current) end
+end
+
+function removal:at_end(run, kind)
   local problems = {}
   if run.code ~= 0 then checks.add(problems, "exit %d", run.code) end
-  if checks.exists(self) then checks.add(problems, "the user is still there") end
-  if checks.record(problems, self) then checks.add(problems, "the record is still there") end
+  if kind == "resume" and checks.exists(self) then
+    self:untouched(problems)
+  else
+    if checks.exists(self) then checks.add(problems, "the user is still there") end
+    if checks.record(problems, self) then checks.add(problems, "the record is still there") end
+    if temp.read(self.json) then checks.add(problems, "the json sink is still there") end
+  end
   checks.tidy(problems, { self.scene.dir .. "/store", self.out })
   return problems
 end
 
---- The removal of a limited user.
-function M.removal(scene) return new(scene, "removal", removal, { recoveries = { "again" } }) end
+function removal:drop()
+  if not self.user then return end
+  self.scene.sandbox:psql(("DO $$ BEGIN IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '%s') THEN EXECUTE "
+    .. "'REASSIGN OWNED BY %s TO sandbox_admin'; END IF; END $$; DROP TYPE IF EXISTS t_%s;"):format(self.user, self.user, self.user))
+  creation.drop(self)
+end
+
+--- The removal of a limited user that owns something and is published.
+function M.removal(scene) return new(scene, "removal", removal) end
+
+local access = class(creation)
+
+function access:prepare(n)
+  creation.prepare(self, n)
+  assert(self.scene.cluster:create_app_user { name = self.user, owner = "team@example.com", access = ACCESS })
+  if self.unmanaged then temp.run("rm -rf " .. self.scene.dir .. "/store/*") end
+  self:clear()
+end
+
+function access:job()
+  return { calls = { { "set_access", {
+    user = self.user, exact = true, access = { database = "shop", tables = { "payments" }, privileges = { "SELECT" } },
+  } } } }
+end
+
+function access.after_kill() return {} end
+
+-- What was asked for, whole; without the record having told of it, what was there before.
+function access:at_end(run, kind)
+  local problems = {}
+  if run.code ~= 0 then checks.add(problems, "exit %d", run.code) end
+  local wrong = {}
+  checks.limited(wrong, self, { "payments" }, { "orders", "customers" })
+  if kind == "resume" and #wrong > 0 then
+    wrong = {}
+    checks.limited(wrong, self, { "orders", "customers" }, { "payments" })
+  end
+  for _, problem in ipairs(wrong) do problems[#problems + 1] = problem end
+  local rec = checks.record(problems, self)
+  if self.unmanaged then
+    if rec then checks.add(problems, "a record is left of a user that had none") end
+  elseif not rec or record.is_due(rec) or record.is_open(rec) then
+    checks.add(problems, "the record is not settled")
+  elseif rec.access[1].tables[1] ~= (checks.may(self, "payments") and "payments" or "customers") then
+    checks.add(problems, "the record tells of other access than the user has")
+  end
+  checks.tidy(problems, { self.scene.dir .. "/store" })
+  return problems
+end
+
+--- A change of what a user may do, to exactly this.
+function M.access(scene) return new(scene, "access", access) end
+
+--- The same of a user that has no record.
+function M.access_unmanaged(scene) return new(scene, "access without a record", access, { unmanaged = true }) end
 
 --- A new user with limited access and two sinks.
 function M.creation(scene) return new(scene, "creation", creation) end

@@ -157,6 +157,12 @@ function M.limited(problems, case, granted, refused)
   end
 end
 
+--- Whether the user may read a table.
+function M.may(case, name)
+  local sql = assert(case.scene.cluster:open_sql "spec")
+  return sql:query("SELECT has_table_privilege($1, $2, 'SELECT') AS may", case.user, name)[1].may == "t"
+end
+
 --- Whether the database has the user.
 function M.exists(case) return privileges.inspect(assert(case.scene.cluster:open_sql "spec"), case.user).exists end
 

@@ -249,20 +249,4 @@ function M.check_drift(ctx, rec, to)
   }
 end
 
---- Takes the role away once nobody is in it any more.
----@param sql table
----@param pair table
----@return true|nil
----@return crdbcloud.error|nil
-function M.drop_role(sql, pair)
-  if pair.role_state ~= "made" then return true end
-  local found, err = privileges.inspect(sql, pair.role)
-  if not found then return nil, err end
-  if not found.exists then return true end
-  local ok
-  ok, err = privileges.apply(sql, {}, { user = pair.role, roles = {}, exact = true })
-  if ok then ok, err = sql:query("DROP ROLE " .. quote.identifier(pair.role)) end
-  return ok and true, err
-end
-
 return M
