@@ -51,14 +51,14 @@ describe("a process killed at a boundary", function()
 
   it("of a removal leaves the user gone with all that it had, or untouched", function()
     assert_no_wrong_end(crash.sweep(cases.removal(sc), {
-      only = "renameat,unlinkat,send", mark = "remove_app_user", first = 1 + 3 * HALF, step = 7, alternate = true,
-    }), 6)
+      only = "renameat,unlinkat,send", mark = "remove_app_user", first = 1 + 5 * HALF, step = 10, alternate = true,
+    }), 4)
   end)
 
   it("of a change of access leaves what was asked for, or what was there before, and the record says which", function()
-    for name, options in pairs { access = { first = 1 + 3 * HALF, step = 7 }, access_unmanaged = { first = 2 + 3 * HALF, step = 9 } } do
+    for name, options in pairs { access = { first = 1 + 6 * HALF, step = 12 }, access_unmanaged = { first = 4 + 6 * HALF, step = 12 } } do
       options.only, options.mark, options.alternate = "renameat,unlinkat,send", "set_access", true
-      assert_no_wrong_end(crash.sweep(cases[name](sc), options), 4)
+      assert_no_wrong_end(crash.sweep(cases[name](sc), options), 2)
     end
   end)
 

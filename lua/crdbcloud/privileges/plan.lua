@@ -221,13 +221,15 @@ local function revoke_group(plan, group, user)
   return true
 end
 
---- The statement that gives a thing to another owner, NEW_OWNER for a person to fill in.
+--- The statement that gives a thing to another owner.
 ---@param thing table {on, database, schema, name} that somebody owns
 ---@param dialect crdbcloud.dialect
+---@param owner string|nil a role; nil: NEW_OWNER, for a person to fill in
+---@param word string|nil what the server calls the thing, where its kind does not say it: "VIEW"
 ---@return string
-function M.hand_over(thing, dialect)
-  local plan = new_plan(dialects.traits[dialect])
-  return ("ALTER %s %s OWNER TO NEW_OWNER"):format(ON[thing.on], name_of(plan, thing))
+function M.hand_over(thing, dialect, owner, word)
+  local plan = M.new(dialects.traits[dialect])
+  return ("ALTER %s %s OWNER TO %s"):format(word or ON[thing.on], name_of(plan, thing), owner and quote.identifier(owner) or "NEW_OWNER")
 end
 
 --- The statements that take single grants away.

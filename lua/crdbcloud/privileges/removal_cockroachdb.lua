@@ -13,25 +13,11 @@ local is_true = require "crdbcloud.privileges.read_roles".is_true
 
 local M = {}
 
-local WORDS = { database = "DATABASE", schema = "SCHEMA", table = "TABLE", sequence = "SEQUENCE", type = "TYPE",
-  ["function"] = "FUNCTION", procedure = "PROCEDURE" }
-
-local function name_of(thing)
-  if thing.on == "function" or thing.on == "procedure" then
-    local name, arguments = thing.name:match "^([^(]*)(%(.*%))$"
-    return quote.qualified(thing.schema, name or thing.name) .. (arguments or "()")
-  end
-  local parts = {}
-  for _, field in ipairs { "database", "schema", "name" } do parts[#parts + 1] = thing[field] end
-  return quote.qualified((table.unpack or unpack)(parts))
-end
-
 -- One statement for each thing: REASSIGN OWNED leaves schema public out on servers that are still in use.
 local function hand_over(builder, found, to)
   for _, thing in ipairs(found.owns) do
-    local word = WORDS[thing.on]
-    if thing.on == "table" then word = (found.objects[thing.database].views[thing.schema] or {})[thing.name] or word end
-    local text = ("ALTER %s %s OWNER TO %s"):format(word, name_of(thing), quote.identifier(to))
+    local view = thing.on == "table" and (found.objects[thing.database].views[thing.schema] or {})[thing.name] or nil
+    local text = plan.hand_over(thing, "cockroachdb", to, view)
     -- A routine is found in the current database only.
     if thing.on == "function" or thing.on == "procedure" then builder:add_in(thing.database, text) else builder:add(text) end
   end
