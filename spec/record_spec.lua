@@ -51,7 +51,7 @@ describe("a record's moves", function()
     for _, targets in pairs(record.moves) do
       for _, to in ipairs(targets) do assert.is_table(record.moves[to], to) end
     end
-    assert.are.equal(11, #states)
+    assert.are.equal(12, #states)
   end)
 
   it("raise when they are not allowed", function()

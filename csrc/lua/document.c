@@ -23,7 +23,13 @@ static void check_pgpass_field(lua_State *L, int idx, const char *name, const ch
         luaL_error(L, "%s: expected one line that is not empty, without a NUL", name);
 }
 
-/* core.pgpass_update(secret | nil, {host, port, database, user}, password | nil) -> secret; nil takes the entry away */
+/* False, which no password is by mistake, stands for none. */
+static bool takes_away(lua_State *L, int idx) {
+    return lua_isboolean(L, idx) && !lua_toboolean(L, idx);
+}
+
+/* core.pgpass_update(secret | nil, {host, port, database, user}, password | false) -> secret; false takes the
+ * entry away */
 static int pgpass_update(lua_State *L) {
     static const char *const names[] = {"host", "port", "database", "user", NULL};
     crdb_check_count(L, 3);
@@ -39,7 +45,7 @@ static int pgpass_update(lua_State *L) {
         check_pgpass_field(L, 2, names[i], &entry.fields[i].bytes, &entry.fields[i].length);
     entry.password_length = 0;
     entry.password =
-        lua_isnil(L, 3) ? NULL : crdb_check_bytes(L, 3, "password", &entry.password_length);
+        takes_away(L, 3) ? NULL : crdb_check_bytes(L, 3, "password", &entry.password_length);
     if (entry.password && !crdb_pgpass_can_hold(entry.password, entry.password_length))
         return luaL_error(L, "password: it is empty, or has a line break or NUL, which a password "
                              "file cannot hold");
@@ -65,8 +71,8 @@ static enum crdb_dotenv_dialect check_dialect(lua_State *L, int idx) {
     return CRDB_DOTENV_POSIX;
 }
 
-/* core.dotenv_update(secret | nil, {key, dialect, epoch}, password | nil) -> secret | nil, message,
- * code; nil takes the variable away; codes: see dotenv.h */
+/* core.dotenv_update(secret | nil, {key, dialect, epoch}, password | false) -> secret | nil, message,
+ * code; false takes the variable away; codes: see dotenv.h */
 static int dotenv_update(lua_State *L) {
     static const char *const names[] = {"key", "dialect", "epoch", NULL};
     crdb_check_count(L, 3);
@@ -87,7 +93,7 @@ static int dotenv_update(lua_State *L) {
     crdb_push_field(L, 2, "epoch");
     entry.epoch = (unsigned long long)crdb_check_integer(L, -1, "epoch", 0, INT64_C(1) << 53);
     entry.value_length = 0;
-    entry.value = lua_isnil(L, 3) ? NULL : crdb_check_bytes(L, 3, "password", &entry.value_length);
+    entry.value = takes_away(L, 3) ? NULL : crdb_check_bytes(L, 3, "password", &entry.value_length);
     struct crdb_buffer b = {0};
     struct crdb_failure f;
     if (!crdb_dotenv_update(&b, file, len, &entry, &f)) {

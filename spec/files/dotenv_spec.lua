@@ -249,6 +249,22 @@ describe("a password that a dialect cannot hold", function()
   end)
 end)
 
+describe("a variable that is taken away", function()
+  local function without(text, epoch)
+    local changed, why, code = core.dotenv_update(core.secret(text), { key = "K", dialect = "posix", epoch = epoch or 3 }, false)
+    if not changed then return nil, why, code end
+    return changed:reveal()
+  end
+
+  it("goes with its comment, in each place, and everything else stays", function()
+    local file = core.dotenv_update(core.secret "A=1\n", { key = "K", dialect = "posix", epoch = 3 }, "it's"):reveal()
+    assert.equal("A=1\n", without(file))
+    assert.equal("# mine\nA=1\nB='x'\n", without "# mine\nA=1\nK=one\nB='x'\nK=two\n")
+    assert.equal("A=1", without "A=1")
+    assert.same({ "newer" }, { select(3, without("# crdbcloud: epoch 4 of K\nK=x\n")) })
+  end)
+end)
+
 describe("core.dotenv_update", function()
   it("raises on wrong arguments", function()
     local function message(...)

@@ -74,6 +74,13 @@ describe("a password file", function()
     assert.equal("db.example.com:26257:shop:app:special\ndb.example.com:26257:*:app:newer\n", update(file, "newer", entry))
   end)
 
+  it("loses an entry, and only that one", function()
+    local others = "h:1:other:u:x\n# a comment\n*:*:*:*:y\n"
+    local file = core.pgpass_update(core.secret(others), ENTRY, core.secret "z")
+    assert.equal(others, core.pgpass_update(file, ENTRY, false):reveal())
+    assert.equal("", core.pgpass_update(nil, ENTRY, false):reveal())
+  end)
+
   it("is a secret, and what it cannot hold is refused without showing it", function()
     assert.is_true(core.is_secret(core.pgpass_update(nil, ENTRY, core.secret "x")))
     for _, password in ipairs { "s3cr\n3t", "s3cr3t\r", "s3cr\0et", "" } do

@@ -58,13 +58,17 @@ local function owns_by_access(thing, list)
   return false
 end
 
-local function called(thing)
+--- "table shop.public.orders", for messages.
+---@param thing table {on, database, schema, name}
+---@return string
+function M.called(thing)
   local parts = {}
   for _, field in ipairs { "database", "schema", "name" } do
     if thing[field] then parts[#parts + 1] = thing[field] end
   end
   return ("%s %s"):format(thing.on, table.concat(parts, "."))
 end
+local called = M.called
 
 local function owner_refused(found, list)
   local owned = {}

@@ -87,7 +87,7 @@ function Dotenv:remove(credential)
   local ok, why = files.locked(self.path, function()
     local text, problem = files.read(self.path, MAX)
     if not text then return not problem or nil, problem end
-    text, problem = core.dotenv_update(text, { key = self.key, dialect = self.dialect, epoch = credential.epoch }, nil)
+    text, problem = core.dotenv_update(text, { key = self.key, dialect = self.dialect, epoch = credential.epoch }, false)
     if not text then return nil, problem end
     return core.write_file(self.path, text)
   end)

@@ -62,7 +62,7 @@ function Pgpass:publish(credential) return write(self, credential, credential.pa
 
 function Pgpass:remove(credential)
   if not credential.host or not credential.port then return nil, sinks.failed(self.name, "the cluster's SQL address is not known") end
-  return write(self, credential, nil)
+  return write(self, credential, false)
 end
 
 return M

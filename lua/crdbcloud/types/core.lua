@@ -253,14 +253,14 @@ function core.seal_key_id(key) end
 --- One line of a password file replaced, added or taken away; all others stay byte for byte.
 ---@param file crdbcloud.secret|nil its content
 ---@param line { host: string, port: string, database: string, user: string }
----@param password crdbcloud.secret|nil nil takes the line away
+---@param password crdbcloud.secret|false false takes the line away
 ---@return crdbcloud.secret
 function core.pgpass_update(file, line, password) end
 
 --- One variable of an environment file set or taken away; all else stays byte for byte. A comment before it tells its epoch.
 ---@param file crdbcloud.secret|nil its content
 ---@param entry { key: string, dialect: "posix"|"docker"|"systemd", epoch: integer }
----@param password string|crdbcloud.secret|nil nil takes the variable away
+---@param password string|crdbcloud.secret|false false takes the variable away
 ---@return crdbcloud.secret|nil
 ---@return string? message
 ---@return string? code "value": the dialect cannot hold the password, "newer": a later epoch is there, "content": a file that is not edited
