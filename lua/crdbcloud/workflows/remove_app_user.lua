@@ -5,6 +5,7 @@ local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local report = require "crdbcloud.run.report"
 local pair = require "crdbcloud.change.pair"
+local pair_access = require "crdbcloud.change.pair.access"
 local privileges = require "crdbcloud.privileges"
 local quote = require "crdbcloud.sql.quote"
 local record = require "crdbcloud.record"
@@ -91,18 +92,6 @@ local function remove_one(ctx, entry, wanted)
   return state
 end
 
-local function drop_role(ctx, role, wanted)
-  local sql, err = ctx:sql()
-  if not sql then return nil, err end
-  local found
-  found, err = privileges.plan_removal(sql, role, { reassign_to = wanted.reassign_to })
-  if not found or not found.exists then return found and true, err end
-  local ok
-  ok, err = privileges.clear_for_drop(sql, role, { reassign_to = wanted.reassign_to })
-  if ok then ok, err = sql:query("DROP ROLE " .. quote.identifier(role)) end
-  return ok and true, err
-end
-
 -- What was published stays where nobody can log in with it any more, unless it is to be removed, too.
 ---@return string[]|nil left names of sinks that still hold it
 ---@return crdbcloud.error|nil
@@ -147,8 +136,9 @@ local function remove_all(ctx, entry, wanted)
   state, err = remove_one(ctx, entry, wanted)
   if not state then return nil, users[2] and errors.partly(err) or err end
   if role then
-    local ok
-    ok, err = drop_role(ctx, role, wanted)
+    local sql, ok
+    sql, err = ctx:sql()
+    if sql then ok, err = pair_access.drop_role(sql, rec.pair, wanted.reassign_to) end
     if not ok then return half_removed(err) end
   end
   local left

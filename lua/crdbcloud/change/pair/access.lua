@@ -249,4 +249,20 @@ function M.check_drift(ctx, rec, to)
   }
 end
 
+--- Takes the role away once nobody is in it any more.
+---@param sql table
+---@param pair table
+---@param reassign_to string|nil role that gets what it owns
+---@return true|nil
+---@return crdbcloud.error|nil
+function M.drop_role(sql, pair, reassign_to)
+  if pair.role_state ~= "made" then return true end
+  local found, err = privileges.plan_removal(sql, pair.role, { reassign_to = reassign_to })
+  if not found or not found.exists then return found and true, err end
+  local ok
+  ok, err = privileges.clear_for_drop(sql, pair.role, { reassign_to = reassign_to })
+  if ok then ok, err = sql:query("DROP ROLE " .. quote.identifier(pair.role)) end
+  return ok and true, err
+end
+
 return M
