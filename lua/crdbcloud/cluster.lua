@@ -2,6 +2,7 @@
 --- workflows. Making a handle does no I/O; cluster, store and SQL connection are
 --- found when they are first needed.
 
+local address = require "crdbcloud.base.address"
 local calls = require "crdbcloud.api.operations"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
@@ -9,6 +10,7 @@ local guard = require "crdbcloud.base.guard"
 local ids = require "crdbcloud.api.ids"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 local record = require "crdbcloud.record"
 local sinks = require "crdbcloud.sinks"
 local store = require "crdbcloud.store"
@@ -92,7 +94,7 @@ function Cluster:__tostring()
   local parts = { "crdbcloud.cluster " .. self.name_or_id }
   local store_url = urls.text(self.store_spec)
   if type(store_url) == "string" then parts[#parts + 1] = "store " .. urls.shown(store_url) end
-  return table.concat(parts, ", ")
+  return printing.harmless(table.concat(parts, ", "))
 end
 
 --- The cluster as the API knows it; asked once.
@@ -238,12 +240,14 @@ end
 function Cluster:address()
   if self.known_address then return self.known_address end
   local params, err = self:string_params()
-  if params and type(params.Host) == "string" then
-    self.known_address = {
-      host = params.Host, port = tonumber(params.Port) or 26257, database = params.Database or "defaultdb",
-      sslmode = "verify-full",
+  if params and params.Host ~= nil then
+    local problem
+    self.known_address, problem = address.of_params(params)
+    if self.known_address then return self.known_address end
+    return nil, errors.new {
+      kind = "protocol", operation = "get_connection_string", reason = "address",
+      message = "the connection string of the API is not usable: " .. problem,
     }
-    return self.known_address
   end
   local target = self:probe_target()
   if not target then return nil, err end

@@ -3,6 +3,7 @@
 local classes = require "crdbcloud.base.classes"
 local core = require "crdbcloud.core"
 local methods = require "crdbcloud.base.guard"
+local printing = require "crdbcloud.base.printing"
 local record = require "crdbcloud.record"
 
 local M = {}
@@ -32,7 +33,8 @@ Credential.__index = Credential
 M.CLASS = Credential
 
 function Credential:__tostring()
-  return ("crdbcloud.credential %s@%s:%s epoch %d"):format(self.user, self.host or "?", tostring(self.port or "?"), self.epoch)
+  return printing.harmless(("crdbcloud.credential %s@%s:%s epoch %s"):format(self.user, self.host or "?",
+    printing.cell(self.port or "?"), printing.cell(self.epoch)))
 end
 
 --- A connection URL with the password inside, as a secret.

@@ -10,6 +10,7 @@ local ids = require "crdbcloud.api.ids"
 local methods = require "crdbcloud.base.guard"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 local record = require "crdbcloud.record"
 local urls = require "crdbcloud.base.urls"
 
@@ -34,7 +35,7 @@ local Source = { __name = "crdbcloud.credentials" }
 Source.__index = Source
 
 function Source:__tostring()
-  return ("crdbcloud.credentials %s from %s"):format(self.user, self.source)
+  return printing.harmless(("crdbcloud.credentials %s from %s"):format(self.user, self.source))
 end
 
 -- The record of the user; a store may hold several clusters.

@@ -107,6 +107,21 @@ function M.is_interrupt(problem)
   return type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
 end
 
+--- The error of work on one thing, as one user, that raised: what comes from outside may be what nobody thought of, and it
+--- ends this work, not that on the others. What a person's Ctrl-C raises goes on its way.
+---@param what string
+---@param problem any
+---@return crdbcloud.error
+function M.raised(what, problem)
+  if M.is_interrupt(problem) then error(problem, 0) end
+  if M.is(problem) then return problem end
+  return M.new {
+    kind = "protocol", outcome = "not_sent", reason = "raised",
+    message = ("%s: internal error: %s"):format(what, tostring(problem):match "^[^\n]*"),
+    hint = "the store has what was begun; please report this, and run `crdbcloud rotate resume`",
+  }
+end
+
 --- True for an error made by M.new.
 function M.is(v)
   return type(v) == "table" and getmetatable(v) == Error
@@ -124,7 +139,7 @@ function Error:__tostring()
     text = one_line(self.operation) .. ": " .. text
   end
   if self.hint then text = text .. "; " .. one_line(self.hint) end
-  return text
+  return printing.harmless(text)
 end
 
 function Error.__concat(a, b)
@@ -148,7 +163,8 @@ end
 --- The error as one JSON object; field order is fixed.
 ---@return string
 function Error:json()
-  local encode = require("cjson").encode
+  local cjson, escaped = require "cjson", require("crdbcloud.base.json").escaped
+  local function encode(value) return escaped(cjson.encode(value)) end
   local parts = {}
   for _, name in ipairs(FIELDS) do
     local value = self[name]

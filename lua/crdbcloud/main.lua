@@ -1,6 +1,7 @@
 --- `crdbcloud.main(fn)`: runs a program so that its exit code says what became of it.
 
 local errors = require "crdbcloud.errors"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -40,7 +41,7 @@ function M.run(fn, ...)
     local text
     code, text = M.exit_of(problem)
     io.stdout:flush()
-    io.stderr:write(text, "\n")
+    printing.say(io.stderr, text .. "\n")
   end
   os.exit(code, true)
 end

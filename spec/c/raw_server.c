@@ -11,11 +11,14 @@
  * HTTP/1.1: send:TEXT (\r \n \\ are escapes; the connection stays), last:TEXT (then closes),
  *   close (after the whole request), reset (likewise, by RST), cut (reset after the headers alone),
  *   die (after the headers says that it will send no more, then is gone: writing to it gives EPIPE), hang, flood-headers, flood-body
+ *   file:PATH (the bytes of a file as it is then; the connection stays), file!:PATH (then closes)
+ *   on:PATTERN|ACTION is for requests whose "METHOD PATH" fits the pattern of a shell; others pass it over
  * HTTP/2: ok, refuse (REFUSED_STREAM), goaway (from before the stream), goaway-after (the stream may have been
  *   processed), http11 (HTTP_1_1_REQUIRED), fail (INTERNAL_ERROR), close
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -33,7 +36,8 @@
 
 static FILE *journal;
 static char **actions;
-static int action_count, next_action;
+static int action_count;
+static bool taken[4096];
 static bool offer_h2;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -54,13 +58,34 @@ static void record(const char *format, ...) {
     va_end(args);
 }
 
-static const char *take_action(void) {
+/* The action of an entry when it is for this request; NULL when it is not. */
+static const char *action_for(const char *entry, const char *request) {
+    char pattern[256];
+    const char *bar = strchr(entry, '|');
+    if (strncmp(entry, "on:", 3) != 0 || !bar || (size_t)(bar - entry) >= sizeof pattern)
+        return entry;
+    memcpy(pattern, entry + 3, (size_t)(bar - entry - 3));
+    pattern[bar - entry - 3] = '\0';
+    return fnmatch(pattern, request, 0) == 0 ? bar + 1 : NULL;
+}
+
+/* The first action for this request, if its entry says which it is for; of the others the first that was not taken yet,
+ * else the last. */
+static const char *take_action(const char *request) {
+    const char *action = NULL;
     pthread_mutex_lock(&mutex);
-    const char *action = actions[next_action];
-    if (next_action < action_count - 1)
-        next_action++;
+    for (int i = 0; i < action_count; i++) {
+        const char *own = action_for(actions[i], request);
+        if (!own)
+            continue;
+        action = own;
+        if (own != actions[i] || !taken[i]) {
+            taken[i] = true;
+            break;
+        }
+    }
     pthread_mutex_unlock(&mutex);
-    return action;
+    return action ? action : "close";
 }
 
 static ssize_t get(struct peer *p, void *to, size_t size) {
@@ -121,6 +146,18 @@ static bool send_text(struct peer *p, const char *text) {
     return sent;
 }
 
+static bool send_file(struct peer *p, const char *path) {
+    char bytes[65536];
+    size_t n;
+    bool sent = true;
+    FILE *file = fopen(path, "rb");
+    while (file && sent && (n = fread(bytes, 1, sizeof bytes, file)) > 0)
+        sent = put(p, bytes, n);
+    if (file)
+        fclose(file);
+    return file && sent;
+}
+
 static void flood(struct peer *p, const char *start, const char *more) {
     if (!put(p, start, strlen(start)))
         return;
@@ -136,7 +173,7 @@ static void wait_for_close(struct peer *p) {
 
 /* One HTTP/1.1 request; false when the connection is over. */
 static bool serve_http1(struct peer *p) {
-    char *end, method[16] = "", path[1024] = "";
+    char *end, method[16] = "", path[1024] = "", request[1042];
     while ((end = strstr(p->head, "\r\n\r\n")) == NULL)
         if (!fill(p, p->length + 1))
             return false;
@@ -144,7 +181,8 @@ static bool serve_http1(struct peer *p) {
     sscanf(p->head, "%15s %1023s", method, path);
     const char *length = strcasestr(p->head, "\r\ncontent-length:");
     size_t body = length && length < end ? strtoul(length + 17, NULL, 10) : 0;
-    const char *action = take_action();
+    snprintf(request, sizeof request, "%s %s", method, path);
+    const char *action = take_action(request);
     if (strcmp(action, "cut") == 0) {
         record("request %s %s cut\n", method, path);
         abort_connection(p);
@@ -172,7 +210,11 @@ static bool serve_http1(struct peer *p) {
     record("request %s %s %zu\n", method, path, body);
     if (strncmp(action, "send:", 5) == 0)
         return send_text(p, action + 5);
-    if (strncmp(action, "last:", 5) == 0)
+    if (strncmp(action, "file:", 5) == 0)
+        return send_file(p, action + 5);
+    if (strncmp(action, "file!:", 6) == 0)
+        send_file(p, action + 6);
+    else if (strncmp(action, "last:", 5) == 0)
         send_text(p, action + 5);
     else if (strcmp(action, "reset") == 0)
         abort_connection(p);
@@ -210,7 +252,7 @@ static bool answer_http2(struct peer *p, unsigned stream, size_t body) {
     static const unsigned char ok[] = "\x88\x0f\x10\x10"
                                       "application/json"; /* :status 200, content-type */
     static const char json[] = "{\"name\":\"app\",\"users\":[]}";
-    const char *action = take_action();
+    const char *action = take_action("");
     record("request stream %u %zu\n", stream, body);
     if (strcmp(action, "ok") == 0)
         return frame(p, HEADERS, END_HEADERS, stream, ok, sizeof ok - 1) &&
@@ -320,8 +362,9 @@ int main(int argc, char **argv) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (action_count < 1 || bind(listener, (struct sockaddr *)&address, size) ||
-        listen(listener, 64) || getsockname(listener, (struct sockaddr *)&address, &size))
+    if (action_count < 1 || action_count > (int)(sizeof taken) ||
+        bind(listener, (struct sockaddr *)&address, size) || listen(listener, 64) ||
+        getsockname(listener, (struct sockaddr *)&address, &size))
         return 4;
     printf("%d %d\n", ntohs(address.sin_port), (int)getpid());
     fflush(stdout);

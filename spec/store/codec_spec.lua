@@ -9,9 +9,9 @@ local KEY = CLUSTER .. "/app"
 
 -- A record with a password in every place that can hold one.
 local function full(changes)
-  local function holder(epoch, text) return { epoch = epoch, password = core.secret(text), set_at = 1700000000 } end
+  local function holder(epoch, text) return { epoch = epoch, password = core.secret(text), set_at = 1700000000, keep_until = 1700086400 } end
   local rec = record.new {
-    cluster_id = CLUSTER, user = "app", state = "intent", epoch = 5, sinks = { "json:/run/app.json" },
+    cluster_id = CLUSTER, user = "app", state = "intent", epoch = 5, sinks = { { kind = "json", path = "/run/app.json" } },
     current = holder(4, "current-password"), previous = holder(3, "previous-password"), staged = holder(5, "staged-password"),
     bootstrap = { password = core.secret "bootstrap-password" },
     candidates = { holder(1, "first-candidate"), holder(2, "second-candidate") },
@@ -57,7 +57,7 @@ describe("a store's codec", function()
         assert.is_true(rec[name].password:equals(text))
       end
       assert.is_true(rec.candidates[2].password:equals "second-candidate")
-      assert.same({ "json:/run/app.json" }, rec.sinks)
+      assert.same({ { kind = "json", path = "/run/app.json" } }, rec.sinks)
     end
   end)
 
@@ -103,7 +103,8 @@ describe("a store's codec", function()
 
   it("refuses a password that was moved to another field of the same record", function()
     local c = codec { store_key_file = key_file(ONE) }
-    local rec = full { candidates = record.NONE, bootstrap = record.NONE, previous = { epoch = 5, password = core.secret "current-of-old!" } }
+    local previous = { epoch = 5, password = core.secret "current-of-old!", keep_until = 1700086400 }
+    local rec = full { candidates = record.NONE, bootstrap = record.NONE, previous = previous }
     rec.candidates, rec.bootstrap = nil, nil
     rec.staged = { epoch = 5, password = core.secret "staged-of-now!!" }
     local text = c:encode(rec):reveal()

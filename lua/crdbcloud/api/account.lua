@@ -5,6 +5,7 @@ local errors = require "crdbcloud.errors"
 local events = require "crdbcloud.api.events"
 local keys = require "crdbcloud.api.keys"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 local urls = require "crdbcloud.base.urls"
 
 local M = {}
@@ -155,7 +156,7 @@ function Account:close()
 end
 
 function Account:__tostring()
-  return self.identity .. (self.client and "" or " (closed)")
+  return printing.harmless(self.identity) .. (self.client and "" or " (closed)")
 end
 
 return M

@@ -1,5 +1,7 @@
 --- What `on_event` sees: plain tables of allow-listed fields, never a secret or a body.
 
+local printing = require "crdbcloud.base.printing"
+
 local M = {}
 
 -- In the order in which they print. Values are strings, numbers or booleans;
@@ -28,7 +30,7 @@ function Event:__tostring()
     local value = self[FIELDS[i]]
     if value ~= nil then parts[#parts + 1] = FIELDS[i] .. "=" .. shown(value) end
   end
-  return table.concat(parts, " ")
+  return printing.harmless(table.concat(parts, " "))
 end
 
 --- A new event with the allow-listed fields of the table.

@@ -7,6 +7,7 @@ local lists = require "crdbcloud.api.lists"
 local operations = require "crdbcloud.api.operations"
 local options = require "crdbcloud.base.options"
 local printed = require "crdbcloud.api.printed"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -66,6 +67,19 @@ function M.pick(text, clusters)
     "cluster_not_found")
 end
 
+--- What the API says of a cluster, checked: it has an id, and a name that is a text or none.
+---@param info table
+---@return table|nil
+---@return crdbcloud.error|nil err kind "protocol"
+function M.checked(info)
+  if type(info.id) ~= "string" or ids.look(info.id) ~= "id" then
+    return refused("protocol", ("the service describes a cluster whose id is none: %s"):format(errors.shown(info.id)), nil, "cluster_id")
+  end
+  -- It is called by its id then.
+  if type(info.name) ~= "string" or info.name == "" or printing.harmless(info.name) ~= info.name then info.name = nil end
+  return printed.cluster(info)
+end
+
 --- The cluster, as the API describes it.
 ---@param account crdbcloud.account
 ---@param text string
@@ -76,7 +90,10 @@ function M.cluster(account, text)
   if look == "id" then
     local cluster, err = exchange.run(account, operations.make("get_cluster", { cluster_id = text }, {}))
     if not cluster then return nil, err end
-    return printed.cluster(cluster)
+    if cluster.id ~= text then
+      return refused("protocol", ("the service describes another cluster than was asked for: %s"):format(errors.shown(cluster.id)), nil, "cluster_id")
+    end
+    return M.checked(cluster)
   elseif look == "upper_case_id" or look == "url" then
     local _, err = ids.check(text, "find_cluster")
     return nil, err
@@ -84,7 +101,8 @@ function M.cluster(account, text)
   local clusters, err = lists.all(account, "list_clusters", {}, {}, false)
   if not clusters then return nil, err end
   local cluster, pick_err = M.pick(text, clusters)
-  return cluster and printed.cluster(cluster), pick_err
+  if not cluster then return nil, pick_err end
+  return M.checked(cluster)
 end
 
 return M

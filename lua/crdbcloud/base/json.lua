@@ -1,8 +1,24 @@
 --- JSON as others read it: lua-cjson, plus lists that stay lists when they are empty.
 
 local cjson = require "cjson"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
+
+-- What says something to a terminal, as JSON writes it; bytes that are no UTF-8 are no JSON.
+local function escape(code)
+  if not code then return "\\ufffd" end
+  if code < 0x10000 then return ("\\u%04x"):format(code) end
+  code = code - 0x10000
+  return ("\\u%04x\\u%04x"):format(0xd800 + math.floor(code / 0x400), 0xdc00 + code % 0x400)
+end
+
+--- A JSON text that is safe on a terminal: what stands in it beyond ASCII and is seen by nobody is escaped.
+---@param text string
+---@return string
+function M.escaped(text)
+  return printing.beyond_ascii(text, escape)
+end
 
 -- Fields that are lists wherever they occur; an empty Lua table does not tell.
 local LISTS = {
@@ -31,7 +47,7 @@ end
 ---@param name? string the field it stands for, so that an empty list is one
 ---@return string
 function M.encode(value, name)
-  return (cjson.encode(plain(value, name)):gsub(ENCODED, "[]"))
+  return (M.escaped(cjson.encode(plain(value, name))):gsub(ENCODED, "[]"))
 end
 
 --- Members of a JSON object in the order of names, each with its comma; what is nil is left out.

@@ -39,25 +39,81 @@ function M.fit(line, limit)
   return table.concat(kept) .. ">"
 end
 
--- One character beyond ASCII, or what stands in its place: bytes that are no UTF-8, which a terminal may read as controls.
-local function harmless_char(bytes)
-  local lead = bytes:byte()
-  local length = lead < 0xc2 and 0 or lead < 0xe0 and 2 or lead < 0xf0 and 3 or lead < 0xf5 and 4 or 0
-  if length == 0 or #bytes < length then return ("?"):rep(#bytes) end
-  local char, stray = bytes:sub(1, length), ("?"):rep(#bytes - length)
-  local is_control = char:find "^\194[\128-\159]"
-  -- Marks that turn the order of what follows, and ends of lines.
-  local is_direction = char:find "^\226\128[\142\143\168-\174]" or char:find "^\226\129[\166-\169]" or char == "\216\156"
-  return ((is_control or is_direction) and "?" or char) .. stray
+-- First and last code points that a terminal obeys or hides: C1, marks of direction, zero widths, ends of lines, tags.
+local UNSEEN = {
+  { 0x7f, 0x9f }, { 0xad, 0xad }, { 0x61c, 0x61c }, { 0x180e, 0x180e }, { 0x200b, 0x200f }, { 0x2028, 0x202e },
+  { 0x2060, 0x206f }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
+}
+
+-- The code point of one whole character of UTF-8; nil for overlong forms, surrogates and what is beyond Unicode.
+local function code_point(char)
+  local lead = char:byte()
+  local code = lead < 0xe0 and lead - 0xc0 or lead < 0xf0 and lead - 0xe0 or lead - 0xf0
+  for i = 2, #char do code = code * 64 + char:byte(i) - 128 end
+  local least = #char == 2 and 0x80 or #char == 3 and 0x800 or 0x10000
+  if code < least or code > 0x10ffff or code >= 0xd800 and code <= 0xdfff then return nil end
+  return code
 end
 
---- A foreign text without what could say anything to a terminal: controls, marks of direction, bytes that are no UTF-8.
+local function is_unseen(code)
+  for _, range in ipairs(UNSEEN) do
+    if code >= range[1] and code <= range[2] then return true end
+  end
+  return false
+end
+
+--- A text in which what is beyond ASCII and says something to a terminal is replaced.
+---@param text string
+---@param replace fun(code: integer|nil): string code: of the character; nil for a byte that is no UTF-8
+---@return string
+function M.beyond_ascii(text, replace)
+  if not text:find "[\128-\255]" then return text end
+  return (text:gsub("[\128-\255][\128-\191]*", function(bytes)
+    local lead = bytes:byte()
+    local length = lead < 0xc2 and 0 or lead < 0xe0 and 2 or lead < 0xf0 and 3 or lead < 0xf5 and 4 or 0
+    local char = length > 0 and #bytes >= length and bytes:sub(1, length) or ""
+    local code = char ~= "" and code_point(char) or nil
+    if not code then return replace(nil):rep(#bytes) end
+    return (is_unseen(code) and replace(code) or char) .. replace(nil):rep(#bytes - length)
+  end))
+end
+
+local function question_mark() return "?" end
+
+--- A foreign text without what could say anything to a terminal: controls, marks of direction, zero widths, bytes that are
+--- no UTF-8. The result is one line.
 ---@param text string
 ---@return string
 function M.harmless(text)
-  text = text:gsub("[%c\127]", "?")
-  if text:find "[\128-\255]" then text = text:gsub("[\128-\255][\128-\191]*", harmless_char) end
-  return text
+  return M.beyond_ascii((text:gsub("[%c\127]", "?")), question_mark)
+end
+
+--- The same for a text of several lines: line feeds stay.
+---@param text string
+---@return string
+function M.harmless_lines(text)
+  return M.beyond_ascii((text:gsub("[%c\127]", function(c) return c == "\n" and c or "?" end)), question_mark)
+end
+
+--- Writes lines for people. All that the library prints goes through here, so that no foreign text reaches a terminal as it
+--- came (`make lint` looks for what does not); bytes for a machine go through M.write_exactly.
+---@param file file*
+---@param text string
+---@param mark? string stands in front, our own: a colour, "\r"
+---@return boolean|nil ok
+---@return string|nil problem
+function M.say(file, text, mark)
+  if mark then file:write(mark) end
+  return file:write((M.harmless_lines(text)))
+end
+
+--- Writes bytes that a program reads and that must not change: a manifest, a password that was asked for.
+---@param file file*
+---@param bytes string
+---@return boolean|nil ok
+---@return string|nil problem
+function M.write_exactly(file, bytes)
+  return file:write(bytes)
 end
 
 --- A value within one line, and harmless.
@@ -125,12 +181,22 @@ local function add_folded(lines, cells, last, indent, limit)
   end
 end
 
+local function harmless_rows(rows, width)
+  local out = {}
+  for r, row in ipairs(rows) do
+    out[r] = {}
+    for c = 1, width do out[r][c] = row[c] and M.harmless(row[c]) end
+  end
+  return out
+end
+
 --- Lays rows out as text under a heading of column names.
 ---@param columns string[]
 ---@param rows string[][]
 ---@param limit integer|nil columns of a terminal: what does not fit of the last column is folded; nil: nothing is
 ---@return string
 function M.layout(columns, rows, limit)
+  rows = harmless_rows(rows, #columns)
   local widths, lines, indent = widths_of(columns, rows), {}, 0
   for i = 1, #columns - 1 do indent = indent + widths[i] + 2 end
   local function add(row)

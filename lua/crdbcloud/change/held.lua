@@ -131,11 +131,14 @@ function Entry:send(o)
     store_err.outcome = "not_sent"
     return nil, store_err, "store"
   end
+  -- Should the call raise, then nobody knows whether it was sent.
+  local before = self.effect
+  self.effect = "unknown"
   local value, err = ctx.cloud:once(o.op, { cluster_id = ctx.id, name = self.user, password = o.password }, {
     timeout = timeout, deadline = math.min(o.deadline, ends), until_wall = at + needed,
   })
   local outcome = value and "applied" or err.outcome or "unknown"
-  if outcome == "applied" or outcome == "unknown" then self.effect = outcome end
+  self.effect = (outcome == "applied" or outcome == "unknown") and outcome or before
   self.rec = record.amend(self.rec, { sends = record.answer_send(self.rec, outcome, err and err.reason) })
   return value, err
 end

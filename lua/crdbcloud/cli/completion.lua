@@ -1,11 +1,13 @@
 --- `crdbcloud completion SHELL`: the completion script of a shell.
 
+local printing = require "crdbcloud.base.printing"
+
 local M = {}
 
 local SHELLS = { bash = "get_bash_complete", zsh = "get_zsh_complete", fish = "get_fish_complete" }
 
 local function print_script(run, args)
-  io.stdout:write((run.parser[SHELLS[args.shell]](run.parser)))
+  printing.write_exactly(io.stdout, (run.parser[SHELLS[args.shell]](run.parser)))
   return true
 end
 

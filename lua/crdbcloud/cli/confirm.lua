@@ -1,6 +1,7 @@
 --- Asks before something is changed that cannot be taken back.
 
 local core = require "crdbcloud.core"
+local printing = require "crdbcloud.base.printing"
 local session = require "crdbcloud.cli.session"
 
 local M = {}
@@ -10,7 +11,7 @@ local function can_ask(run)
 end
 
 local function answer(text)
-  io.stderr:write(text)
+  printing.say(io.stderr, text)
   io.stderr:flush()
   local line = io.stdin:read "*l"
   return line and line:match "^%s*(.-)%s*$" or ""

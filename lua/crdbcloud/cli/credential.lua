@@ -2,6 +2,7 @@
 
 local lists = require "crdbcloud.cli.lists"
 local password = require "crdbcloud.cli.password"
+local printing = require "crdbcloud.base.printing"
 local rules = require "crdbcloud.run.rules"
 local session = require "crdbcloud.cli.session"
 local sinks = require "crdbcloud.sinks"
@@ -31,7 +32,7 @@ local function show(run, args)
     if not args.reveal then
       return session.usage("the URL holds the password", "add --reveal to print it, or publish it: crdbcloud credential export")
     end
-    io.stdout:write(credential:url():reveal(), "\n")
+    printing.write_exactly(io.stdout, credential:url():reveal() .. "\n")
     return true
   end
   local row = {}

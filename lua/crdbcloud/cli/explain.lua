@@ -1,5 +1,6 @@
 --- `crdbcloud explain CODE`: what an exit code, a kind of error, a call or an option means.
 
+local printing = require "crdbcloud.base.printing"
 local session = require "crdbcloud.cli.session"
 
 local M = {}
@@ -8,7 +9,7 @@ local function explain(_, args)
   local topic = tonumber(args.code) or args.code
   local text, known = require("crdbcloud.help").text(topic)
   if not known then return session.usage(text) end
-  io.stdout:write(text, "\n")
+  printing.say(io.stdout, text .. "\n")
   return true
 end
 

@@ -4,6 +4,7 @@
 local argparse = require "argparse"
 local errors = require "crdbcloud.errors"
 local output = require "crdbcloud.cli.output"
+local printing = require "crdbcloud.base.printing"
 local refuse = require "crdbcloud.cli.refuse"
 local session = require "crdbcloud.cli.session"
 
@@ -51,7 +52,7 @@ local function build_parser()
   parser:flag "--no-input":description "Never ask; what would be asked is refused."
   parser:flag "--version":description "Print the version."
     :action(function()
-      io.stdout:write("crdbcloud ", require "crdbcloud.version", "\n")
+      printing.say(io.stdout, "crdbcloud " .. require "crdbcloud.version" .. "\n")
       os.exit(0)
     end)
   for _, name in ipairs(GROUPS) do require("crdbcloud.cli." .. name).register(parser) end
@@ -60,7 +61,8 @@ end
 
 local function say_error(args, err)
   local machine = args and (args.output == "json" or args.output == "jsonl")
-  io.stderr:write(machine and err:json() or output.mark("error: ", 31) .. tostring(err), "\n")
+  if machine then return printing.write_exactly(io.stderr, err:json() .. "\n") end
+  printing.say(io.stderr, tostring(err) .. "\n", output.mark("error: ", 31))
 end
 
 -- An error that came back. A report in it is the result of what was done, so it is printed as one.
@@ -73,7 +75,7 @@ local function failed(run, err)
 end
 
 local function usage(text)
-  io.stderr:write("crdbcloud: ", (text:gsub("\n", ". ")), "\nSee: crdbcloud --help\n")
+  printing.say(io.stderr, "crdbcloud: " .. text:gsub("\n", ". ") .. "\nSee: crdbcloud --help\n")
   return 2
 end
 
@@ -108,7 +110,7 @@ function M.run(argv)
   if ok then
     if io.stdout:flush() then return result end
     local changed = result == 0 and run and run.guarded and not run.args.dry_run
-    io.stderr:write("crdbcloud: ", changed and "done, but the result cannot be written\n" or "cannot write the result\n")
+    printing.say(io.stderr, "crdbcloud: " .. (changed and "done, but the result cannot be written\n" or "cannot write the result\n"))
     return changed and UNTOLD or result == 0 and 1 or result
   end
   -- An iterator raises the error object that a call would have returned.
@@ -118,10 +120,10 @@ function M.run(argv)
   end
   -- Only commands that change something hold it back (session.guard).
   if errors.is_interrupt(result) then
-    io.stderr:write "crdbcloud: interrupted\n"
+    printing.say(io.stderr, "crdbcloud: interrupted\n")
     return INTERRUPTED
   end
-  io.stderr:write("crdbcloud: internal error, so the state is unknown: run `crdbcloud rotate resume`\n", result, "\n")
+  printing.say(io.stderr, "crdbcloud: internal error, so the state is unknown: run `crdbcloud rotate resume`\n" .. result .. "\n")
   return INTERNAL
 end
 

@@ -39,7 +39,7 @@ local function cell(value)
   if value == false then return "no" end
   if type(value) == "number" and value == math.floor(value) then return ("%d"):format(value) end
   if type(value) == "table" then return list(value) end
-  return (tostring(value):gsub("[%c\127]", "?"))
+  return printing.harmless(tostring(value))
 end
 
 local function print_table(file, columns, rows)
@@ -50,7 +50,7 @@ local function print_table(file, columns, rows)
     for c, column in ipairs(columns) do lines[r][c] = cell(row[column]) end
   end
   local limit = printing.terminal()
-  for line in (printing.layout(head, lines) .. "\n"):gmatch "(.-)\n" do file:write(printing.fit(line, limit), "\n") end
+  for line in (printing.layout(head, lines) .. "\n"):gmatch "(.-)\n" do printing.say(file, printing.fit(line, limit) .. "\n") end
 end
 
 local function encode(value, name)
@@ -68,16 +68,18 @@ end
 
 local function csv_field(value)
   local text = value == nil and "" or cell(value)
+  -- A spreadsheet takes such a text for a formula.
+  if type(value) == "string" and value:find "^[=+@\t\r-]" then text = "'" .. text end
   if text:find '[,"\r\n]' then text = '"' .. text:gsub('"', '""') .. '"' end
   return text
 end
 
 local function print_csv(file, columns, rows)
-  file:write(table.concat(columns, ","), "\r\n")
+  printing.write_exactly(file, table.concat(columns, ",") .. "\r\n")
   for _, row in ipairs(rows) do
     local fields = {}
     for c, column in ipairs(columns) do fields[c] = csv_field(row[column]) end
-    file:write(table.concat(fields, ","), "\r\n")
+    printing.write_exactly(file, table.concat(fields, ",") .. "\r\n")
   end
 end
 
@@ -90,21 +92,21 @@ function Output:rows(columns, rows)
   local lines = {}
   for r, row in ipairs(rows) do lines[r] = object(columns, row) end
   if self.format == "json" then
-    self.file:write("[", table.concat(lines, ","), "]\n")
+    printing.write_exactly(self.file, "[" .. table.concat(lines, ",") .. "]\n")
   else
-    for _, line in ipairs(lines) do self.file:write(line, "\n") end
+    for _, line in ipairs(lines) do printing.write_exactly(self.file, line .. "\n") end
   end
 end
 
 --- Prints one thing with named fields.
 function Output:record(columns, row)
   if self.format == "csv" then return print_csv(self.file, columns, { row }) end
-  if self.format ~= "table" then return self.file:write(object(columns, row), "\n") end
+  if self.format ~= "table" then return printing.write_exactly(self.file, object(columns, row) .. "\n") end
   local longest = 0
   for _, column in ipairs(columns) do longest = math.max(longest, #column) end
   for _, column in ipairs(columns) do
     if row[column] ~= nil and row[column] ~= "" then
-      self.file:write(column:gsub("_", " "), (" "):rep(longest - #column + 2), cell(row[column]), "\n")
+      printing.say(self.file, column:gsub("_", " ") .. (" "):rep(longest - #column + 2) .. cell(row[column]) .. "\n")
     end
   end
 end
@@ -137,9 +139,9 @@ function Output:report(report)
     return self:rows(columns_of(rows), rows)
   end
   if self.format == "table" then
-    self.file:write((tostring(report):gsub("\n*$", "\n")))
+    printing.say(self.file, (tostring(report):gsub("\n*$", "\n")))
   else
-    self.file:write(report:json(), "\n")
+    printing.write_exactly(self.file, report:json() .. "\n")
   end
 end
 

@@ -2,6 +2,7 @@
 
 local core = require "crdbcloud.core"
 local durations = require "crdbcloud.base.durations"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -10,7 +11,7 @@ Progress.__index = Progress
 
 -- The event's own line, and how long the rest will take.
 local function line_of(event)
-  local text = tostring(event):gsub("[%c\127]", "?")
+  local text = tostring(event)
   local left = event.seconds_left
   if not left or left < 1 then return text end
   return ("%s, about %s left"):format(text, durations.format(math.ceil(left)))
@@ -30,14 +31,14 @@ function M.new(session)
     if not self.told and session:interrupted() then
       self.told = true
       self:finish()
-      io.stderr:write("interrupted: what is in hand is finished first, the rest is left; once more to stop at once\n")
+      printing.say(io.stderr, "interrupted: what is in hand is finished first, the rest is left; once more to stop at once\n")
     end
     if session.args.quiet then return end
     if not self.live then
-      io.stderr:write(line_of(event), "\n")
+      printing.say(io.stderr, line_of(event) .. "\n")
       return
     end
-    io.stderr:write("\r\27[K", cut(line_of(event)))
+    printing.say(io.stderr, cut(line_of(event)), "\r\27[K")
     self.open = true
     -- What became of a user stays on screen; several may be in hand at once.
     if event.step == "user" then self:finish() end
@@ -47,7 +48,7 @@ end
 
 --- Ends the live line.
 function Progress:finish()
-  if self.open then io.stderr:write "\n" end
+  if self.open then printing.say(io.stderr, "\n") end
   self.open = false
 end
 

@@ -12,11 +12,11 @@ local M = {}
 --- The variable that holds what the command was given, as JSON; no secret is in it.
 M.VARIABLE = "CRDBCLOUD_SHELL"
 
-local function say(text) io.stderr:write(text, "\n") end
+local function say(text, mark) printing.say(io.stderr, text .. "\n", mark) end
 
 -- A text that the user may have to read twice.
 local function complain(what, err)
-  say(require("crdbcloud.cli.output").mark("error: ", 31) .. what .. ": " .. tostring(err))
+  say(what .. ": " .. tostring(err), require("crdbcloud.cli.output").mark("error: ", 31))
 end
 
 -- fn(...) with what it raises as an error too: a wrong option of the command must not end the prompt.
@@ -42,6 +42,7 @@ end
 
 -- What a value prints as: a part of the library as its help, a plain table as its fields.
 local function shown(value)
+  if type(value) == "string" and printing.terminal() then return printing.harmless_lines(value) end
   if not printing.is_plain(value) then return value end
   local text, known = crdbcloud.help.text(value)
   if known then return text end
@@ -117,7 +118,7 @@ function M.run()
   if err then os.exit(err.exit, true) end
   local program, problem = compile(io.read "*a")
   if not program then
-    io.stderr:write("crdbcloud shell: ", problem, "\n")
+    say("crdbcloud shell: " .. problem)
     os.exit(2, true)
   end
   crdbcloud.main(program)

@@ -153,7 +153,7 @@ end
 
 --- Says something to the person at the terminal.
 function Session:say(text)
-  if not self.args.quiet then io.stderr:write(text, "\n") end
+  if not self.args.quiet then printing.say(io.stderr, text .. "\n") end
 end
 
 local LAST_WORDS = [[

@@ -3,6 +3,7 @@
 local confirm = require "crdbcloud.cli.confirm"
 local core = require "crdbcloud.core"
 local durations = require "crdbcloud.base.durations"
+local printing = require "crdbcloud.base.printing"
 local session = require "crdbcloud.cli.session"
 local same_cluster = require "crdbcloud.run.same_cluster"
 local store = require "crdbcloud.store"
@@ -20,7 +21,7 @@ local function init(run)
   if not url then return nil, opts end
   local text, err = store.init(url, { ca_file = opts.ca_file })
   if not text then return nil, err end
-  io.stdout:write(text, "\n")
+  printing.say(io.stdout, text .. "\n")
   return true
 end
 

@@ -12,6 +12,7 @@ local errors = require "crdbcloud.errors"
 local guard = require "crdbcloud.base.guard"
 local lists = require "crdbcloud.api.lists"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 local values = require "crdbcloud.threads.values"
 
 local M = {}
@@ -209,7 +210,7 @@ end
 Cloud.__close = Cloud.close
 
 function Cloud:__tostring()
-  return ("crdbcloud.nginx.cloud %s, thread pool %s, %d calls at most for %s%s"):format(self.config.base_url, self._pool.name,
+  return ("crdbcloud.nginx.cloud %s, thread pool %s, %d calls at most for %s%s"):format(printing.harmless(self.config.base_url), self._pool.name,
     self._pool.max_calls, durations.format(self.config.max_wait), self._open and "" or " (closed)")
 end
 

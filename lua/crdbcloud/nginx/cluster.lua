@@ -8,6 +8,7 @@ local errors = require "crdbcloud.errors"
 local guard = require "crdbcloud.base.guard"
 local ids = require "crdbcloud.api.ids"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 local sinks = require "crdbcloud.sinks"
 
 local M = {}
@@ -158,7 +159,8 @@ end
 Cluster.__close = Cluster.close
 
 function Cluster:__tostring()
-  return ("crdbcloud.nginx.cluster %s%s"):format(self.name_or_id or "of CRDBCLOUD_CLUSTER", self._open and "" or " (closed)")
+  return printing.harmless(("crdbcloud.nginx.cluster %s%s"):format(self.name_or_id or "of CRDBCLOUD_CLUSTER",
+    self._open and "" or " (closed)"))
 end
 
 guard.guard(Cluster, "cluster", "cloud:cluster", function(method, self)

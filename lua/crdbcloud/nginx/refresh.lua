@@ -5,6 +5,7 @@ local board = require "crdbcloud.nginx.board"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -96,7 +97,7 @@ function M.keep_credentials(given)
 end
 
 function Keeper:__tostring()
-  return ("crdbcloud.nginx.keeper of %s every %g s"):format(self.board.cluster, self.every)
+  return printing.harmless(("crdbcloud.nginx.keeper of %s every %g s"):format(self.board.cluster, self.every))
 end
 
 --- How keeping goes; for requests. Reads the shared dictionary only.

@@ -15,8 +15,8 @@ local function keys_of(store, cluster)
   -- Whose records these are, any of them tells that can be read.
   local ours, problem = {}, nil
   for _, key in ipairs(all) do
-    local id = key:match "^([^/]+)/"
-    if ours[id] == nil then
+    local id = key:match "^([^/]+)/[^/]+$" -- others may have put anything there
+    if id and ours[id] == nil then
       local rec, why = store:get(key)
       if rec then ours[id] = rec.cluster_name == name end
       problem = problem or not rec and why or nil
@@ -24,7 +24,7 @@ local function keys_of(store, cluster)
   end
   local keys = {}
   for _, key in ipairs(all) do
-    if ours[key:match "^([^/]+)/"] then keys[#keys + 1] = key end
+    if ours[key:match "^([^/]+)/[^/]+$" or ""] then keys[#keys + 1] = key end
   end
   -- Records that cannot be read are not records that are gone.
   if #keys == 0 and problem then return nil, problem end
@@ -61,8 +61,8 @@ function M.run(cluster, args)
     if #problems < SHOWN then problems[#problems + 1] = { user = user, problem = text } end
   end
   for _, key in ipairs(keys) do
-    local id, user = key:match "^([^/]+)/(.+)$"
-    if is_wanted(user) then
+    local id, user = key:match "^([^/]+)/([^/]+)$"
+    if user and is_wanted(user) then
       there[user] = true
       local credential, why = credentials.from_store(store, user, id)
       local ok, text, code = nil, why and why.message, nil

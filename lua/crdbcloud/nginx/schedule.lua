@@ -10,6 +10,7 @@ local core = require "crdbcloud.core"
 local due = require "crdbcloud.nginx.due"
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -203,7 +204,7 @@ function M.schedule(given)
 end
 
 function Schedule:__tostring()
-  return ("crdbcloud.nginx.schedule of %s every %d s"):format(self.board.cluster, self.every)
+  return printing.harmless(("crdbcloud.nginx.schedule of %s every %d s"):format(self.board.cluster, self.every))
 end
 
 --- How the schedule of a cluster is; for requests. Reads the shared dictionary only.

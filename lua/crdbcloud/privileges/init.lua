@@ -5,6 +5,7 @@ local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.base.options"
 local names = require "crdbcloud.names"
 local access = require "crdbcloud.privileges.access"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -106,7 +107,7 @@ local Difference = {
   __tostring = function(d)
     local lines = {}
     for _, side in ipairs { "missing", "extra" } do
-      for _, grant in ipairs(d[side]) do lines[#lines + 1] = side .. "  " .. M.describe(grant) end
+      for _, grant in ipairs(d[side]) do lines[#lines + 1] = side .. "  " .. printing.harmless(M.describe(grant)) end
     end
     return #lines > 0 and table.concat(lines, "\n") or "no difference"
   end,

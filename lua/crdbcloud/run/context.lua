@@ -6,6 +6,7 @@ local entry_of = require "crdbcloud.change.held"
 local errors = require "crdbcloud.errors"
 local lists = require "crdbcloud.api.lists"
 local names = require "crdbcloud.names"
+local printing = require "crdbcloud.base.printing"
 local report = require "crdbcloud.run.report"
 local record = require "crdbcloud.record"
 local retry = require "crdbcloud.api.retry"
@@ -97,7 +98,7 @@ function Event:__tostring()
   local where = self.cluster and self.cluster .. ": " or ""
   local place = self.index and ("[%d/%d] "):format(self.index, self.total) or ""
   local who = self.user and self.user .. ": " or ""
-  return where .. place .. who .. self.text
+  return printing.harmless(where .. place .. who .. self.text)
 end
 
 --- Hands an event to a function for on_progress, if there is one.
@@ -257,8 +258,17 @@ end
 ---@return true|nil
 ---@return crdbcloud.error|nil
 function Context:check_sinks(rec, password)
+  local list = self:sinks_of(rec.user, rec)
+  -- Without an address some sinks go on; an address that is none is an attack or an error that a person should see.
+  local known = rec.address or #list == 0 or self:address()
+  local address_err = not known and self.address_error
+  if address_err and address_err.reason == "address" then
+    return nil, errors.new {
+      kind = "protocol", outcome = "not_sent", reason = "address", message = address_err.message, cause = address_err,
+    }
+  end
   local sample = { epoch = rec.epoch + 1, password = password or core.secret("sample") }
-  for _, sink in ipairs(self:sinks_of(rec.user, rec)) do
+  for _, sink in ipairs(list) do
     local ok, err = sink:check(self:credential(rec, sample))
     if not ok then
       err.outcome = "not_sent"
@@ -392,12 +402,18 @@ function Context:user_row(user, work, wanted)
   local shown, effect, fields, err = { sinks = {} }, nil, nil, self:stopped()
   if err then return report.row(user, nil, err, shown), err end
   for _ = 1, MAX_OVERTAKEN do
-    fields, err = self:with(user, function(entry)
-      local done, why = work(self, entry, wanted)
-      shown = self:shown(entry)
-      effect = entry.effect or effect
-      return done, why
+    local held
+    local ok, done, why = pcall(self.with, self, user, function(entry)
+      held = entry
+      return work(self, entry, wanted)
     end)
+    if not ok then done, why = nil, errors.raised(user, done) end
+    fields, err = done, why
+    if held then
+      effect = held.effect or effect
+      local told, what = pcall(self.shown, self, held)
+      shown = told and what or shown
+    end
     if fields or err.reason ~= "version" and err.reason ~= "lease" then break end
   end
   -- A later error does not undo what was sent.

@@ -58,7 +58,7 @@ end
 function Report:__tostring()
   local lines = {
     ("%s%s on %s, run %s: %s"):format(self.operation, self.dry_run and " (dry run, nothing sent)" or "",
-      self.cluster, self.run_id, count(self.rows)),
+      printing.harmless(self.cluster), self.run_id, count(self.rows)),
   }
   if #self.rows > 0 then
     local rows, columns = {}, { "USER", "RESULT", "EPOCH", "LOGIN", "SINKS", "NOTE" }
@@ -77,8 +77,8 @@ function Report:__tostring()
     for _, text in ipairs(row.statements or {}) do lines[#lines + 1] = "  " .. text end
   end
   if self.window then lines[#lines + 1] = window_text(self.window) end
-  lines[#lines + 1] = "store " .. self.store
-  for _, text in ipairs(self.warnings or {}) do lines[#lines + 1] = "warning: " .. text end
+  lines[#lines + 1] = "store " .. printing.harmless(self.store)
+  for _, text in ipairs(self.warnings or {}) do lines[#lines + 1] = "warning: " .. printing.harmless(text) end
   return table.concat(lines, "\n")
 end
 

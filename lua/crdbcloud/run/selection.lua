@@ -128,6 +128,16 @@ local function listed_users(ctx)
   return order, set
 end
 
+-- A name from outside that can be no user's: the work on it ends before it begins.
+local function not_a_user(user)
+  local folded, err = names.check(user)
+  if folded == user then return nil end
+  return errors.new {
+    kind = "protocol", outcome = "not_sent", reason = "user_name",
+    message = ("%s cannot be the name of a user: %s"):format(errors.shown(user), err and err.message or "it is not in lower case"),
+  }
+end
+
 --- All records of a cluster.
 ---@param store table
 ---@param cluster_id string
@@ -138,9 +148,12 @@ function M.records(store, cluster_id)
   if not keys then return nil, err end
   local list = {}
   for _, key in ipairs(keys) do
-    local rec, version = store:get(key)
-    if rec or version then
-      list[#list + 1] = { user = key:match("/([^/]+)$"), rec = rec, err = not rec and version or nil }
+    local user = key:sub(#cluster_id + 2)
+    local err_of_name = not_a_user(user)
+    local rec, version
+    if not err_of_name then rec, version = store:get(key) end
+    if rec or version or err_of_name then
+      list[#list + 1] = { user = user, rec = rec, err = err_of_name or not rec and version or nil }
     end
   end
   return list
@@ -152,14 +165,14 @@ local function candidates(ctx, users, listed)
   if users ~= "managed" then
     local list = {}
     for _, user in ipairs(listed) do
-      if users == "all" or users({ name = user }) then list[#list + 1] = user end
+      if users == "all" or not not_a_user(user) and users({ name = user }) then list[#list + 1] = user end
     end
     return list
   end
   local keys, err = ctx.store:list(ctx.id .. "/")
   if not keys then return nil, err end
   local list = {}
-  for i, key in ipairs(keys) do list[i] = key:match("/([^/]+)$") end
+  for i, key in ipairs(keys) do list[i] = key:sub(#ctx.id + 2) end
   return list
 end
 
@@ -210,10 +223,16 @@ local function refusal(ctx, rec, opts)
   return not ok and err or nil
 end
 
+local function blocked(user, err)
+  return { user = user, action = "blocked", reason = err.message, err = err, sinks = {} }
+end
+
 local function plan_row(ctx, user, o, opts, audit)
+  local bad = not names.is_protected(user) and not_a_user(user)
+  if bad then return blocked(user, bad) end
   local rec, version = ctx.store:get(record.key(ctx.id, user))
   if not rec and version then
-    return { user = user, action = "blocked", reason = version.message, err = version, sinks = {} }
+    return blocked(user, version)
   end
   o.user, o.rec, o.max_age = user, rec, due_age(opts, rec)
   local known = record.set_at(rec)
@@ -295,11 +314,12 @@ function M.plan(ctx, opts, audit)
   local own = { [ctx.cluster:sql_account() or ""] = true, [ctx.store.account or ""] = true }
   local rows, last, opened, unmanaged = {}, {}, {}, 0
   for _, user in ipairs(users) do
-    local row, row_err = plan_row(ctx, user, {
+    local ok, row, row_err = pcall(plan_row, ctx, user, {
       named = type(opts.users) == "table", excluded = excluded[user] == true, own = own[user] == true,
       listed = on_cluster[user] == true, managed_only = opts.users == "managed",
       emergency = opts.emergency ~= nil, now = ctx:now(),
     }, opts, audit)
+    if not ok then row = blocked(user, errors.raised(user, row)) end
     if not row then return nil, row_err end
     if row.action == "rotate" or row.action == "resume" then
       opened[user] = row.opened

@@ -22,6 +22,7 @@
 local cjson = require("cjson.safe").new()
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -147,11 +148,32 @@ function M.id(spec)
   return table.concat(parts, " ")
 end
 
--- A record may name a sink of a newer version; the other sinks still work.
-local function unknown(spec)
-  local name = tostring(spec.kind) .. ":?"
-  local function refuse() return nil, M.failed(name, "this version has no sink of that kind") end
-  return { name = name, target = name, check = refuse, publish = refuse }
+-- A sink that cannot be written; everything else of the record goes on.
+local function refusing(name, user, why)
+  local function refuse() return nil, M.failed(name, why) end
+  return { name = name, target = name .. ":" .. user, check = refuse, publish = refuse }
+end
+
+-- Why a name from outside may not stand for a placeholder: there it is a part of a path or of a command.
+local function unfit(value)
+  if value == "" then return "is empty" end
+  if value:find("/", 1, true) then return 'has "/" in it' end
+  if value:find "^%.+$" or value:find("..", 1, true) then return 'is "." or has ".." in it' end
+  if value:sub(1, 1) == "-" then return 'begins with "-"' end
+  if printing.harmless(value) ~= value then return "has characters in it that are not seen" end
+end
+
+-- The filler of a user's sinks; it raises { refused = why } for a name that may not be filled in. The name of a user has
+-- been checked, and may have two dots within.
+local function filler(user, cluster)
+  local values = { user = user, USER = user:upper():gsub("[^%w]", "_"), cluster = cluster }
+  local why = cluster and unfit(cluster)
+  return function(text)
+    if why and text:find("{cluster}", 1, true) then
+      error({ refused = ("{cluster} stands for %s, which %s"):format(errors.shown(cluster), why) }, 0)
+    end
+    return (text:gsub("{(%a+)}", values))
+  end
 end
 
 local function filled(value, fill)
@@ -162,6 +184,20 @@ local function filled(value, fill)
   return out
 end
 
+-- A record may name a sink that a newer version knows, or one that is none.
+local function open_one(spec, fill, user)
+  local kind = type(spec) == "table" and tostring(spec.kind) or "?"
+  local module = KINDS[kind] and require(KINDS[kind])
+  if not module then return refusing(kind .. ":?", user, "this version has no sink of that kind") end
+  local ok, made = pcall(function() return module.new(filled(spec, fill), fill, user) end)
+  if not ok then
+    local why = type(made) == "table" and made.refused or "its fields are not what they should be: " .. errors.bare(made)
+    return refusing(kind .. ":?", user, why)
+  end
+  made.tells_user = module.tells_user
+  return made
+end
+
 --- The sinks of one user.
 ---@param specs table[]|nil as of M.parse
 ---@param user string
@@ -169,14 +205,10 @@ end
 ---@param refusal? fun(spec: table): string|nil why a sink may not be written; it fails then, under its own name
 ---@return table[] sinks
 function M.open(specs, user, cluster, refusal)
-  local sinks = {}
-  local values = { user = user, USER = user:upper():gsub("[^%w]", "_"), cluster = cluster }
-  local function fill(text) return (text:gsub("{(%a+)}", values)) end
+  local sinks, fill = {}, filler(user, cluster)
   for i, spec in ipairs(specs or {}) do
-    local module = KINDS[spec.kind] and require(KINDS[spec.kind])
-    sinks[i] = module and module.new(filled(spec, fill), fill, user) or unknown(spec)
-    sinks[i].tells_user = module and module.tells_user
-    local why = refusal and refusal(spec)
+    sinks[i] = open_one(spec, fill, user)
+    local why = type(spec) == "table" and refusal and refusal(spec)
     if why then
       local name = sinks[i].name
       sinks[i].check = function() return nil, M.failed(name, why) end

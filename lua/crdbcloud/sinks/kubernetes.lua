@@ -12,6 +12,7 @@ local cjson = require("cjson.safe").new()
 local core = require "crdbcloud.core"
 local files = require "crdbcloud.sinks.files"
 local leftovers = require "crdbcloud.base.leftovers"
+local printing = require "crdbcloud.base.printing"
 local programs = require "crdbcloud.sinks.programs"
 local sinks = require "crdbcloud.sinks"
 
@@ -129,7 +130,7 @@ function Kubernetes:publish(credential)
   local function write(text)
     if self.command then return programs.run(self.command, text, {}, self.timeout) end
     if self.stdout then
-      local ok, problem = io.stdout:write(text:reveal())
+      local ok, problem = printing.write_exactly(io.stdout, text:reveal())
       if ok then ok, problem = io.stdout:flush() end
       return ok, problem
     end

@@ -6,6 +6,7 @@ local options = require "crdbcloud.base.options"
 local params = require "crdbcloud.sql.params"
 local failure = require "crdbcloud.sql.failure"
 local dialect = require "crdbcloud.sql.dialect"
+local printing = require "crdbcloud.base.printing"
 
 local M = {}
 
@@ -399,7 +400,7 @@ function Sql:__tostring()
   local i = self._info
   local state = not self._backend and "closed" or self._backend:is_open() and "open" or "lost"
   if not i.host then return ("crdbcloud.sql (%s)"):format(state) end
-  return ("crdbcloud.sql %s@%s:%s/%s (%s)"):format(i.user, i.host, i.port, i.dbname or "", state)
+  return printing.harmless(("crdbcloud.sql %s@%s:%s/%s (%s)"):format(i.user, i.host, i.port, i.dbname or "", state))
 end
 
 return M

@@ -11,6 +11,7 @@ local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local options = require "crdbcloud.base.options"
 local record = require "crdbcloud.record"
+local shape = require "crdbcloud.store.shape"
 
 local M = {}
 
@@ -123,8 +124,13 @@ function Codec:decode(bytes, key)
   local version = meta.version
   meta.version = nil
   local rec
-  rec, why, code = record.join(meta, secrets)
+  local joined
+  joined, rec, why, code = pcall(record.join, meta, secrets)
+  if not joined then return nil, "its fields are not what they should be", "foreign" end
   if not rec then return nil, why, code end
+  why = shape.problem(rec)
+  if why then return nil, why, "foreign" end
+  shape.mend_address(rec)
   if record.key(rec.cluster_id, rec.user) ~= key then
     return nil, ("it belongs to %s"):format(record.key(rec.cluster_id, rec.user)), "foreign"
   end

@@ -69,7 +69,7 @@ function M.open(url, codec, opts)
 end
 
 function Exec:__tostring()
-  return "crdbcloud.store " .. self.url
+  return "crdbcloud.store " .. printing.harmless(self.url)
 end
 
 --- What a person should know of this store before trusting it.

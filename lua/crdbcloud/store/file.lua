@@ -120,7 +120,7 @@ function File:make()
 end
 
 function File:__tostring()
-  return "crdbcloud.store " .. self.url
+  return "crdbcloud.store " .. printing.harmless(self.url)
 end
 
 --- What a person should know of this store before trusting it; that it is new is said once.

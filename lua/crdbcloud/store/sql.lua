@@ -87,7 +87,7 @@ function M.init(url, opts)
 end
 
 function Sql:__tostring()
-  return "crdbcloud.store " .. self.url
+  return "crdbcloud.store " .. printing.harmless(self.url)
 end
 
 --- What a person should know of this store before trusting it.

@@ -5,6 +5,7 @@ local context = require "crdbcloud.run.context"
 local errors = require "crdbcloud.errors"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 local report = require "crdbcloud.run.report"
 local pair_rules = require "crdbcloud.change.pair.rules"
 local privileges = require "crdbcloud.privileges"
@@ -33,6 +34,7 @@ function Access:__tostring()
     lines[#lines + 1] = ("  owns %s %s"):format(thing.on, table.concat({ thing.database, thing.schema, thing.name }, "."))
   end
   for _, what in ipairs(self.unknown) do lines[#lines + 1] = "  ? " .. what .. ": this server does not say" end
+  for i, line in ipairs(lines) do lines[i] = printing.harmless(line) end
   return table.concat(lines, "\n")
 end
 

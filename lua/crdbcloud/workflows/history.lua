@@ -100,11 +100,14 @@ function M.history(cluster, opts)
   local keys
   keys, err = store:list(id .. "/")
   if not keys then return nil, err end
-  local rows = {}
+  local rows, warnings = {}, {}
   for _, key in ipairs(keys) do
-    if not wanted or key:match("/([^/]+)$") == wanted then
+    local user = key:sub(#id + 2)
+    if wanted == nil and names.check(user) ~= user then
+      warnings[#warnings + 1] = ("the store holds a record for %s, which cannot be a user"):format(errors.shown(user))
+    elseif wanted == nil or user == wanted then
       local rec, problem = store:get(key)
-      if not rec and errors.is(problem) then return nil, problem end
+      if not rec and errors.is(problem) then warnings[#warnings + 1] = problem.message end
       if rec then lines_of(rec, opts, function(row) rows[#rows + 1] = row end) end
     end
   end
@@ -114,7 +117,7 @@ function M.history(cluster, opts)
     return a.user < b.user
   end)
   if opts.audit_log then add_traces(cluster, id, rows) end
-  return setmetatable({ operation = "history", cluster = cluster.name_or_id, rows = rows }, History)
+  return setmetatable({ operation = "history", cluster = cluster.name_or_id, rows = rows, warnings = warnings }, History)
 end
 
 return M

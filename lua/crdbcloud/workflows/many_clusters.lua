@@ -5,7 +5,9 @@ local classes = require "crdbcloud.base.classes"
 local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
+local find = require "crdbcloud.api.find"
 local options = require "crdbcloud.base.options"
+local printing = require "crdbcloud.base.printing"
 local report = require "crdbcloud.run.report"
 local resume = require "crdbcloud.workflows.resume"
 local rotate = require "crdbcloud.workflows.rotate"
@@ -99,9 +101,13 @@ local function open(run, cluster)
     info, err = cloud:find_cluster(cluster)
     if not info then return nil, err end
   end
+  local err
+  info, err = find.checked(info)
+  if not info then return nil, err end
   if run.seen[info.id] then return nil, nil, info end
   run.seen[info.id] = true
-  local sql, err = sql_of(own, info)
+  local sql
+  sql, err = sql_of(own, info)
   if sql == nil then return nil, err, info end
   local handle
   handle, err = cloud:cluster(info.id, {
@@ -115,7 +121,7 @@ local function open(run, cluster)
 end
 
 local function name_of(cluster)
-  return type(cluster) == "table" and (cluster.name or cluster.id) or cluster
+  return type(cluster) == "table" and tostring(cluster.name or cluster.id) or cluster
 end
 
 local function progress_for(run, name)
@@ -301,7 +307,7 @@ Status.__index = Status
 function Status:__tostring()
   local parts = {}
   for i, status in ipairs(self.parts) do parts[i] = tostring(status) end
-  return table.concat(parts, "\n\n")
+  return printing.harmless_lines(table.concat(parts, "\n\n"))
 end
 
 function Status:json()

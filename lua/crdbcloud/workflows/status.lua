@@ -31,10 +31,10 @@ function Status:__tostring()
       table.concat(flags, " "),
     }
   end
-  local head = ("%s on %s, %d open"):format(printing.count(#self.rows, "user"), self.cluster, self.open)
+  local head = ("%s on %s, %d open"):format(printing.count(#self.rows, "user"), printing.harmless(self.cluster), self.open)
   if #cells > 0 then head = head .. "\n" .. report.layout({ "USER", "STATE", "EPOCH", "AGE", "OWNER", "NOTE" }, cells) end
-  head = head .. "\nstore " .. self.store
-  for _, text in ipairs(self.warnings) do head = head .. "\nwarning: " .. text end
+  head = head .. "\nstore " .. printing.harmless(self.store)
+  for _, text in ipairs(self.warnings) do head = head .. "\nwarning: " .. printing.harmless(text) end
   return head
 end
 
