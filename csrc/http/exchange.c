@@ -7,24 +7,20 @@
 #include "base/json_scan.h"
 #include "http/answer.h"
 #include "http/message.h"
+#include "http/recent.h"
 #include "http/redact.h"
 
 /* ---- Keeping secrets out of it ---- */
 
 typedef bool redactor(struct crdb_buffer *text, const void *secret, size_t length);
 
-/* False: no memory; text is empty then. A 2xx has no cause to quote the key, and a listing is not
- * worth decoding for it: in one it is looked for as it is. */
-static bool redact(const struct crdb_exchange *x, redactor *clean, struct crdb_buffer *text,
-                   long status) {
+/* False: no memory; text is empty then. */
+static bool redact(const struct crdb_exchange *x, bool json, struct crdb_buffer *text) {
     const struct crdb_buffer *quote = &x->request.quote;
-    const unsigned char *key = crdb_secret_bytes(x->api_key);
-    size_t length = crdb_secret_length(x->api_key);
-    if (!clean(text, quote->data, quote->length))
-        return false;
-    if (status >= 200 && status < 300 && !memmem(text->data, text->length, key, length))
-        return true;
-    return clean(text, key, length);
+    redactor *clean = json ? crdb_redact_json : crdb_redact;
+    return clean(text, quote->data, quote->length) &&
+           clean(text, crdb_secret_bytes(x->api_key), crdb_secret_length(x->api_key)) &&
+           crdb_recent_redact(text, json);
 }
 
 static bool is_word(char c) {
@@ -61,7 +57,7 @@ static void keep_body(struct crdb_exchange *x, const struct crdb_evidence *e,
                       struct crdb_result *result) {
     if (e->curl != CURLE_OK || e->body_empty || (!e->body_whole && x->request.quote.length > 0))
         return;
-    if (!redact(x, e->body_whole ? crdb_redact_json : crdb_redact, &x->response.body, e->status))
+    if (!redact(x, e->body_whole, &x->response.body))
         return;
     result->body = x->response.body.data;
     result->body_length = x->response.body.length;
@@ -71,7 +67,7 @@ static void keep_body(struct crdb_exchange *x, const struct crdb_evidence *e,
 static void keep_content_type(struct crdb_exchange *x, const char *type,
                               struct crdb_result *result) {
     crdb_buffer_reset(&x->scratch);
-    if (!type || !crdb_buffer_text(&x->scratch, type) || !redact(x, crdb_redact, &x->scratch, 0))
+    if (!type || !crdb_buffer_text(&x->scratch, type) || !redact(x, false, &x->scratch))
         return;
     crdb_message_clean(&x->scratch);
     snprintf(result->content_type, sizeof result->content_type, "%s", x->scratch.data);
@@ -125,7 +121,7 @@ static struct crdb_evidence observe(struct crdb_exchange *x, const struct crdb_t
     e.has_name = a.has_name;
     e.name_matches = a.name_matches;
     e.code = a.code;
-    if (!success && x->message.length > 0 && redact(x, crdb_redact, &x->message, f->status)) {
+    if (!success && x->message.length > 0 && redact(x, false, &x->message)) {
         crdb_message_clean(&x->message);
         e.message = recognisable(x, &x->message);
     }
@@ -137,6 +133,7 @@ void crdb_exchange_run(struct crdb_exchange *x, long timeout_ms, struct crdb_res
     char text[128];
     memset(result, 0, sizeof *result);
     crdb_buffer_reset(&x->message);
+    crdb_recent_note(x->request.quote.data, x->request.quote.length);
     if (crdb_request_ok(&x->request))
         crdb_transfer_perform(&x->transfer, &x->request, &x->response, timeout_ms, &f);
     else
@@ -147,7 +144,7 @@ void crdb_exchange_run(struct crdb_exchange *x, long timeout_ms, struct crdb_res
         if (!*e.message) {
             crdb_message_explain(&x->message, &e, &result->outcome,
                                  transport_text(x, f.curl, text, sizeof text));
-            redact(x, crdb_redact, &x->message, 0);
+            redact(x, false, &x->message);
         }
         result->message = x->message.length ? x->message.data : "there is not enough memory";
     }

@@ -7,7 +7,9 @@
 #include "base/json_scan.h"
 #include "base/secret.h"
 
-enum { ENCODED_MIN = 4, ALIGNMENTS = 3, LEVELS = 8 };
+/* A text with more escapes than this is no answer of an honest service (a page has 500 names); it is replaced
+ * as a whole, which bounds the time. */
+enum { ENCODED_MIN = 4, ALIGNMENTS = 3, LEVELS = 8, ESCAPES_MAX = 100000, LONGEST_ESCAPE = 12 };
 
 /* The secret and its fixed encodings; starts marks bytes a spelling can begin with. */
 struct forms {
@@ -16,6 +18,7 @@ struct forms {
     struct crdb_buffer hex, base64[ALIGNMENTS];
     bool cut_before[ALIGNMENTS], cut_after[ALIGNMENTS]; /* a neighbour holds some of the bits */
     bool starts[256];
+    bool has_escape;         /* a byte of the secret could begin an escape */
     bool prepared;           /* all of this is made for the first text that could hold the secret */
     struct crdb_buffer unit; /* one decoded escape; has its memory before the search begins */
 };
@@ -58,6 +61,8 @@ static bool prepare(struct forms *f) {
     mark(f, f->secret[0]);
     f->starts['\\'] = f->starts['%'] = f->starts['&'] = true;
     f->starts['+'] |= f->secret[0] == ' ';
+    for (size_t i = 0; i < f->length; i++)
+        f->has_escape |= strchr("\\%&+", f->secret[i]) != NULL && f->secret[i];
     if (!crdb_buffer_append(&f->unit, "", 0))
         return false;
     if (f->length < ENCODED_MIN)
@@ -142,15 +147,15 @@ static bool decode_entity(const char *p, size_t left, size_t *used, struct crdb_
     return crdb_utf8_append(bytes, c);
 }
 
-/* Length of the spelling at p in which `escape` introduces escapes, or 0. */
-static size_t match_escaped(struct forms *f, const char *p, size_t left, char escape,
+/* Length of the spelling at p in which `escape` introduces escapes, or 0. The first `at` bytes are the secret's own. */
+static size_t match_escaped(struct forms *f, const char *p, size_t left, size_t at, char escape,
                             decode_unit *decode) {
-    size_t at = 0, done = 0;
+    size_t done = at;
     while (done < f->length && at < left) {
         const char *bytes = p + at;
         size_t count = 1, used = 1;
-        crdb_buffer_reset(&f->unit);
         if (p[at] == escape || (escape == '%' && p[at] == '+')) {
+            crdb_buffer_reset(&f->unit);
             if (decode(p + at, left - at, &used, &f->unit)) {
                 bytes = f->unit.data;
                 count = f->unit.length;
@@ -164,6 +169,28 @@ static size_t match_escaped(struct forms *f, const char *p, size_t left, char es
         at += used;
     }
     return done == f->length ? at : 0;
+}
+
+/* The same with the escapes that the first difference from the secret introduces: any before it would differ, too. */
+static size_t match_spelling(struct forms *f, const char *p, size_t left) {
+    size_t same = 0;
+    while (same < f->length && same < left && (unsigned char)p[same] == f->secret[same])
+        same++;
+    if (same == f->length)
+        return same;
+    if (same == left)
+        return 0;
+    /* An escape whose own first byte is the secret's next one may stand before the difference. */
+    size_t n = 0;
+    if (f->has_escape)
+        same = 0;
+    if (same == 0 || p[same] == '\\')
+        n = match_escaped(f, p, left, same, '\\', decode_json);
+    if (n == 0 && (same == 0 || p[same] == '%' || p[same] == '+'))
+        n = match_escaped(f, p, left, same, '%', decode_percent);
+    if (n == 0 && (same == 0 || p[same] == '&'))
+        n = match_escaped(f, p, left, same, '&', decode_entity);
+    return n;
 }
 
 static size_t match_hex(const struct forms *f, const char *p, size_t left) {
@@ -192,11 +219,7 @@ static size_t match_at(struct forms *f, const char *text, size_t i, size_t end, 
     const char *p = text + i;
     size_t left = end - i, n;
     *before = 0;
-    if (left >= f->length && memcmp(p, f->secret, f->length) == 0)
-        return f->length;
-    if ((n = match_escaped(f, p, left, '\\', decode_json)) > 0 ||
-        (n = match_escaped(f, p, left, '%', decode_percent)) > 0 ||
-        (n = match_escaped(f, p, left, '&', decode_entity)) > 0 || (n = match_hex(f, p, left)) > 0)
+    if ((n = match_spelling(f, p, left)) > 0 || (n = match_hex(f, p, left)) > 0)
         return n;
     for (size_t k = 0; k < ALIGNMENTS; k++) {
         if ((n = match_base64(&f->base64[k], p, left)) == 0)
@@ -249,8 +272,22 @@ static bool redact_text(struct forms *f, struct crdb_buffer *text, bool *changed
     return replace(text, &out, fits);
 }
 
+static bool replace_all(struct crdb_buffer *text, bool json) {
+    crdb_buffer_reset(text);
+    return crdb_buffer_text(text, json ? "\"" CRDB_REDACTED "\"" : CRDB_REDACTED);
+}
+
+/* Appends what is no escape. Its middle has been searched already, and no spelling that an escape belongs to
+ * reaches further than `reach` into it. */
+static bool append_edges(struct crdb_buffer *out, const char *p, size_t length, size_t reach) {
+    if (length <= 2 * reach + 1)
+        return crdb_buffer_append(out, p, length);
+    return crdb_buffer_append(out, p, reach) && crdb_buffer_append(out, "\n", 1) &&
+           crdb_buffer_append(out, p + length - reach, reach);
+}
+
 /* Takes one level of JSON escapes off; what is none stays. */
-static bool unescape(const struct crdb_buffer *text, struct crdb_buffer *out) {
+static bool unescape(const struct crdb_buffer *text, size_t reach, struct crdb_buffer *out) {
     size_t used;
     for (size_t i = 0; i < text->length; i += used) {
         const char *p = text->data + i, *escape = memchr(p, '\\', text->length - i);
@@ -259,7 +296,7 @@ static bool unescape(const struct crdb_buffer *text, struct crdb_buffer *out) {
             used = 1;
         else if (p == escape)
             continue; /* decoded */
-        if (!crdb_buffer_append(out, p, used))
+        if (!append_edges(out, p, used, reach))
             return false;
     }
     return !out->failed;
@@ -267,23 +304,23 @@ static bool unescape(const struct crdb_buffer *text, struct crdb_buffer *out) {
 
 /* Nobody can say which part of the text holds a secret under further levels of escapes (a log line in
  * a message), so this replaces the whole text. In place; false: no memory, and text is empty. */
-static bool redact_deeper(struct forms *f, struct crdb_buffer *text, const char *instead) {
+static bool redact_deeper(struct forms *f, struct crdb_buffer *text, bool json) {
     struct crdb_buffer now = {0}, next = {0};
     bool found = false, fits = true;
     for (int i = 0; i < LEVELS && fits && !found; i++) {
         const struct crdb_buffer *level = i == 0 ? text : &now;
         if (!level->data || !memchr(level->data, '\\', level->length))
             break;
-        fits = unescape(level, &next);
+        fits = unescape(level, LONGEST_ESCAPE * f->length, &next);
         crdb_buffer_free(&now);
         now = next;
         next = (struct crdb_buffer){0};
         fits = fits && redact_text(f, &now, &found);
     }
     crdb_buffer_free(&now);
-    if (found || !fits)
+    if (!fits)
         crdb_buffer_reset(text);
-    return fits && (!found || crdb_buffer_text(text, instead));
+    return fits && (!found || replace_all(text, json));
 }
 
 /* The string that begins at the quote text[i]: decoded, redacted, and written to out if that
@@ -297,7 +334,7 @@ static size_t redact_string(struct forms *f, const struct crdb_buffer *text, siz
         end += text->data[end] == '\\' ? 2 : 1;
     if (end >= text->length)
         return text->length;
-    if (end - i - 1 >= f->length) {
+    if (end - i - 1 >= f->length && memchr(text->data + i, '\\', end - i)) {
         bool decoded = crdb_json_decode(text->data + i + 1, end - i - 1, &inside);
         fits = decoded ? redact_text(f, &inside, &changed) : !inside.failed;
         if (fits && changed) {
@@ -326,17 +363,26 @@ static bool redact_strings(struct forms *f, struct crdb_buffer *text) {
     return replace(text, &out, fits);
 }
 
+static size_t count_escapes(const struct crdb_buffer *text) {
+    size_t n = 0;
+    for (size_t i = 0; i < text->length; i++)
+        n += text->data[i] == '\\' || text->data[i] == '%' || text->data[i] == '&';
+    return n;
+}
+
 static bool redact(struct crdb_buffer *text, const void *secret, size_t length, bool json) {
     struct forms f = {.secret = secret, .length = length};
     bool changed = false;
-    /* No spelling is shorter than the secret, so most answers need no work. */
+    /* No spelling is shorter than the secret. */
     if (length == 0 || text->length < length)
         return true;
-    bool fits = !json || redact_strings(&f, text);
-    /* Outside its strings a document can hold the secret only as it is, as a number. */
-    if (fits && (!json || memmem(text->data, text->length, secret, length)))
-        fits = redact_text(&f, text, &changed);
-    fits = fits && redact_deeper(&f, text, json ? "\"" CRDB_REDACTED "\"" : CRDB_REDACTED);
+    if (count_escapes(text) > ESCAPES_MAX)
+        return replace_all(text, json);
+    /* A string without an escape is what it is; the others are looked at decoded. */
+    bool escaped = memchr(text->data, '\\', text->length) != NULL;
+    bool fits = !json || !escaped || redact_strings(&f, text);
+    fits = fits && redact_text(&f, text, &changed);
+    fits = fits && (!escaped || redact_deeper(&f, text, json));
     release(&f);
     return fits;
 }

@@ -5,8 +5,8 @@ local temp = require "spec.support.temp"
 local SANITIZE = " -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 local PARTS = {
   "http/answer", "http/base_url", "base/buffer", "http/curl_global", "base/encode", "http/exchange",
-  "base/json_scan", "http/message", "base/names", "http/outcome", "http/redact", "http/request", "http/response",
-  "base/secret", "http/transfer",
+  "base/json_scan", "http/message", "base/names", "http/outcome", "http/recent", "http/redact", "http/request",
+  "http/response", "base/secret", "http/transfer", "base/clock", "base/interrupts", "base/random",
 }
 
 after_each(raw.stop_all)
