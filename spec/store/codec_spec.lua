@@ -103,8 +103,8 @@ describe("a store's codec", function()
 
   it("refuses a password that was moved to another field of the same record", function()
     local c = codec { store_key_file = key_file(ONE) }
-    local previous = { epoch = 5, password = core.secret "current-of-old!", keep_until = 1700086400 }
-    local rec = full { candidates = record.NONE, bootstrap = record.NONE, previous = previous }
+    local before = { epoch = 5, password = core.secret "current-of-old!", keep_until = 1700086400 }
+    local rec = full { candidates = record.NONE, bootstrap = record.NONE, previous = before }
     rec.candidates, rec.bootstrap = nil, nil
     rec.staged = { epoch = 5, password = core.secret "staged-of-now!!" }
     local text = c:encode(rec):reveal()
