@@ -15,6 +15,8 @@ describe("printing", function()
     assert.equal("", printing.cell(nil))
     for text, expected in pairs {
       ["é漢\240\159\152\128"] = "é漢\240\159\152\128", -- letters and pictures stay
+      -- No width, a hidden hyphen, a tag, half of a pair.
+      ["a\226\128\139b\239\187\191"] = "a?b?", ["\194\173"] = "?", ["\243\160\128\129x"] = "?x", ["\237\160\128"] = "???",
       ["a\194\155b"] = "a?b", ["\226\128\174abc"] = "?abc", ["\226\129\166"] = "?", ["\226\128\168"] = "?", -- CSI as one character, turned text, a line's end
       ["\226\128\147"] = "\226\128\147", -- a dash
       ["\155[2J"] = "?[2J", ["é\169x"] = "é?x", ["\226\128"] = "??", ["\255"] = "?", ["\192\175"] = "??", -- no UTF-8
@@ -22,6 +24,17 @@ describe("printing", function()
       assert.equal(expected, printing.harmless(text))
       assert.equal(expected, printing.cell(text))
     end
+  end)
+
+  -- lua/crdbcloud/base/unseen.lua
+  it("writes JSON that a terminal does not obey, and that is the same text", function()
+    local json, cjson = require "crdbcloud.base.json", require "cjson"
+    for _, text in ipairs { "a\194\155b", "\226\128\174nimda", "x\226\128\139y", "\243\160\128\129", "é漢\240\159\152\128" } do
+      local encoded = json.encode { text = text }
+      assert.are.equal(text, cjson.decode(encoded).text)
+      assert.are.equal(text, encoded:find("é", 1, true) and text or cjson.decode(encoded:match "^[ -~]+$").text)
+    end
+    assert.are.equal('{"text":"a\\ufffd"}', json.encode { text = "a\255" })
   end)
 
   it("counts things in words", function()

@@ -82,7 +82,9 @@ describe("a password in a URL that is not percent-encoded", function()
       "postgresql://u:hidA/hidB@127.0.0.1:1/db", "exec://u:hidA/hidB@host/x",
     } do
       local env = { HOME = dir, COCKROACH_SERVER = "http://127.0.0.1:1", COCKROACH_API_KEY = "CCDB1_x_y", CRDBCLOUD_STORE = url, CRDBCLOUD_SQL = url }
-      for _, words in ipairs { { "rotate", "status", "--cluster", "b0f0c7a2-0000-4000-8000-00000000cafe" }, { "store", "verify" }, { "store", "init" }, { "doctor" } } do
+      for _, words in ipairs {
+        { "rotate", "status", "--cluster", "b0f0c7a2-0000-4000-8000-00000000cafe" }, { "store", "verify" }, { "store", "init" }, { "doctor" },
+      } do
         local result = command.run(words, env)
         check(result.out .. result.err, url)
       end

@@ -1,7 +1,7 @@
 --- JSON as others read it: lua-cjson, plus lists that stay lists when they are empty.
 
 local cjson = require "cjson"
-local printing = require "crdbcloud.base.printing"
+local unseen = require "crdbcloud.base.unseen"
 
 local M = {}
 
@@ -17,7 +17,7 @@ end
 ---@param text string
 ---@return string
 function M.escaped(text)
-  return printing.beyond_ascii(text, escape)
+  return unseen.replace(text, escape)
 end
 
 -- Fields that are lists wherever they occur; an empty Lua table does not tell.
