@@ -107,6 +107,12 @@ function M.is_interrupt(problem)
   return type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
 end
 
+--- For xpcall: a raised text with its place in the code; an error object and a person's Ctrl-C stay as they are.
+function M.located(problem)
+  if M.is(problem) or M.is_interrupt(problem) then return problem end
+  return debug.traceback(tostring(problem), 2)
+end
+
 --- The error of work on one thing, as one user, that raised: what comes from outside may be what nobody thought of, and it
 --- ends this work, not that on the others. What a person's Ctrl-C raises goes on its way.
 ---@param what string

@@ -267,10 +267,10 @@ describe("a rotation in threads", function()
     finally(restore)
     local report, err = rotate { max_failures = false }
     restore()
-    assert.equal(5, err.exit) -- the change was sent
+    assert.equal(6, err.exit) -- the change was answered
     for _, row in ipairs(report.rows) do
-      assert.same({ "unknown", "pending" }, { row.result, row.kind })
-      assert.matches("^" .. row.user .. ": internal error in a thread: [^\n]*probe[^\n]*$", row.error)
+      assert.same({ "unpublished", "protocol", "applied" }, { row.result, row.kind, row.outcome })
+      assert.matches("^" .. row.user .. ": internal error: [^\n]*probe[^\n]*$", row.error)
     end
     assert.matches("stack traceback", table.concat(report.warnings, "\n"))
     assert(sc.cluster:resume())

@@ -96,17 +96,11 @@ local function main(argv)
   return code == true and 0 or code, run
 end
 
--- Keeps an error object as it is and gives anything else its place in the code.
-local function locate(e)
-  if errors.is(e) then return e end
-  return debug.traceback(tostring(e), 2)
-end
-
 --- Runs the command.
 ---@param argv string[] the arguments, without the program
 ---@return integer exit code
 function M.run(argv)
-  local ok, result, run = xpcall(main, locate, argv)
+  local ok, result, run = xpcall(main, errors.located, argv)
   if ok then
     if io.stdout:flush() then return result end
     local changed = result == 0 and run and run.guarded and not run.args.dry_run

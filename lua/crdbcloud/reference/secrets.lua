@@ -145,7 +145,7 @@ return {
   },
   {
     title = "The type of errors", object = "crdbcloud.errors", class = "crdbcloud.errors",
-    internal = { "new", "partly", "raised", "is_interrupt", "raise", "bare", "shown" },
+    internal = { "new", "partly", "raised", "located", "is_interrupt", "raise", "bare", "shown" },
     entries = {
       { name = "is", args = { { "value", "any", "any value" } }, summary = "Returns true for an error object of this library.", returns = { { "boolean", "" } },
         never_fails = true, example = "if crdbcloud.errors.is(problem) then print(problem.kind) end" },

@@ -405,9 +405,14 @@ function Context:user_row(user, work, wanted)
     local held
     local ok, done, why = pcall(self.with, self, user, function(entry)
       held = entry
-      return work(self, entry, wanted)
+      local fine, row, problem = xpcall(work, errors.located, self, entry, wanted)
+      if not fine then error(row, 0) end
+      return row, problem
     end)
-    if not ok then done, why = nil, errors.raised(user, done) end
+    if not ok then
+      if type(done) == "string" then self:warn("internal error: " .. done) end
+      done, why = nil, errors.raised(user, done)
+    end
     fields, err = done, why
     if held then
       effect = held.effect or effect
