@@ -143,7 +143,6 @@ end
 function Context.interrupted()
   return (core.interrupted())
 end
-
 M.interrupted = Context.interrupted
 
 --- The error of work that a signal keeps from being begun; nil when none came.
@@ -263,9 +262,7 @@ function Context:check_sinks(rec, password)
   local known = rec.address or #list == 0 or self:address()
   local address_err = not known and self.address_error
   if address_err and address_err.reason == "address" then
-    return nil, errors.new {
-      kind = "protocol", outcome = "not_sent", reason = "address", message = address_err.message, cause = address_err,
-    }
+    return nil, errors.new { kind = "protocol", outcome = "not_sent", reason = "address", message = address_err.message }
   end
   local sample = { epoch = rec.epoch + 1, password = password or core.secret("sample") }
   for _, sink in ipairs(list) do
@@ -409,15 +406,15 @@ function Context:user_row(user, work, wanted)
       if not fine then error(row, 0) end
       return row, problem
     end)
-    if not ok then
-      if type(done) == "string" then self:warn("internal error: " .. done) end
-      done, why = nil, errors.raised(user, done)
-    end
     fields, err = done, why
+    if not ok then
+      self:warn("internal error: " .. tostring(done))
+      fields, err = nil, errors.raised(user, done)
+    end
     if held then
       effect = held.effect or effect
-      local told, what = pcall(self.shown, self, held)
-      shown = told and what or shown
+      local told, as = pcall(self.shown, self, held)
+      if told then shown = as end
     end
     if fields or err.reason ~= "version" and err.reason ~= "lease" then break end
   end
