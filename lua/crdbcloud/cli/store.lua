@@ -143,7 +143,7 @@ local function pair(run)
     run:say "nothing to pair: they are one cluster already"
     return true
   end
-  io.stderr:write(tostring(look), "\n")
+  printing.say(io.stderr, tostring(look) .. "\n")
   local ok
   ok, err = confirm.cluster(run, ("This records that the server %s is the cluster %s."):format(look.server_id, look.name), look.name)
   if not ok then return nil, err end
