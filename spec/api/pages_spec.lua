@@ -77,6 +77,20 @@ describe("pages", function()
     assert.truthy(err.message:find "no end after 3 pages")
   end)
 
+  it("refuse more items, or longer names, than a list may have", function()
+    local walk = pages.begin { max_items = 3 }
+    assert.truthy(pages.take(walk, named("a", "b", "b"), "t1"))
+    local fresh, err = pages.take(walk, named("c", "d"), "t2")
+    assert.is_nil(fresh)
+    assert.truthy(err.message:find("more than 3 items (max_items)", 1, true))
+    local most = pages.MOST_BYTES
+    finally(function() pages.MOST_BYTES = most end)
+    pages.MOST_BYTES = 1024 * 1024
+    fresh, err = pages.take(pages.begin {}, { { name = ("x"):rep(600000) }, { name = ("y"):rep(600000) } })
+    assert.is_nil(fresh)
+    assert.truthy(err.message:find("longer than 1 MiB", 1, true))
+  end)
+
   it("take a last page that is just within the limit", function()
     local walk = pages.begin { most_pages = 2 }
     pages.take(walk, named "a", "t1")

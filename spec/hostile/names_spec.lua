@@ -94,6 +94,25 @@ describe("what an API names wrongly", function()
     assert.are.equal("protocol", why.kind)
   end)
 
+  it("in a list that is too long ends the call before anything is sent", function()
+    local users = {}
+    for i = 1, 501 do users[i] = { name = "app" .. i } end
+    scene:answer("list_sql_users", 200, cjson.encode { users = users })
+    for _, call in ipairs {
+      function(cluster) return cluster:all_sql_users() end,
+      function(cluster) return cluster:rotate_passwords { users = "all", verify = false } end,
+      function(cluster) return cluster:rotate_password { user = "nobody", verify = false } end,
+      function(cluster) return cluster:plan_rotation { users = { "nobody" } } end,
+    } do
+      local none, err = call(scene:cluster({}, { max_items = 500 }))
+      assert.is_nil(none)
+      assert.are.equal("protocol", err.kind)
+      assert.are.equal(1, err.exit)
+    end
+    assert.are.equal(501, #assert(scene:cluster():all_sql_users()))
+    assert.are.equal(0, scene:requests "PUT")
+  end)
+
   it("as a cluster's name leads no sink out of its directory", function()
     local out = temp.dir()
     for _, name in ipairs { "x/../../../traversed/pwn", "..", "/etc", "-o", "a/b", "x..y" } do

@@ -30,6 +30,7 @@ M.DEFAULTS = {
   connect_timeout = 10,
   deadline = 120, -- one operation with its retries
   max_attempts = 4,
+  max_items = 100000, -- of one list
   rate = 10, -- evenly spaced, for all of this process; 0: unpaced
 }
 
@@ -49,7 +50,7 @@ end
 M.OPTIONS = {
   api_key = check_key, api_key_file = "text", api_jwt = "text|secret", vanity_name = "text", username = "text",
   base_url = "text", api_version = "text", timeout = "limit", connect_timeout = "limit", deadline = "limit",
-  max_attempts = "count", rate = check_rate, account = "text", ca_file = "text", proxy = "text", user_agent = "text",
+  max_attempts = "count", max_items = "count", rate = check_rate, account = "text", ca_file = "text", proxy = "text", user_agent = "text",
   on_event = "function",
 }
 

@@ -32,7 +32,7 @@ function M.reader(account, operation, args, opts, pinned, ask)
   return setmetatable({
     account = account, operation = operation, args = args, opts = opts, field = declared.list, ask = ask or exchange.run,
     own_time = pinned and opts.as_of_time == nil,
-    walk = pages.begin { as_of_time = opts.as_of_time },
+    walk = pages.begin { as_of_time = opts.as_of_time, max_items = account.config.max_items },
   }, Reader)
 end
 

@@ -6,6 +6,7 @@ local M = {}
 
 M.LIMIT = 500 -- items asked for per page; the service refuses more
 M.MOST_PAGES = 2000 -- a list that goes on longer has no end
+M.MOST_BYTES = 64 * 1024 * 1024 -- of the names and ids of one list
 
 --- The token of the next page. The end of a list has five forms: no `pagination`, null, no `next_page`, null, "".
 ---@param document table a decoded answer, with or without null values
@@ -26,14 +27,17 @@ end
 ---@field restarted boolean
 ---@field tokens table<string, true> seen
 ---@field names table<string, true> handed out
+---@field items integer handed out
+---@field bytes integer of their names
+---@field max_items integer
 
 --- Begins a listing.
----@param options {as_of_time: string|nil, most_pages: integer|nil}
+---@param options {as_of_time: string|nil, most_pages: integer|nil, max_items: integer|nil}
 ---@return crdbcloud.pages.walk
 function M.begin(options)
   return {
     done = false, as_of_time = options.as_of_time, count = 0, most_pages = options.most_pages or M.MOST_PAGES,
-    restarted = false, tokens = {}, names = {},
+    restarted = false, tokens = {}, names = {}, items = 0, bytes = 0, max_items = options.max_items or math.huge,
   }
 end
 
@@ -62,9 +66,15 @@ function M.take(walk, items, token)
   walk.token, walk.done = token, token == nil
   local fresh = {}
   for _, item in ipairs(items) do
-    local key = item.id or item.name
+    local key = type(item.id) == "string" and item.id or item.name
     if key == nil or not walk.names[key] then
-      if key ~= nil then walk.names[key] = true end
+      if key ~= nil then walk.names[key], walk.bytes = true, walk.bytes + #key end
+      walk.items = walk.items + 1
+      if walk.items > walk.max_items then
+        return endless(("the list has more than %d items (max_items)"):format(walk.max_items))
+      elseif walk.bytes > M.MOST_BYTES then
+        return endless(("the names in the list are longer than %d MiB"):format(M.MOST_BYTES / 1024 / 1024))
+      end
       fresh[#fresh + 1] = item
     end
   end

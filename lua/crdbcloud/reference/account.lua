@@ -34,6 +34,7 @@ return {
           { "connect_timeout", "crdbcloud.duration", "time limit of connecting", '"10s"' },
           { "deadline", "crdbcloud.duration", "time limit of one call with its retries", '"120s"' },
           { "max_attempts", "integer", "attempts of one call, from 1", "4" },
+          { "max_items", "integer", "items of one list; a longer one is an error of kind protocol, as are 64 MiB of names", "100000" },
           { "rate", "number", "requests per second of the account in all threads, evenly spaced; 0 is no limit", "10" },
           { "account", "string", "name of the budget that `rate` limits", "server and key id" },
           { "ca_file", "string", "certificate authority, a PEM file", "the system's" },

@@ -7,7 +7,7 @@ local errors = require "crdbcloud.errors"
 
 local M = {}
 
-local PLAIN = { "base_url", "vanity_name", "username", "api_version", "max_attempts", "rate", "account", "ca_file", "user_agent" }
+local PLAIN = { "base_url", "vanity_name", "username", "api_version", "max_attempts", "max_items", "rate", "account", "ca_file", "user_agent" }
 local SECONDS = { "timeout", "connect_timeout", "deadline" }
 
 -- Of a context: what its cluster, store and account do not say.

@@ -25,6 +25,7 @@ local crdbcloud = {}
 ---@field connect_timeout? crdbcloud.duration time limit of connecting; default "10s"
 ---@field deadline? crdbcloud.duration time limit of one call with its retries; default "120s"
 ---@field max_attempts? integer attempts of one call, from 1; default 4
+---@field max_items? integer items of one list; a longer one is an error of kind protocol, as are 64 MiB of names; default 100000
 ---@field rate? number requests per second of the account in all threads, evenly spaced; 0 is no limit; default 10
 ---@field account? string name of the budget that `rate` limits; default server and key id
 ---@field ca_file? string certificate authority, a PEM file; default the system's
