@@ -146,6 +146,32 @@ describe("crdbcloud.privileges on CockroachDB", function()
     assert.is_true(err.attempts > 1)
   end)
 
+  it("repeats what was rolled back because of another change, and nothing else", function()
+    local query = model.query
+    for said, state in pairs {
+      ["deadlock detected"] = "40P01", ["canceling statement due to lock timeout"] = "55P03", ["could not obtain lock on row"] = "55P03",
+      ["canceling statement due to user request"] = "57014", ["query execution canceled due to statement timeout"] = "57014",
+      ["tuple concurrently updated"] = "XX000", ["permission denied for table orders"] = "42501",
+    } do
+      local left = 2
+      function model:query(text)
+        if text:find "^GRANT SELECT" and left > 0 then
+          left = left - 1
+          return nil, "ERROR: " .. said
+        end
+        return query(self, text)
+      end
+      model:thing("table", "shop", "public", "orders").grants = {}
+      local ok, err = privileges.apply(sql, { database = "shop", tables = { "orders" }, privileges = { "SELECT" } }, { user = "app" })
+      if state == "42501" then
+        assert.same({ state, 1 }, { err.sqlstate, left })
+      else
+        assert.is_true(ok, tostring(err))
+        assert.equal(0, left, said)
+      end
+    end
+  end)
+
   it("repeats a statement whose fate is open, as it has the same effect twice, and says at the end that it is not known", function()
     local query, sent = model.query, 0
     function model:query(text)

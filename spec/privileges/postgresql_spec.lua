@@ -50,6 +50,39 @@ describe("crdbcloud.privileges on PostgreSQL", function()
     return words(assert(privileges.inspect(sql, "app", { databases = "all" })).grants)
   end
 
+  -- Another session changes the rights of the same table and goes on when ours waits for it.
+  local function meanwhile(text)
+    local path = postgres.dir .. "/meanwhile.sql"
+    local file = assert(io.open(path, "w"))
+    file:write("BEGIN; GRANT SELECT ON orders TO staff;\n\\echo ready\n", [[
+      DO $$ BEGIN
+        FOR i IN 1..3000 LOOP
+          PERFORM pg_stat_clear_snapshot();
+          EXIT WHEN EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock');
+          PERFORM pg_sleep(0.01);
+        END LOOP;
+      END $$;
+    ]], text, "\nCOMMIT;\n")
+    file:close()
+    local pipe = assert(io.popen(("PGPASSFILE=%s psql -X -q -A -t -h %s -p %d -U root -d shop -f %s"):format(postgres.pgpass, postgres.socket,
+      postgres.port, path)))
+    assert.equal("ready", pipe:read "*l")
+    return pipe
+  end
+
+  for name, text in pairs {
+    ["met another change of the same table"] = "",
+    ["lost its session"] = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock';",
+    ["was cancelled"] = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock';",
+  } do
+    it("repeats a grant that " .. name, function()
+      local pipe = meanwhile(text)
+      assert(apply(READ_ORDERS))
+      pipe:close()
+      assert.equal("t|t", postgres:psql("SELECT has_table_privilege('app', 'orders', 'SELECT'), has_table_privilege('staff', 'orders', 'SELECT')", "shop"))
+    end)
+  end
+
   it("takes types, routines, columns and the right to pass on away with exact", function()
     postgres:psql([[
       CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'; GRANT EXECUTE ON FUNCTION f(int) TO app WITH GRANT OPTION;

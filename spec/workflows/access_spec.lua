@@ -1,4 +1,5 @@
--- Tests lua/crdbcloud/workflows/remove_app_user.lua.
+-- Tests lua/crdbcloud/workflows/access.lua, lua/crdbcloud/workflows/remove_app_user.lua, and what
+-- lua/crdbcloud/workflows/resume.lua does of them.
 
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
@@ -93,6 +94,63 @@ describe("access and set_access", function()
     end
   end)
 
+  -- As when the connection is gone in the middle: some of it was done, and nobody knows how much.
+  local function cut(outcome)
+    local apply = privileges.apply
+    privileges.apply = function(...)
+      local ok = apply(...)
+      privileges.apply = apply
+      return nil, ok and errors.new { kind = "network", outcome = outcome, message = "the session was lost" }
+    end
+  end
+
+  it("are finished by resume, with a record of the user and without one, and the status tells of it", function()
+    for _, managed in ipairs { true, false } do
+      local other = "spec_" .. core.random_hex(6)
+      if managed then
+        create { name = other }
+      else
+        sc.sandbox:psql("CREATE ROLE " .. other .. " LOGIN")
+      end
+      cut "unknown"
+      local wanted = { user = other, exact = true, access = { database = "shop", tables = { "payments" }, preset = "readonly" } }
+      local report, err = sc.cluster:set_access(wanted)
+      assert.is_nil(report)
+      assert.are.same({ 5, "unknown" }, { err.exit, err.outcome })
+      assert.truthy(err.hint:find("rotate resume", 1, true), err.hint)
+      assert.are.equal("payments", sc:record(other).access_due.access[1].tables[1])
+      sc.sandbox:psql(("REVOKE ALL ON payments FROM %s"):format(other))
+      local status = assert(sc.cluster:rotation_status())
+      assert.are.equal(1, status.open)
+      if not managed then
+        local _, refused = sc.cluster:rotate_password(other)
+        assert.are.same({ "pending", "`crdbcloud rotate resume` finishes it" }, { refused.kind, refused.hint })
+      end
+      assert.are.equal("the change of its access", assert(sc.cluster:resume { dry_run = true }).rows[1].note)
+      assert.are.equal("has exactly this access", assert(sc.cluster:resume()).rows[1].note)
+      assert.truthy(tostring(assert(sc.cluster:access(other))):find("SELECT on table shop.public.payments", 1, true))
+      if managed then
+        assert.is_nil(sc:assert_settled(other).access_due)
+      else
+        assert.is_nil((sc:record(other)))
+      end
+      assert.are.same({}, assert(sc.cluster:resume()).rows)
+    end
+  end)
+
+  it("that are refused leave the record as it was, and nothing to resume", function()
+    create()
+    sc.sandbox:psql("GRANT SELECT ON payments TO shop_reader WITH GRANT OPTION")
+    sc.sandbox:psql(("SET ROLE shop_reader; GRANT SELECT ON payments TO %s"):format(name))
+    local report, err = sc.cluster:set_access { user = name, exact = true, access = { database = "shop", tables = { "orders" }, preset = "readonly" } }
+    sc.sandbox:psql(("SET ROLE shop_reader; REVOKE SELECT ON payments FROM %s"):format(name))
+    sc.sandbox:psql "REVOKE GRANT OPTION FOR SELECT ON payments FROM shop_reader"
+    assert.is_nil(report)
+    assert.are.equal("not_sent", err.outcome)
+    assert.is_nil(sc:assert_settled(name).access_due)
+    assert.are.same({}, assert(sc.cluster:resume()).rows)
+  end)
+
   it("refuse what leads to admin before anything is sent", function()
     create()
     local report, err = sc.cluster:set_access { user = name, roles = { "admin" } }
@@ -168,6 +226,63 @@ describe("remove_app_user", function()
     sc.sandbox:clear()
     assert(sc.cluster:remove_app_user(name))
     assert.is_nil((sc:record(name)))
+  end)
+
+  it("is finished by resume, which says so before", function()
+    create { sinks = { "json:" .. sc.dir .. "/credential.json" } }
+    sc.sandbox:fault { op = "delete_sql_user", user = name, what = "drop_before", count = 1 }
+    local report, err = sc:handle({ max_attempts = 1 }):remove_app_user { user = name, clean_sinks = true }
+    assert.is_nil(report)
+    assert.truthy(err.hint:find("rotate resume", 1, true), err.hint)
+    sc.sandbox:clear()
+    assert.are.same({}, require("crdbcloud.record").candidates(sc:record(name)))
+    local _, refused = sc.cluster:enable_user(name)
+    assert.are.same({ "pending", "not_sent" }, { refused.kind, refused.outcome })
+    assert.are.equal("its removal", assert(sc.cluster:resume { dry_run = true }).rows[1].note)
+    assert.are.equal("removed", assert(sc.cluster:resume()).rows[1].note)
+    assert.is_nil((sc:record(name)))
+    assert.is_nil(core.stat(sc.dir .. "/credential.json"))
+    assert.are.same({}, assert(sc.cluster:resume()).rows)
+  end)
+
+  it("tells where the dead password still is, and with clean_sinks removes it and nothing else", function()
+    local dir = temp.dir()
+    temp.write(dir .. "/env", "A=1\n")
+    temp.write(dir .. "/pgpass", "h:1:*:somebody:x\n")
+    temp.run(("chmod 600 %s/env %s/pgpass"):format(dir, dir))
+    for _, clean in ipairs { false, true } do
+      name = "spec_" .. core.random_hex(6)
+      create { sinks = { "json:" .. dir .. "/j", "file:" .. dir .. "/f", "dotenv:" .. dir .. "/env", "pgpass:" .. dir .. "/pgpass",
+        { "command", command = { "true" } } } }
+      local row = assert(sc.cluster:remove_app_user { user = name, clean_sinks = clean }).rows[1]
+      assert.are.equal(clean and 1 or 5, #row.sinks_left)
+      assert.truthy(row.note:find("is still in ", 1, true), row.note)
+      assert.are.equal(not clean, core.stat(dir .. "/j") ~= nil)
+      assert.are.equal(not clean, core.stat(dir .. "/f") ~= nil)
+      assert.are.equal(not clean, temp.read(dir .. "/env"):find(name:upper(), 1, true) ~= nil)
+      assert.are.equal(not clean, temp.read(dir .. "/pgpass"):find(name, 1, true) ~= nil)
+      if not clean then temp.run(("rm %s/j %s/f"):format(dir, dir)) end
+    end
+    assert.truthy(temp.read(dir .. "/env"):find("A=1\n", 1, true))
+    assert.truthy(temp.read(dir .. "/pgpass"):find("h:1:*:somebody:x\n", 1, true))
+  end)
+
+  it("lists in a dry run what would be done, in every database, and then does just that", function()
+    create()
+    sc.sandbox:psql(("CREATE TYPE %s_t AS ENUM ('a'); ALTER TYPE %s_t OWNER TO %s"):format(name, name, name), "analytics")
+    local report, err = sc.cluster:remove_app_user { user = name, dry_run = true }
+    assert.is_nil(report)
+    assert.truthy(err.message:find("owns 1 object, the first is type", 1, true), err.message)
+    local plan = assert(sc.cluster:remove_app_user { user = name, dry_run = true, reassign_to = "sandbox_admin" })
+    local text = tostring(plan)
+    for _, part in ipairs {
+      'ALTER ROLE "%s" WITH NOLOGIN', 'REASSIGN OWNED BY "%s" TO "sandbox_admin"', 'REVOKE ALL ON TABLE public.orders FROM "%s" CASCADE',
+    } do
+      assert.truthy(text:find(part:format(name), 1, true), text)
+    end
+    sc:assert_settled(name)
+    assert(sc.cluster:remove_app_user { user = name, reassign_to = "sandbox_admin" })
+    sc.sandbox:psql(("DROP TYPE %s_t"):format(name), "analytics")
   end)
 
   it("plans without changing anything", function()

@@ -20,7 +20,7 @@ local OPTIONS = {
 -- The error of a user that is changed already but not deleted.
 local function half_removed(err)
   errors.partly(err)
-  err.hint = err.hint or "`crdbcloud rotate resume` goes on where it stopped"
+  if not err.hint or err.outcome == "unknown" then err.hint = "`crdbcloud rotate resume` goes on where it stopped" end
   return nil, err
 end
 
