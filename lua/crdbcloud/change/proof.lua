@@ -20,7 +20,7 @@ local ALLOWED = { is_admin = true, has_power = true }
 local NEVER_PUBLISHED = { is_admin = true, has_power = true, made_anew = true, gone = true }
 
 -- Reasons that taking the user over anew (`adopt`) mends.
-local ADOPTED = { is_admin = true, has_power = true, made_anew = true }
+local ADOPTED = { is_admin = true, has_power = true, made_anew = true, wrong_password = true }
 
 --- True of a record whose user must be a limited one.
 ---@param rec table|nil
@@ -119,7 +119,7 @@ end
 --- Looks at all users of the server at once, for a plan or a status.
 ---@param cluster table the handle
 ---@param operation string
----@return (fun(rec: table): table|nil)|nil of a record: its finding
+---@return (fun(rec: table): table|nil, string|nil)|nil of a record: its finding, and the server's number of the role
 ---@return crdbcloud.error|nil
 function M.survey(cluster, operation)
   local sql, err = cluster:open_sql(operation)
@@ -127,7 +127,10 @@ function M.survey(cluster, operation)
   local of
   of, err = standing.look(sql)
   if not of then return nil, err end
-  return function(rec) return M.finding(of(rec.user), rec) end
+  return function(rec)
+    local found = of(rec.user)
+    return M.finding(found, rec), found.id
+  end
 end
 
 --- The server's own number of a role, for its record; nil where the server does not say.

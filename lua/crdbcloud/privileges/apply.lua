@@ -73,6 +73,18 @@ local function change(sql, deadline, list, given, state)
   return true
 end
 
+--- What the user lacks of the wanted access; nothing is sent.
+---@param sql crdbcloud.sql
+---@param deadline number
+---@param list table[] normalized access
+---@param given {user: string, roles: string[]} folded
+---@return table[]|nil single grants
+---@return crdbcloud.error|nil
+function M.lacks(sql, deadline, list, given)
+  local state, err = compare(sql, deadline, list, given)
+  return state and state.missing, err
+end
+
 --- Gives the access, and with exact takes everything else away. Nothing is sent when nothing is missing.
 ---@param sql crdbcloud.sql
 ---@param deadline number

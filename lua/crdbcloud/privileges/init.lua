@@ -79,6 +79,21 @@ function M.apply(sql, wanted, given)
     { user = user, roles = roles, exact = opts.exact })
 end
 
+--- What a user lacks of the access that it should have; reads only.
+---@param sql crdbcloud.sql
+---@param wanted table|nil
+---@param given {user: string, roles: string[]?}
+---@return table[]|nil grants single grants; print them with privileges.describe
+---@return crdbcloud.error|nil
+function M.lacks(sql, wanted, given)
+  check_sql(sql, "privileges.lacks")
+  local opts = options.check({ user = true, roles = true }, given, "privileges.lacks")
+  local user, roles = check_user(opts.user, "privileges.lacks"), check_roles(opts.roles, "privileges.lacks")
+  local list, err = access.normalize(wanted)
+  if not list then return nil, err end
+  return require("crdbcloud.privileges.apply").lacks(sql, deadline_of(opts), list, { user = user, roles = roles })
+end
+
 --- What a user really is and has.
 ---@param sql crdbcloud.sql
 ---@param user string

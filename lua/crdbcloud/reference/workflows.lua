@@ -38,7 +38,10 @@ return {
     entries = {
       {
         name = "create_app_user", table_call = true, summary = "Makes a user with limited access. Its password was never an admin's.",
-        text = "It needs SQL. The same call again changes nothing, or finishes what a crash left half done.",
+        text = "It needs SQL. The same call again looks at everything anew: existence, admin, login, access, password (by a login) and "
+          .. "sinks; row.proof has the result of each. It gives missing access again, writes sinks that lost the credential, and "
+          .. "finishes what a crash left half done. Anything else that is not as asked is an error that changes nothing; adopt "
+          .. "mends an admin, a user made anew and another password.",
         options = {
           { "name", "string", "required; name of the user" }, shared.access, shared.roles,
           { "owner", "string", "who is responsible for the user" }, { "description", "string", "text for people" },
@@ -52,7 +55,7 @@ return {
           shared.verify, shared.dry_run, shared.reason, shared.on_progress,
         },
         returns = REPORT,
-        errors = "already_exists: the user has other access, or is not managed here. invalid_argument: the access leads to admin. " .. ERRORS,
+        errors = "already_exists: the user has other access, or is not managed here. conflict: somebody else has changed the user. invalid_argument: the access leads to admin. " .. ERRORS,
         example = [[
 print(assert(cluster:create_app_user {
   name = "reporting", owner = "bi@example.com", access = { database = "shop", preset = "readonly" },

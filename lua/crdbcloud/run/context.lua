@@ -246,11 +246,11 @@ function Context:hook_mark(rec)
 end
 
 --- What a report's row says of a held record.
----@return { epoch: integer|nil, state: string|nil, sinks: string[] }
+---@return { epoch: integer|nil, state: string|nil, sinks: string[], proof: table|nil }
 function Context:shown(entry)
   local rec = entry.rec
   if not rec then return { sinks = {} } end
-  return { epoch = record.public_epoch(rec), state = rec.state, sinks = self:sink_names(entry.user, rec) }
+  return { epoch = record.public_epoch(rec), state = rec.state, sinks = self:sink_names(entry.user, rec), proof = entry.proof }
 end
 
 --- Asks each sink whether it can hold the credential, before anything is staged.

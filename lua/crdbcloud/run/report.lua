@@ -83,7 +83,7 @@ function Report:__tostring()
 end
 
 -- Reasons of crdbcloud.change.proof for which nothing is sent.
-local REFUSED = { is_admin = true, has_power = true, made_anew = true, gone = true, no_login = true, expired = true }
+local REFUSED = { is_admin = true, has_power = true, made_anew = true, gone = true, no_login = true, expired = true, disabled = true }
 
 -- result of a row: done, skipped, untouched, failed (nothing changed), refused
 -- (nothing changed: the user is not what its record says), unknown
@@ -102,7 +102,7 @@ end
 ---@param shown table epoch, state, sinks
 ---@return table
 function M.row(user, fields, err, shown)
-  local row = { user = user, sinks = shown.sinks or {}, epoch = shown.epoch, state = shown.state }
+  local row = { user = user, sinks = shown.sinks or {}, epoch = shown.epoch, state = shown.state, proof = shown.proof }
   if fields then
     row.result = "done"
     for k, v in pairs(fields) do row[k] = v end

@@ -73,6 +73,11 @@ function Dotenv:check(credential)
   return true
 end
 
+function Dotenv:holds(credential)
+  local text, wanted = files.read(self.path, MAX), changed(self, credential)
+  return text ~= nil and wanted ~= nil and wanted:equals(text)
+end
+
 function Dotenv:publish(credential)
   local ok, why = files.locked(self.path, function()
     local text, problem = changed(self, credential)

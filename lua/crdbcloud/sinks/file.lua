@@ -35,6 +35,11 @@ function File:check()
   return true
 end
 
+function File:holds(credential)
+  local text = core.read_file(self.path, { max = MAX, private = true })
+  return text ~= nil and text:equals(credential.password)
+end
+
 function File:publish(credential)
   local problem = refusal(self)
   if problem then return nil, sinks.failed(self.name, problem) end

@@ -9,6 +9,7 @@
 --   check(credential) -> true | nil, err     can it hold this exactly? asked before staging
 --   publish(credential) -> true | nil, err   idempotent by epoch, never back to an older one
 --   remove(credential) -> true | nil, err    optional: takes away what was published; nothing there is as good
+--   holds(credential) -> boolean|nil         optional: has it exactly this now? nil: it cannot be read
 --
 -- A kind is a module of crdbcloud.sinks with
 --   fields    name -> rule, as of crdbcloud.options

@@ -68,6 +68,12 @@ function Json:check(credential)
   return true
 end
 
+function Json:holds(credential)
+  local old = M.read(self.path)
+  return old ~= nil and refusal(self, credential) == nil and old.user == credential.user and old.epoch == credential.epoch
+    and old.password:equals(credential.password)
+end
+
 function Json:publish(credential)
   local problem = refusal(self, credential)
   if problem then return nil, sinks.failed(self.name, problem) end

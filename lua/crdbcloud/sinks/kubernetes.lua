@@ -126,6 +126,15 @@ function Kubernetes:check(credential)
   return true
 end
 
+function Kubernetes:holds(credential)
+  if not self.path or self.stdout then return nil end
+  local text = files.read(self.path, MAX)
+  local wanted = manifest(self, credential)
+  local same = text ~= nil and wanted:equals(text)
+  wanted:close()
+  return same
+end
+
 function Kubernetes:publish(credential)
   local function write(text)
     if self.command then return programs.run(self.command, text, {}, self.timeout) end

@@ -40,19 +40,24 @@ function Pgpass:check(credential)
   return true
 end
 
--- Writes the file with the entry's password, or without the entry.
+-- The file as it would be with the entry's password, or without the entry.
+local function changed(text, credential, password)
+  local place = { host = credential.host, port = ("%d"):format(credential.port), database = "*", user = credential.user }
+  return core.pgpass_update(text, place, password)
+end
+
+function Pgpass:holds(credential)
+  local text = files.read(self.path, MAX)
+  if not text or not credential.host or not credential.port then return false end
+  return changed(text, credential, credential.password):equals(text)
+end
+
 local function write(self, credential, password)
   local ok, why = files.locked(self.path, function()
     local text, problem = files.read(self.path, MAX)
     if problem then return nil, problem end
     if not text and not password then return true end
-    local place = {
-      host = credential.host,
-      port = ("%d"):format(credential.port),
-      database = "*",
-      user = credential.user,
-    }
-    return core.write_file(self.path, core.pgpass_update(text, place, password))
+    return core.write_file(self.path, changed(text, credential, password))
   end)
   if not ok then return nil, sinks.failed(self.name, why) end
   return true

@@ -26,8 +26,8 @@ local cluster = {}
 ---@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Makes a user with limited access. Its password was never an admin's.
---- It needs SQL. The same call again changes nothing, or finishes what a crash left half done.
---- Errors: already_exists: the user has other access, or is not managed here. invalid_argument: the access leads to admin. err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
+--- It needs SQL. The same call again looks at everything anew: existence, admin, login, access, password (by a login) and sinks; row.proof has the result of each. It gives missing access again, writes sinks that lost the credential, and finishes what a crash left half done. Anything else that is not as asked is an error that changes nothing; adopt mends an admin, a user made anew and another password.
+--- Errors: already_exists: the user has other access, or is not managed here. conflict: somebody else has changed the user. invalid_argument: the access leads to admin. err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
 ---@param options crdbcloud.cluster.create_app_user.options
 ---@return crdbcloud.report|nil the report, only when everything is done and published; it prints as a table and has :json()
 ---@return crdbcloud.error|nil err

@@ -173,6 +173,19 @@ function privileges.plan(access, options) end
 ---@return crdbcloud.error|nil err
 function privileges.apply(sql, access, options) end
 
+---@class crdbcloud.privileges.lacks.options
+---@field user string required
+---@field roles? string[] roles that the user should have too
+
+--- Returns what a user lacks of the access. It only reads.
+--- Errors: sql, not_found, invalid_argument
+---@param sql crdbcloud.sql an admin's connection
+---@param access crdbcloud.access_spec|crdbcloud.access_spec[]|nil help "access"
+---@param options crdbcloud.privileges.lacks.options
+---@return table[]|nil single grants, none when nothing is missing
+---@return crdbcloud.error|nil err
+function privileges.lacks(sql, access, options) end
+
 ---@class crdbcloud.privileges.inspect.options
 ---@field databases? string[]|"all" databases to search for grants and owned objects; without it only roles are read
 ---@field timeout? crdbcloud.duration time limit of all statements; default "60s"

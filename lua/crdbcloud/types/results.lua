@@ -100,6 +100,8 @@
 ---@field hint? string what to do
 ---@field exit? integer
 ---@field cluster? string of several clusters
+---@field reason? string finer than kind, such as is_admin
+---@field proof? table of the same creation again: existence, admin, login, access, password, sinks; as asked, mended, ? or the finding
 
 ---@class crdbcloud.status what the store says of every user; prints as a table
 ---@field operation string

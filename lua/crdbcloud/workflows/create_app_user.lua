@@ -1,5 +1,6 @@
 --- `create_app_user`: makes a user with limited access whose password was never an admin's.
 
+local again = require "crdbcloud.change.again"
 local context = require "crdbcloud.run.context"
 local core = require "crdbcloud.core"
 local creation = require "crdbcloud.change.create"
@@ -13,6 +14,7 @@ local pair_access = require "crdbcloud.change.pair.access"
 local pair_rules = require "crdbcloud.change.pair.rules"
 local passwords = require "crdbcloud.passwords"
 local privileges = require "crdbcloud.privileges"
+local proof = require "crdbcloud.change.proof"
 local record = require "crdbcloud.record"
 local rules = require "crdbcloud.run.rules"
 local resume = require "crdbcloud.workflows.resume"
@@ -108,14 +110,33 @@ local function changes_of(rec, opts)
   return changes, changed
 end
 
+-- What the same creation again would do, by a look at everything that the record says.
+local function plan_again(ctx, row, rec, opts)
+  local seen, err = again.look(ctx, { user = rec.user, rec = rec })
+  if not seen then return nil, err end
+  row.proof = seen.proof
+  if seen.problem then
+    local taken = not rec.pair and proof.decide(seen.problem, { occasion = "again", adopt = opts.adopt }) == "take_over"
+    row.result, row.note = taken and "adopt" or "blocked", seen.problem.text
+    return true
+  end
+  local changed = select(2, changes_of(rec, opts))
+  if seen.mend.access then changed[#changed + 1] = "access" end
+  for _, name in ipairs(seen.mend.sinks) do changed[#changed + 1] = name end
+  row.result = #changed > 0 and "change" or "unchanged"
+  row.note = #changed > 0 and table.concat(changed, ", ") or nil
+  return true
+end
+
 local function dry_row(ctx, wanted, sql, exists, rec, opts)
   local row = {
     user = wanted.user, epoch = rec and rec.epoch or nil, sinks = ctx:sink_names(wanted.user, rec or { sinks = opts.sinks }),
   }
-  if rec then
-    local changed = record.is_creating(rec) and {} or select(2, changes_of(rec, opts))
-    row.result = record.is_creating(rec) and "finish" or #changed > 0 and "change" or "unchanged"
-    row.note = #changed > 0 and table.concat(changed, ", ") or nil
+  if rec and record.is_open(rec) then
+    row.result = "finish"
+  elseif rec and rec.origin == "create_app_user" then
+    local ok, err = plan_again(ctx, row, rec, opts)
+    if not ok then return nil, err end
   elseif exists and not opts.adopt then
     row.result, row.note = "blocked", "a user of that name exists"
   else
@@ -167,25 +188,51 @@ local function take_over(ctx, entry, wanted, opts)
   return pair.create(ctx, entry, wanted.password, "adopted")
 end
 
--- Saves changed metadata, and gives a new sink the credential.
-local function amend(ctx, entry, opts)
+-- Looks whether the user is as the record says, mends what is ours to mend, saves changed metadata, and gives a new sink the
+-- credential.
+local function amend(ctx, entry, wanted, opts)
   local rec = entry.rec
+  local seen, look_err = again.look(ctx, entry)
+  if not seen then
+    look_err.outcome = look_err.outcome or "not_sent"
+    return nil, look_err
+  end
+  entry.proof = seen.proof
+  if seen.problem then
+    local action = proof.decide(seen.problem, { occasion = "again", adopt = opts.adopt })
+    if action == "take_over" and not rec.pair then
+      entry.proof = nil
+      return take_over(ctx, entry, wanted, opts)
+    end
+    return nil, again.error(entry.user, seen.problem)
+  end
+  if ctx.verify == "require" and seen.verdict ~= "accepted" then
+    return nil, errors.new {
+      kind = "sql", outcome = "not_sent", operation = "create_app_user", reason = seen.verdict,
+      message = ("%s: no login is possible to prove its password (%s)"):format(entry.user, (seen.verdict:gsub("_", " "))),
+    }
+  end
   local changes, changed = changes_of(rec, opts)
-  local done = { verified = rec.current.verified == true and "accepted" or nil, note = "unchanged" }
-  if #changed == 0 then return done end
+  again.publish(rec, changes, seen.mend.sinks)
+  local done = { verified = seen.verdict, note = again.note(changed, seen.mend), proof = seen.proof }
+  if not rec.role_id then changes.role_id = seen.role_id end -- of a record that an earlier version made
+  if seen.mend.access then
+    local mended, err = again.mend_access(ctx:sql(), seen.lacking)
+    if not mended then return nil, err end
+  end
+  if next(changes) == nil then return done end
   local new = record.amend(rec, changes)
   local ok, err
-  if changes.sinks then
+  if changes.sinks or changes.published then
     ok, err = check_sinks(ctx, new, rec.current.password)
     if not ok then return nil, err end
   end
   ok, err = entry:save(new)
   if not ok then return nil, err end
-  if changes.sinks then
+  if changes.sinks or changes.published then
     ok, err = (rec.pair and pair.resume or steps.finish)(ctx, entry)
     if not ok then return nil, err end
   end
-  done.note = table.concat(changed, ", ") .. " changed, access as before"
   return done
 end
 
@@ -233,7 +280,7 @@ local function known(ctx, entry, wanted, opts)
       hint = "remove its record, then create it again",
     }
   end
-  return amend(ctx, entry, opts)
+  return amend(ctx, entry, wanted, opts)
 end
 
 -- Refuses a name that the first rotation of a pair will use.
@@ -311,7 +358,10 @@ function M.create_app_user(cluster, opts)
     if exists == nil then return nil, list_err end
     local rec, version = ctx.store:get(record.key(ctx.id, wanted.user))
     if not rec and version then return nil, version end
-    return report.finish(ctx, { dry_row(ctx, wanted, sql, exists, rec, opts) }, { dry_run = true }, true)
+    local row
+    row, err = dry_row(ctx, wanted, sql, exists, rec, opts)
+    if not row then return nil, err end
+    return report.finish(ctx, { row }, { dry_run = true }, true)
   end
   spool.merge(ctx)
   resume.first(ctx, { wanted.user })
