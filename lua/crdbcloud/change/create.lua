@@ -153,13 +153,7 @@ local function post(ctx, entry)
     local value, err, where = entry:send {
       op = POST, state = "posting", epoch = 0, password = entry.rec.bootstrap.password, deadline = deadline,
     }
-    if value then
-      local here, why = is_here(ctx, entry)
-      local ok, store_err = entry:save(record.move(entry.rec, "posted", { seen = here }))
-      if not ok then return nil, store_err end
-      if not here then return still_admin(entry, why) end
-      return true
-    end
+    if value then return entry:save(record.move(entry.rec, "posted", {})) end
     if where == "store" then
       ctx.stop = err
       if open then return nil, open_question(entry, err, "the store failed") end
