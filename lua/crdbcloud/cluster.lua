@@ -331,6 +331,7 @@ M.WORKFLOWS = {
   import_credential = "import_credential", rollback_password = "rollback",
   access = "access", set_access = "access", remove_app_user = "remove_app_user",
   disable_user = "enable_user", enable_user = "enable_user", history = "history", pair_sql = "pair_sql",
+  probe = "probe",
 }
 for method, file in pairs(M.WORKFLOWS) do
   Cluster[method] = function(self, opts, ...)

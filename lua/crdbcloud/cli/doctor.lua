@@ -1,5 +1,6 @@
 --- `crdbcloud doctor`: looks at everything that the other commands need and says what is wrong with it.
 
+local confirm = require "crdbcloud.cli.confirm"
 local core = require "crdbcloud.core"
 local durations = require "crdbcloud.base.durations"
 
@@ -117,10 +118,30 @@ local function doctor(run, args)
   return true
 end
 
+local UNEXPECTED = 8
+
+-- Tries on the cluster itself, by a throwaway user, what the other commands take for granted.
+local function probe(run)
+  local cluster, err = run:cluster()
+  if not cluster then return nil, err end
+  local ok
+  ok, err = confirm.yes(run, ("Make a throwaway user on cluster %s, an admin for a moment, try it out and delete it?"):format(run.cluster_name))
+  if not ok then return nil, err end
+  run:guard()
+  local report
+  report, err = cluster:probe { on_progress = run:progress() }
+  if not report then return nil, err end
+  run.out:report(report)
+  return report.unexpected == 0 or UNEXPECTED
+end
+
 function M.register(parser)
-  parser:command "doctor":summary "Check key, server, cluster, SQL connection and store."
-    :description "Checks what the other commands need. Exit 0 when nothing failed."
-    :action(function(args) args.run = doctor end)
+  local command = parser:command "doctor":summary "Check key, server, cluster, SQL connection and store."
+    :description("Checks what the other commands need. Exit 0 when nothing failed. With --probe it tries on the cluster what they "
+      .. "take for granted, by one throwaway user that is deleted again; exit 8 where something is not as expected.")
+  command:flag "--probe":description "Try the cluster out with a throwaway user."
+  confirm.options(command)
+  command:action(function(args) args.run = args.probe and probe or doctor end)
 end
 
 return M

@@ -10,12 +10,22 @@ local sinks = require "crdbcloud.sinks"
 
 local M = {}
 
+--- How the names of users begin that `probe` makes and removes; nobody gets such a user.
+M.THROWAWAY = "crdbcloud_probe_"
+
 local OWN_CREATION = 3600 -- seconds within which an audit entry of a creation is our own
 
 M.POLICY_AGE = 90 * 86400 -- seconds; a value of this project, not a law
 
 --- Why a name is blocked that the cluster does not know.
 M.ABSENT = "no such user on the cluster"
+
+--- True for the name of such a user.
+---@param folded string
+---@return boolean
+function M.is_throwaway(folded)
+  return folded:sub(1, #M.THROWAWAY) == M.THROWAWAY
+end
 
 --- Checks `users` of a call; raises on misuse.
 ---@param users any
@@ -81,6 +91,7 @@ function M.decide(o)
   if o.excluded then return "skip", "excluded" end
   if names.is_protected(o.user) then return "skip", "protected" end
   if not o.named and names.is_sso(o.user) then return "skip", "signs in by SSO" end
+  if M.is_throwaway(o.user) then return "skip", "throwaway user of a probe" end
   if o.own and not o.named and not o.emergency then return "skip", "used by the SQL connection or the store itself" end
   local rec = o.rec
   if rec and rec.pair_of then

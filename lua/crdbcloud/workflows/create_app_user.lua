@@ -340,6 +340,13 @@ function M.create_app_user(cluster, opts)
   opts = options.check(OPTIONS, opts, "create_app_user")
   local wanted, err = check(opts)
   if not wanted then return nil, err end
+  if selection.is_throwaway(wanted.user) then
+    return nil, errors.new {
+      kind = "invalid_argument", outcome = "not_sent", operation = "create_app_user",
+      message = ("names that begin with %s are those of `crdbcloud doctor --probe`, which deletes them"):format(selection.THROWAWAY),
+      hint = "choose another name",
+    }
+  end
   local ctx
   ctx, err = context.new(cluster, "create_app_user", opts)
   if not ctx then return nil, err end

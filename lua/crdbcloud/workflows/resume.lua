@@ -6,6 +6,7 @@ local hooks = require "crdbcloud.run.hooks"
 local names = require "crdbcloud.names"
 local options = require "crdbcloud.base.options"
 local pair = require "crdbcloud.change.pair"
+local probe_user = require "crdbcloud.workflows.probe_user"
 local record = require "crdbcloud.record"
 local removal = require "crdbcloud.workflows.remove_app_user"
 local report = require "crdbcloud.run.report"
@@ -52,8 +53,8 @@ local function finish_held(ctx, entry)
   return ok and { result = "skipped", note = "nothing open" }, err
 end
 
-local function finish_user(ctx, user)
-  local row = ctx:user_row(user, finish_held)
+local function finish_user(ctx, user, rec)
+  local row = probe_user.is(rec) and probe_user.remove(ctx, user) or ctx:user_row(user, finish_held)
   ctx:progress { step = "user", user = user, result = row.result, text = report.text(row), kind = row.kind }
   return row
 end
@@ -82,7 +83,7 @@ function M.first(ctx, users)
     local rec = item.rec
     if rec and record.is_open(rec) and not rec.removing and not own(rec) then
       local risky = maybe_admin(rec)
-      local row = finish_user(ctx, item.user)
+      local row = finish_user(ctx, item.user, rec)
       if risky then
         ctx:warn(("security: the creation of %s had been cut while it may have been an admin: %s"):format(
           item.user, row.result == "done" and "finished now" or report.text(row)))
@@ -188,7 +189,7 @@ function M.resume(cluster, opts)
       elseif ctx.interrupted() or ctx.stop then
         rows[i] = { user = item.user, result = "untouched", sinks = {}, note = ctx.stop and ctx.stop.message or "interrupted" }
       else
-        rows[i] = finish_user(ctx, item.user)
+        rows[i] = finish_user(ctx, item.user, item.rec)
       end
     end
     if not opts.dry_run and not ctx.interrupted() then hook_err = pending_hooks(ctx) end
