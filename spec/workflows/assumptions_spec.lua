@@ -1,4 +1,5 @@
 local assumptions = require "crdbcloud.workflows.assumptions"
+local errors = require "crdbcloud.errors"
 local service = require "spec.support.cockroach.service"
 
 local function nothing() end
@@ -59,17 +60,33 @@ describe("the table of assumptions", function()
     local w = service.world "25.3.0"
     local login, from = w.login, w.now() + 5
     w.login = function(given)
-      if w.now() < from then return "wrong_password", require("crdbcloud.errors").new { kind = "sql", sqlstate = "28P01", message = "password authentication failed" } end
-      return login(given)
+      if w.now() >= from then return login(given) end
+      return "wrong_password", errors.new { kind = "sql", sqlstate = "28P01", message = "password authentication failed" }
     end
     local found = try(w)
     assert.equal("as expected", found.first_login.result)
     assert.is_true(found.first_login.seconds >= 5)
   end)
 
+  it("know every form of a list's end, on the last of its pages", function()
+    local forms = {
+      ["no pagination"] = '{"users":[]}', ["pagination null"] = '{"users":[],"pagination":null}', ["no next_page"] = '{"pagination":{}}',
+      ["next_page null"] = '{"pagination":{"next_page":null}}', ["next_page empty"] = '{"pagination":{"next_page":""}}',
+    }
+    for seen, body in pairs(forms) do
+      local w = service.world "25.3.0"
+      w.page = function(query)
+        if query["pagination.limit"] == "501" then return { status = 400, code = 3 } end
+        return { status = 200, body = query["pagination.page"] == "second" and body or '{"pagination":{"next_page":"second"}}' }
+      end
+      local found = try(w)
+      assert.same({ seen, "as expected", "page 2" }, { found.list_end.seen, found.list_end.result, found.list_end.detail })
+    end
+  end)
+
   it("says ? for what could not be looked at, which is not as expected", function()
     local w = service.world "25.3.0"
-    w.login = function() return "network", require("crdbcloud.errors").new { kind = "network", message = "no route" } end
+    w.login = function() return "network", errors.new { kind = "network", message = "no route" } end
     local found = try(w)
     assert.same({ "?", "unexpected" }, { found.first_login.seen, found.first_login.result })
     assert.truthy(found.first_login.detail:find("no route", 1, true))

@@ -103,6 +103,17 @@ print(assert(cluster:create_app_user {
         example = 'print(assert(cluster:history { since = "2026-01-01" }))',
       },
       {
+        name = "probe", table_call = true, summary = "Tries on the cluster itself what this library takes for granted.",
+        text = "It makes one user crdbcloud_probe_…, an admin for a moment, that nobody gets, and removes it again. What a crash leaves, the next probe "
+          .. "or resume removes. It needs SQL.",
+        options = { shared.dry_run, shared.reason, shared.on_progress },
+        returns = { { "crdbcloud.probe_report", "rows { assumption, what, expected, seen, result, detail, seconds }; unexpected counts what does not hold" } },
+        errors = "pending, sql, …: the user could not be made or removed; err.report has what was seen until then",
+        example = [[
+local report = assert(cluster:probe())
+print(report.unexpected == 0 and "all as expected" or report)]],
+      },
+      {
         name = "import_credential", table_call = true, summary = "Stores a known password after a login with it.",
         options = {
           shared.user, { "password", "string|crdbcloud.secret", "required" },

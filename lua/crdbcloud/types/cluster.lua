@@ -118,16 +118,26 @@ function cluster:rotation_status() end
 ---@return crdbcloud.error|nil err
 function cluster:history(options) end
 
----@class crdbcloud.cluster.import_credential.options
+---@class crdbcloud.cluster.probe.options
+---@field dry_run? boolean report what the call would do; send nothing; default false
+---@field reason? string why; the record keeps it
+---@field on_progress? fun(event: table) called at each step; an event prints as a line
+
+--- Tries on the cluster itself what this library takes for granted.
+--- It makes one user crdbcloud_probe_…, an admin for a moment, that nobody gets, and removes it again. What a crash leaves, the next probe or resume removes. It needs SQL.
+--- Errors: pending, sql, …: the user could not be made or removed; err.report has what was seen until then
+---@param options? crdbcloud.cluster.probe.options
+---@return crdbcloud.probe_report|nil rows { assumption, what, expected, seen, result, detail, seconds }; unexpected counts what does not hold
+---@return crdbcloud.error|nil err
+function cluster:probe(options) end
+
+---@class crdbcloud.cluster.import_credential.options: crdbcloud.cluster.probe.options
 ---@field user string required; name of the user
 ---@field password string|crdbcloud.secret required
 ---@field set_at? string|integer when the password was set: a UTC date, or seconds since 1970; without it the user is due
 ---@field owner? string who is responsible for the user
 ---@field description? string text for people
 ---@field sinks? string|table where to publish, in place of all other sinks of the user; help "sinks"
----@field dry_run? boolean report what the call would do; send nothing; default false
----@field reason? string why; the record keeps it
----@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Stores a known password after a login with it.
 --- Errors: sql: the login was refused. conflict: the user has a record.
@@ -143,15 +153,12 @@ function cluster:import_credential(options) end
 ---@return crdbcloud.error|nil err
 function cluster:access(user) end
 
----@class crdbcloud.cluster.set_access.options
+---@class crdbcloud.cluster.set_access.options: crdbcloud.cluster.probe.options
 ---@field user string required; name of the user
 ---@field access? crdbcloud.access_spec|crdbcloud.access_spec[] what the user may do; help "access"
 ---@field roles? string|string[] roles that the user becomes a member of
 ---@field exact? boolean take all other access away; default false
 ---@field admin? false false takes admin away
----@field dry_run? boolean report what the call would do; send nothing; default false
----@field reason? string why; the record keeps it
----@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Adds access and roles. With exact, the user has these and no other.
 --- Errors: invalid_argument: the access leads to admin. conflict: exact cannot be reached, such as for an owner. err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.
@@ -160,11 +167,8 @@ function cluster:access(user) end
 ---@return crdbcloud.error|nil err
 function cluster:set_access(options) end
 
----@class crdbcloud.cluster.disable_user.options
+---@class crdbcloud.cluster.disable_user.options: crdbcloud.cluster.probe.options
 ---@field user string required; name of the user
----@field dry_run? boolean report what the call would do; send nothing; default false
----@field reason? string why; the record keeps it
----@field on_progress? fun(event: table) called at each step; an event prints as a line
 
 --- Takes the login away and ends the user's sessions.
 --- Errors: err.report says what became of each user. After exit codes 3, 5, 6 and 129 to 143 cluster:resume() finishes the work.

@@ -129,6 +129,34 @@
 ---@field rows table[]
 ---@field json fun(self: crdbcloud.history): string
 
+---@class crdbcloud.probe_report what was assumed of the cluster, and what was seen; prints as a table
+---@field schema integer of this document: 1
+---@field operation string
+---@field run_id string
+---@field cluster string its name
+---@field cluster_id string
+---@field store string
+---@field dialect crdbcloud.dialect
+---@field version string of the SQL server
+---@field library string its version
+---@field user? string the throwaway user
+---@field rows crdbcloud.probe_row[]
+---@field unexpected integer assumptions that do not hold
+---@field warnings string[]
+---@field seconds number
+---@field made_at string time in UTC
+---@field dry_run? boolean nothing was sent
+---@field json fun(self: crdbcloud.probe_report): string
+
+---@class crdbcloud.probe_row one assumption
+---@field assumption string its name
+---@field what string in words
+---@field expected string what holds, parted by |
+---@field seen? string ? where nothing could be seen
+---@field result string as expected, unexpected; of a dry run: try
+---@field detail? string what else was seen
+---@field seconds? number until it came true
+
 ---@class crdbcloud.access what a user really has; prints as a list
 ---@field user string
 ---@field login boolean

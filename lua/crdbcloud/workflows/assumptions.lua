@@ -14,6 +14,7 @@ local M = {}
 ---@field passwords {first: userdata, second: userdata}
 ---@field raw fun(query: table): table one request for the list of users, as the C client answers it: status, code,
 ---  retry_after, body
+---@field page fun(query: table): table the same, again after a refusal for too many requests
 ---@field create fun(): table|nil, crdbcloud.error|nil makes the user with the first password
 ---@field create_again fun(): table|nil, crdbcloud.error|nil
 ---@field set_password fun(password: userdata): table|nil, crdbcloud.error|nil
@@ -61,7 +62,7 @@ end
 local function see_end(w)
   local page
   for n = 1, MOST_PAGES do
-    local result = w.raw { ["pagination.limit"] = "500", ["pagination.page"] = page }
+    local result = w.page { ["pagination.limit"] = "500", ["pagination.page"] = page }
     local document, null = decode(result.status == 200 and result.body)
     if not document then return said(result) .. ", no list" end
     local pagination, detail = document.pagination, ("page %d"):format(n)
@@ -78,7 +79,7 @@ local function see_end(w)
 end
 
 local function see_big_page(w)
-  return said(w.raw { ["pagination.limit"] = "501" })
+  return said(w.page { ["pagination.limit"] = "501" })
 end
 
 local function see_rank(w)

@@ -78,9 +78,19 @@ local function world(ctx, sql, user)
     if result.reason == "rate_limited" then core.pace_hold(ctx.cloud:account(), math.min(result.retry_after or 1, 60)) end
     return result
   end
+  -- The burst may have used the budget of the next seconds.
+  function w.page(query)
+    local result
+    for _ = 1, 5 do
+      result = w.raw(query)
+      if result.reason ~= "rate_limited" or not w.sleep(math.min(result.retry_after or 1, 60)) then break end
+    end
+    return result
+  end
   function w.create()
     w.made = true
     local value, err = probe_user.make(ctx, user, w.passwords.first)
+    w.refusal = err
     w.made = value ~= nil or err.outcome == "unknown" or err.outcome == "applied"
     return value, err
   end
@@ -141,7 +151,7 @@ local function try_all(ctx, sql, dialect, version)
   local report = finish(ctx, dialect, version, w.user, rows)
   if problem then cut = probe_user.left(w.user, problem) end
   if not cut then return report end
-  if not errors.is(cut) then cut = errors.new { kind = "protocol", operation = "probe", message = "no user was made: " .. tostring(cut) } end
+  if not errors.is(cut) then cut = w.refusal end -- in words already
   cut.report = report
   return nil, cut
 end

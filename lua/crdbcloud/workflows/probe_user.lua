@@ -57,22 +57,19 @@ end
 
 -- What is left to do: "gone", "there", or "open" while a request of a killed run may still arrive.
 local function state_of(ctx, entry)
-  local rec, err = entry.rec, nil
+  local rec = entry.rec
   if not rec then return "gone" end
   if rec.state == "posted" then return "there" end
-  local listed = false
   if rec.state == "posting" then
-    listed, err = ctx:user_exists(entry.user)
-    if listed == nil then return nil, err end
-  end
-  if listed then
-    local ok
-    ok, err = entry:save(record.move(rec, "posted", {}))
-    return ok and "there", err
+    local listed, problem = ctx:user_exists(entry.user)
+    if listed == nil then return nil, problem end
+    if listed then
+      local ok, err = entry:save(record.move(rec, "posted", {}))
+      return ok and "there", err
+    end
   end
   if (record.settled_at(rec) or 0) > ctx:now() then return "open" end
-  local ok
-  ok, err = entry:forget()
+  local ok, err = entry:forget()
   return ok and "gone", err
 end
 

@@ -55,6 +55,7 @@ function M.world(version)
     if tonumber(query["pagination.limit"]) > 500 then return { status = 400, code = 3 } end
     return { status = 200, body = cjson.encode { users = {}, pagination = { next_page = "" } } }
   end
+  function w.page(query) return w.raw(query) end
   function w.create()
     if model.roles[user] then return refused(409, 6, "user already exists") end
     model:add_role(user)
