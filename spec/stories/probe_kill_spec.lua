@@ -55,8 +55,10 @@ describe("a probe that is killed", function()
   local function boundaries()
     local api = { path = sweep.api(sc), only = "send,sendto,sendmsg,write,writev" }
     return {
-      { from = "page_limit", to = "created", only = "rename" }, { from = "page_limit", to = "created", only = api.only, path = api.path },
-      { from = "expiry_shown", to = "removed", only = "rename,unlink" }, { from = "expiry_shown", to = "removed", only = api.only, path = api.path },
+      { from = "page_limit", to = "created", only = "rename,renameat" },
+      { from = "page_limit", to = "created", only = api.only, path = api.path },
+      { from = "expiry_shown", to = "removed", only = "rename,renameat,unlink,unlinkat" },
+      { from = "expiry_shown", to = "removed", only = api.only, path = api.path },
     }
   end
 

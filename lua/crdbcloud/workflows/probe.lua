@@ -144,7 +144,7 @@ local function try_all(ctx, sql, dialect, version)
   local ran, rows, cut = pcall(assumptions.try, w, dialect, told)
   local problem
   if w.made then
-    _, problem = probe_user.remove(ctx, w.user)
+    problem = select(2, probe_user.remove(ctx, w.user))
     ctx:progress { step = "clean", user = w.user, text = problem and problem.message or "removed" }
   end
   if not ran then error(rows, 0) end
