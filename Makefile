@@ -40,7 +40,7 @@ OBJ = $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/plain/%.o,$(filter-out lua/%,$(SRC_$(1)))) \
           $(patsubst lua/%.c,$(OBJ)/$(2)/%.o,$(filter lua/%,$(SRC_$(1))))
 
-.PHONY: all modules command objects check-portable check-release deps demo check check-all check-memory check-nginx soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz lint format reference sandbox \
+.PHONY: all modules command objects check-portable check-release deps demo check check-all check-memory check-nginx soak pool-test simulate torture bench bench-rotate coverage-of-protocol check-page fuzz hostile lint format reference sandbox \
         install uninstall clean help rock rock-install FORCE
 .DELETE_ON_ERROR:
 
@@ -182,6 +182,12 @@ fuzz:
 	@.ci/deps build lint
 	@BUILD=$(BUILD)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run
 
+# Generated answers against each call and workflow; `make check` takes a few of them.
+HOSTILE_RUNS ?= 10000
+hostile: modules
+	@.ci/deps build check
+	@BUILD=$(BUILD) HOSTILE_RUNS=$(HOSTILE_RUNS) JOBS=1 spec/support/run spec/hostile/generated_spec.lua
+
 lint:
 	@.ci/deps build check lint
 	@$(MAKE) --no-print-directory all
@@ -261,6 +267,7 @@ help:
 	  'make format       clang-format in place' \
 	  'make reference    examples/REFERENCE.md and the declarations for editors' \
 	  'make fuzz         fuzz the parsers, FUZZ_SECONDS=20 each' \
+	  'make hostile      HOSTILE_RUNS=10000 generated answers against each call and workflow' \
 	  'make bench        what a call costs, against the sandbox' \
 	  'make bench-rotate 1,000 users rotated in threads, against the rate limit' \
 	  'make sandbox      start the sandbox and print its environment' \

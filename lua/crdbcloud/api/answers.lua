@@ -76,6 +76,31 @@ function M.items(document, field, key, operation)
   return items
 end
 
+local ENTRY_TEXTS = {
+  "action", "created_at", "cluster_id", "cluster_name", "trace_id", "user_email", "service_account_name", "error",
+}
+
+--- The audit log: entries that are objects, whose texts are texts or absent.
+---@param document table decoded
+---@param operation string
+---@return table|nil log { entries, next_starting_from }
+---@return crdbcloud.error|nil err kind "protocol"
+function M.audit_log(document, operation)
+  local entries = document.entries or {}
+  if type(entries) ~= "table" or #entries == 0 and next(entries) ~= nil then return broken(operation, "holds no list of entries") end
+  for i, entry in ipairs(entries) do
+    if type(entry) ~= "table" then return broken(operation, ("holds an entry that is none (%d)"):format(i)) end
+    for _, name in ipairs(ENTRY_TEXTS) do
+      -- An error of any kind is one.
+      if entry[name] ~= nil and type(entry[name]) ~= "string" then entry[name] = name == "error" and "?" or nil end
+    end
+  end
+  local from = document.next_starting_from
+  if type(from) ~= "string" or not from:find "^%d%d%d%d%-%d%d%-%d%d[Tt]%d%d:%d%d:%d%d[%w:.+-]*$" then document.next_starting_from = nil end
+  document.entries = document.entries and entries
+  return printed.audit(document)
+end
+
 --- Encodes a request body.
 ---@param value table
 ---@return string|nil

@@ -84,7 +84,7 @@ local WRITERS, READERS = "Cluster Admin or Cluster Creator", "Cluster Developer 
 ---@field role string that the API key needs
 ---@field list string|nil the field that holds the items of a page
 ---@field key string|nil a field that each item has
----@field read fun(document: table): table what the caller gets of a decoded answer
+---@field read fun(document: table, operation: string): table|nil, crdbcloud.error|nil what the caller gets of a decoded answer
 ---@field signature string
 
 --- operation -> row
@@ -113,7 +113,7 @@ M.OPERATIONS = {
     args = { "cluster_id" }, options = paged(), effect = "read", role = READERS, list = "databases", key = "name",
   },
   list_audit_logs = {
-    args = {}, effect = "read", role = "Organization Admin", read = printed.audit,
+    args = {}, effect = "read", role = "Organization Admin", read = answers.audit_log,
     options = with_limits { starting_from = time, sort_order = one_of("ASC", "DESC"), limit = "count" },
   },
 }
@@ -144,7 +144,7 @@ end
 function Call:accept(body)
   local document, err = answers.decode(body, self.operation)
   if not document then return nil, err end
-  if self.read then return self.read(document) end
+  if self.read then return self.read(document, self.operation) end
   if not self.list then return document end
   local items, items_err = answers.items(document, self.list, self.key, self.operation)
   if not items then return nil, items_err end

@@ -34,7 +34,8 @@ end
 local function seconds(text)
   local rules = require "crdbcloud.run.rules"
   local whole = type(text) == "string" and text:match("^(%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d)[%.%d]*Z$")
-  return whole and rules.time(whole .. "Z", "created_at", 1)
+  local ok, at = pcall(rules.time, whole and whole .. "Z", "created_at", 1)
+  return ok and at or nil -- no date: the 99th of a month, for example
 end
 
 -- Notes one event; the newest come first.
