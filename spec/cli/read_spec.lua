@@ -34,10 +34,10 @@ describe("the command", function()
       for line in ok("user", "list", "-o", "jsonl").out:gmatch "[^\n]+" do lines[#lines + 1] = cjson.decode(line).name end
       assert.same(names, lines)
       local csv = ok("user", "list", "--output", "csv").out
-      assert.equal("name,kind", csv:match "^[^\r]+")
-      shows("\napp_user_001,ordinary\r\n", csv)
+      assert.equal("name,kind,finding", csv:match "^[^\r]+")
+      shows("\napp_user_001,ordinary,\r\n", csv)
       local text = ok("user", "list").out
-      assert.matches("^NAME +KIND\n", text)
+      assert.matches("^NAME +KIND +FINDING\n", text)
       for _, name in ipairs(names) do shows("\n" .. name .. " ", text) end
     end)
 

@@ -4,6 +4,8 @@ local cjson = require "cjson"
 local command = require "spec.support.command"
 local temp = require "spec.support.temp"
 
+local unpack = table.unpack or unpack
+
 describe("the command", function()
   local case = command.case()
   local env, home
@@ -20,6 +22,26 @@ describe("the command", function()
       r = ok("user", "delete", "made_by_hand", "--yes", "-o", "json")
       assert.same({ name = "made_by_hand", deleted = true }, cjson.decode(r.out))
       assert.equal("0", s:psql "SELECT count(*) FROM pg_roles WHERE rolname = 'made_by_hand'")
+    end)
+
+    it("shows an application user that has become an admin, and sets no password of it unless that is meant", function()
+      local made = { "app-user", "create", "spec_cli_app", "--database", "shop", "--preset", "readonly" }
+      ok(unpack(made))
+      s:psql "GRANT admin TO spec_cli_app"
+      local found
+      for _, user in ipairs(cjson.decode(ok("user", "list", "-o", "json").out)) do
+        if user.name == "spec_cli_app" then found = user.finding end
+      end
+      assert.equal("is an admin", found)
+      assert.matches("IS ADMIN", ok("rotate", "status").out, 1, true)
+      local r = run("rotate", "run", "--user", "spec_cli_app", "--yes")
+      assert.same({ 3, true }, { r.code, r.out:find("refused", 1, true) ~= nil or r.err:find("refused", 1, true) ~= nil })
+      assert.matches("app-user grant spec_cli_app --no-admin", r.err, 1, true)
+      assert.equal(1, run(unpack(made)).code)
+      ok("rotate", "run", "--user", "spec_cli_app", "--yes", "--allow-admin")
+      ok("app-user", "grant", "spec_cli_app", "--no-admin", "--yes")
+      ok(unpack(made))
+      ok("app-user", "remove", "spec_cli_app", "--yes")
     end)
 
     it("refuses a password file that others can read", function()

@@ -13,6 +13,19 @@ local function kind_of(name)
   return names.is_protected(folded) and "protected" or names.is_sso(folded) and "sso" or "ordinary"
 end
 
+-- What is not as it should be of the application users in the store, by name, and "?" for all others where nobody could look.
+local function findings(run, cluster)
+  if not cluster:has_store() then return {}, "?" end
+  local status, err = cluster:rotation_status()
+  if not status then
+    run:say("warning: what the store says of these users is not known: " .. err.message)
+    return {}, "?"
+  end
+  local found = {}
+  for _, row in ipairs(status.rows) do found[row.user] = row.finding == "not-checked" and "?" or row.finding end
+  return found, nil
+end
+
 local function list(run)
   local cluster, err = run:cluster()
   if not cluster then return nil, err end
@@ -20,8 +33,11 @@ local function list(run)
   users, err = cluster:all_sql_users()
   if not users then return nil, err end
   local rows = {}
-  for i, user in ipairs(users) do rows[i] = { name = user.name, kind = kind_of(user.name) } end
-  run.out:rows({ "name", "kind" }, rows)
+  local found, unknown = findings(run, cluster)
+  for i, user in ipairs(users) do
+    rows[i] = { name = user.name, kind = kind_of(user.name), finding = found[names.fold(user.name)] or unknown }
+  end
+  run.out:rows({ "name", "kind", "finding" }, rows)
   return true
 end
 
@@ -117,7 +133,7 @@ local function on(run) return function(args) args.run = run end end
 function M.register(parser)
   local group = parser:command "user":summary "List, show, create, disable and delete SQL users, change a password."
   group:command_target "subcommand"
-  group:command "list":description "Lists the SQL users of the cluster.":action(on(list))
+  group:command "list":description "Lists the SQL users of the cluster, and application users that are no longer what they were made.":action(on(list))
 
   local create_command = group:command "create":action(on(create))
     :description "Creates a SQL user. The API makes every user an admin, so --admin must say so; for a limited one see app-user create."

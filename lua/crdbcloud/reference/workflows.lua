@@ -55,7 +55,8 @@ return {
           shared.verify, shared.dry_run, shared.reason, shared.on_progress,
         },
         returns = REPORT,
-        errors = "already_exists: the user has other access, or is not managed here. conflict: somebody else has changed the user. invalid_argument: the access leads to admin. " .. ERRORS,
+        errors = "already_exists: the user has other access, or is not managed here. conflict: somebody else has changed the user. "
+          .. "invalid_argument: the access leads to admin. " .. ERRORS,
         example = [[
 print(assert(cluster:create_app_user {
   name = "reporting", owner = "bi@example.com", access = { database = "shop", preset = "readonly" },
