@@ -117,8 +117,9 @@ describe("what a record tells", function()
   end)
 
   it("settles 120 seconds after the deadline of the last unanswered send", function()
-    assert.is_nil(record.settled_at(sent(staged(), "applied")))
-    assert.are.equal(NOW + 30 + 120, record.settled_at(sent(staged(), "unknown")))
+    assert.is_nil(record.unsettled(sent(staged(), "applied"), { time = NOW }))
+    assert.are.equal(30 + 120, record.unsettled(sent(staged(), "unknown"), { time = NOW }))
+    assert.is_nil(record.unsettled(sent(staged(), "unknown"), { time = NOW + 150 }))
   end)
 
   it("keeps unsettled sends of earlier epochs and drops the settled ones", function()

@@ -17,6 +17,12 @@ M.SCHEMA = 1
 --- Seconds after which an unanswered request can no longer be applied.
 M.SETTLE = 120
 
+--- Seconds by which clocks of hosts may differ; a time further ahead was written by a clock that was wrong.
+M.SKEW = 60
+
+M.LONGEST_SEND = 660 -- seconds from INTENT to deadline, of the longest time limit there is
+M.MOST_SEEN = 8 -- machines that note when they saw a time in the future
+
 --- The passwords of a record by the name under which they are stored.
 local HOLDERS = { "bootstrap", "current", "previous", "staged" }
 
@@ -179,20 +185,123 @@ function M.unknown_sends(rec, epoch, op)
   return n
 end
 
---- When the last unanswered send of any epoch has settled; nil when none is open.
+---@class crdbcloud.instant what the clocks say at one moment
+---@field time number wall-clock seconds
+---@field stamp number the same for what is written down: the latest that it may be
+---@field boot number|nil seconds of a clock that only goes forward
+---@field boot_id string|nil which start of the machine that clock belongs to
+
+local function is_open_send(send)
+  return send.outcome == nil or send.outcome == "unknown"
+end
+
+-- Seconds that a send takes to settle.
+local function lasts(send)
+  return math.max(0, math.min((send.deadline or send.at) - send.at, M.LONGEST_SEND)) + M.SETTLE
+end
+
+-- Seconds since a send or a stage, by the clock that only goes forward; nil where that is another machine's, or of another start.
+local function elapsed(send, now)
+  if not send.boot_id or send.boot_id ~= now.boot_id or send.boot > now.boot then return nil end
+  return now.boot - send.boot
+end
+
+local function is_future(send, now)
+  return is_open_send(send) and not elapsed(send, now) and send.at > now.time + M.SKEW
+end
+
+-- Seconds until a send has settled, never more than it lasts. The wall clock counts only where no better one does.
+local function left_of(send, now)
+  local seconds = lasts(send)
+  local since = elapsed(send, now)
+  if not since and is_future(send, now) then
+    -- Some clock was wrong, so the time counts from when this machine first saw it.
+    local seen = (send.seen or {})[now.boot_id or ""]
+    since = seen and seen <= now.boot and now.boot - seen or 0
+  end
+  return math.min(seconds, seconds - (since or now.time - send.at))
+end
+
+--- Seconds until the last unanswered send of any epoch has settled; nil when none is open, or all have.
 ---@param rec table
+---@param now crdbcloud.instant
 ---@param op? string only sends of this operation
 ---@param but? integer only sends of other epochs than this
 ---@return number|nil
-function M.settled_at(rec, op, but)
-  local at
+function M.unsettled(rec, now, op, but)
+  local left = 0
   for _, send in ipairs(rec.sends) do
-    if (send.outcome == nil or send.outcome == "unknown") and (not op or send.op == op) and send.epoch ~= but then
-      local t = (send.deadline or send.at) + M.SETTLE
-      if not at or t > at then at = t end
+    if is_open_send(send) and (not op or send.op == op) and send.epoch ~= but then
+      left = math.max(left, left_of(send, now))
     end
   end
-  return at
+  return left > 0 and left or nil
+end
+
+--- Seconds until the current password is to be sent once more: when no earlier request can arrive any more. Nil when it
+--- is not to be.
+---@param rec table
+---@param now crdbcloud.instant
+---@return number|nil
+function M.resend_left(rec, now)
+  if not rec.resend_at then return nil end
+  return M.unsettled(rec, now, "update_sql_user_password", rec.current and rec.current.epoch) or 0
+end
+
+--- Whether an unanswered send lies in the future, so that a clock was wrong; and what the record is to remember of it.
+---@param rec table
+---@param now crdbcloud.instant
+---@return number|nil at the latest such time
+---@return table|nil sends with a note of when this machine first saw those; nil when nothing is to be noted
+function M.from_future(rec, now)
+  local at, sends
+  for i, send in ipairs(rec.sends) do
+    if is_future(send, now) then
+      at = math.max(at or 0, send.at)
+      if now.boot_id and not (send.seen or {})[now.boot_id] then
+        sends = sends or copy(rec.sends)
+        local seen, n = sends[i].seen or {}, 0
+        for _ in pairs(seen) do n = n + 1 end
+        sends[i].seen = n < M.MOST_SEEN and seen or {}
+        sends[i].seen[now.boot_id] = now.boot
+      end
+    end
+  end
+  return at, sends
+end
+
+--- Seconds since a password was staged.
+---@param staged table
+---@param now crdbcloud.instant
+---@return number|nil nil when it is not known
+function M.stage_age(staged, now)
+  return elapsed(staged, now) or staged.created_at and now.time - staged.created_at
+end
+
+--- Appends the send that is about to happen. `sends` keeps those of this epoch
+--- and the still unsettled ones of earlier epochs.
+---@param rec table
+---@param send table { op, epoch, at, deadline, boot, boot_id }
+---@return table sends
+function M.add_send(rec, send)
+  local sends, n = {}, 0
+  local now = { time = send.at, boot = send.boot, boot_id = send.boot_id }
+  for _, s in ipairs(rec.sends) do
+    n = math.max(n, s.n)
+    if s.epoch == send.epoch or (is_open_send(s) and left_of(s, now) > 0) then sends[#sends + 1] = copy(s) end
+  end
+  local new = copy(send)
+  new.n = n + 1
+  sends[#sends + 1] = new
+  return sends
+end
+
+--- The sends with the last one's outcome filled in.
+function M.answer_send(rec, outcome, reason)
+  local sends = copy(rec.sends)
+  sends[#sends].outcome = outcome
+  sends[#sends].reason = reason
+  return sends
 end
 
 --- True when a stage of this record is kept as a candidate.

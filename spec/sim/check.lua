@@ -51,7 +51,7 @@ end
 local function unsettled(world, rec, epoch)
   for _, send in ipairs(rec.sends) do
     local open = send.outcome == nil or send.outcome == "unknown"
-    if open and send.op == PUT and send.epoch ~= epoch and send.deadline + record.SETTLE > world:wall() + TOLERANCE then
+    if open and send.op == PUT and send.epoch ~= epoch and world:deadline_of(send) + record.SETTLE > world:wall() + TOLERANCE then
       return send
     end
   end
@@ -142,7 +142,7 @@ function Check:written(key, old, new, process, backing)
         local holder = dropped[label] ~= "candidate" and old[dropped[label]]
         local open = send.outcome == nil or send.outcome == "unknown"
         if holder and open and send.op == PUT and send.epoch == holder.epoch
-          and send.deadline + record.SETTLE > world:wall() + TOLERANCE then
+          and world:deadline_of(send) + record.SETTLE > world:wall() + TOLERANCE then
           self:wrong("I3", "%s is dropped before its last send has settled", label)
         end
       end

@@ -171,10 +171,8 @@ end
 -- Starts a process; when it is killed, another takes its place a while later.
 local function start(world, name, list)
   local r, p = world.random, world.profile
-  local process = {
-    name = name, crash = p.crash, freeze = p.freeze, longest = p.longest_freeze,
-    boot = r:between(0, 1e5), mono = r:between(0, 1e5), skew = r:between(-p.skew, p.skew),
-  }
+  local process = { name = name, crash = p.crash, freeze = p.freeze, longest = p.longest_freeze }
+  world:place(process, { boot = r:between(0, 1e5), mono = r:between(0, 1e5), skew = r:between(-p.skew, p.skew) })
   world.processes[#world.processes + 1] = process
   local left = {}
   for i, job in ipairs(list) do left[i] = job end
@@ -247,11 +245,13 @@ function M.finish(world)
   world.healthy = true
   world.refused = {}
   for i, kept in ipairs(world:all_stores()) do
-    local process = { name = "Z" .. i, crash = 0, freeze = 0, longest = 0, boot = 0, mono = 0, skew = 0, store = kept }
+    local process = { name = "Z" .. i, crash = 0, freeze = 0, longest = 0, store = kept }
+    world:place(process, { boot = 0, mono = 0, skew = 0 })
     world.scheduler:start(process, function()
       world:pause(record.SETTLE + 600)
       for host in ("ABCZ"):gmatch "." do -- what an emergency left on a host is known there only
         process.name = host .. process.name:sub(2)
+        world:place(process, { boot = 0, mono = 0, skew = 0 })
         for _ = 1, 3 do
           local _, err = M.job(world, process, "resume")
           world:pause(2 * record.SETTLE)
@@ -263,7 +263,11 @@ function M.finish(world)
       local user = world.service.users[world_of.USER]
       if world.private_stores or world.profile.scenario == "create" and user and not user.ours then return end
       if world.profile.scenario == "create" then M.job(world, process, "create") end
-      M.job(world, process, "rotate")
+      local _, err = M.job(world, process, "rotate")
+      if err and world.profile.jumps > 0 then -- a send of the future is waited for once, from when this machine saw it
+        world:pause(2 * record.SETTLE)
+        M.job(world, process, "rotate")
+      end
       world.outsider = nil
       world.check:finished(kept, "after one more rotation")
     end, function() end)

@@ -38,9 +38,8 @@ end
 --- A process on a host of its own; the same name is the same host.
 function Scene:host(name)
   if not self.hosts[name] then
-    self.hosts[name] = {
-      name = name, crash = 0, freeze = 0, longest = 0, boot = 0, mono = 0, skew = 0,
-    }
+    self.hosts[name] = { name = name, crash = 0, freeze = 0, longest = 0 }
+    self.world:place(self.hosts[name], { boot = 0, mono = 0, skew = 0 })
   end
   return self.hosts[name]
 end

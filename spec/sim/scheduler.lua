@@ -41,6 +41,7 @@ function Scheduler:resume(process)
     process.dead = true
     return process.ended(false)
   end
+  self.on_pause(process)
   if self.random:chance(process.crash) then
     process.dead = true
     return self:after(seconds * self.random:number(), function() process.ended(true) end)

@@ -6,6 +6,9 @@ local world = require "spec.sim.world"
 
 local M = {}
 
+--- The profile in which wall clocks jump.
+M.JUMPS = { jumps = 0.03, freeze_kind = "stop" }
+
 --- Runs one seed.
 ---@param seed integer
 ---@param options? { variant: string|nil, trace: boolean|nil, profile: table|nil, script: function|nil }

@@ -175,7 +175,9 @@ function Handle:lock(key, note)
   local safe_until -- by the holder's own clock, from before the statement
   local function take(seconds)
     local before = world:boottime(process)
+    local at
     local ok, err = self:ask("lock", function()
+      at = world:wall()
       local holder = backing.holders[key]
       local free = not holder or holder == mine or backing.shared and holder.until_time <= world.scheduler.now
       if not free or (mine and holder ~= mine) then return false end
@@ -184,13 +186,16 @@ function Handle:lock(key, note)
       backing.holders[key] = mine
       return true
     end)
-    if ok then safe_until = before + seconds end
+    if ok then
+      safe_until = before + seconds
+      if backing.shared and not backing.clockless then mine.time = { at = at, before = before, after = world:boottime(process) } end
+    end
     return ok, err
   end
   local ok, err = take(backing.lease)
   if err then return nil, err end
   if not ok then return nil, errors.new { kind = "busy", message = key .. " is held by another run" } end
-  local lock = {}
+  local lock = { time = mine.time }
   function lock.close()
     if backing.holders[key] ~= mine then return end
     world:pause()

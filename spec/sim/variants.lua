@@ -38,7 +38,7 @@ M.list = {
     name = "no-settle", breaks = "I8", known = true,
     what = "the next password does not wait for unanswered sends",
     make = function(undo)
-      replace(undo, record, "settled_at", function() return function() return nil end end)
+      replace(undo, record, "unsettled", function() return function() return nil end end)
     end,
   },
   {

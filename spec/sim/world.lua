@@ -60,6 +60,7 @@ function M.profile(r)
     spread = r:pick { 2, 30, 200 }, -- seconds over which the rotators start
     jobs = r:pick { 2, 4, 6 },
     emergency = r:chance(0.15),
+    jumps = 0,
     outsider = r:chance(0.1), -- somebody else changes the password, or makes a user of that name
   }
   if p.emergency and r:chance(0.5) then
@@ -76,7 +77,7 @@ function M.new(seed, options)
   local r = random.new(seed)
   local self = setmetatable({
     seed = seed, id = M.ID, random = r, labels = {}, label_count = 0, refused = {}, sinks = {}, processes = {},
-    lines = options.trace and {} or nil,
+    lines = options.trace and {} or nil, machines = {},
   }, World)
   self.profile = M.profile(r)
   for k, v in pairs(options.profile or {}) do self.profile[k] = v end
@@ -84,6 +85,9 @@ function M.new(seed, options)
   self.regrants = self.profile.freeze_kind ~= "vm" and self.profile.regrants or 0
   self.scheduler = scheduler.new(r)
   self.scheduler.on_freeze = function(process, seconds) self:freeze(process, seconds) end
+  self.scheduler.on_pause = function(process)
+    if self.profile.jumps > 0 and self:chance(self.profile.jumps) then self:jump(process) end
+  end
   self.check = check.new(self)
   self.service = service.new(self)
   self.store = store.new(self, { shared = self.profile.shared, lease = self.profile.lease })
@@ -151,7 +155,44 @@ end
 
 --- Its wall clock, likewise.
 function World:wall_now(process)
-  return EPOCH + self.scheduler.now + process.skew
+  return EPOCH + self.scheduler.now + process.skew + process.machine.jump
+end
+
+--- Puts a process on a machine: that of its name, as a process that takes another's place runs where that ran; all on one
+--- where the store is a file.
+---@param process table
+---@param drawn { boot: number, mono: number, skew: number } clocks of the machine, if it is new
+function World:place(process, drawn)
+  local name = not self.profile.shared and "one" or process.name:sub(1, 1)
+  if self.healthy then self:set_right() end
+  -- A virtual machine that was stopped has another clock afterwards, for each of its processes here.
+  if self.profile.freeze_kind == "vm" then name = process.name .. #self.processes end
+  local machine = self.machines[name]
+  if not machine then
+    machine = { id = name, boot = drawn.boot, mono = drawn.mono, skew = drawn.skew, jump = 0 }
+    self.machines[name] = machine
+  end
+  process.machine, process.boot, process.mono, process.skew = machine, machine.boot, machine.mono, machine.skew
+end
+
+local HOUR, YEAR = 3600, 400 * 86400
+
+-- The wall clock of a machine is set, back or ahead, or to the right time again.
+function World:jump(process)
+  process.machine.jump = self.random:pick { -HOUR, HOUR, -YEAR, YEAR, 0 }
+  self:say(process, "CLOCK of machine %s is %d s off", process.machine.id, process.machine.jump)
+end
+
+--- All clocks are right again.
+function World:set_right()
+  for _, machine in pairs(self.machines) do machine.jump = 0 end
+end
+
+--- When a send was really made, and until when it may be sent, as everybody should see it.
+function World:deadline_of(send)
+  local machine = self.machines[send.boot_id or ""]
+  if not machine or self.profile.freeze_kind == "vm" then return send.deadline end
+  return EPOCH + send.boot - machine.boot + send.deadline - send.at
 end
 
 function World:boottime(process)
@@ -175,6 +216,7 @@ function World:clock(process)
       return self:wall_now(process)
     end,
     boottime = function() return self:boottime(process) end,
+    boot_id = function() return process.machine.id end,
     monotonic = function()
       self:pause(0.0001)
       return self.scheduler.now + process.mono

@@ -67,7 +67,7 @@ describe("an emergency", function()
     local sent = core.time() - 127 -- settles about eight seconds from now
     rec.sends = { { n = 1, op = PUT, epoch = rec.epoch, at = sent, deadline = sent + 15 } }
     sc:put(rec, version)
-    local settles = record.settled_at(rec)
+    local settles = sent + 15 + record.SETTLE
     sc.sandbox:clear()
     assert(sc.cluster:rotate_passwords { emergency = { USER } })
     local puts = sc:requests(PUT, USER)
@@ -273,7 +273,7 @@ describe("merging a spooled record", function()
   local function pw(text) return { epoch = 7, password = core.secret(text) } end
 
   it("counts the spooled password as the newest epoch and keeps the store's as previous", function()
-    local out = spool.merged(rec { current = pw "main" }, rec { epoch = 1, current = pw "spooled" }, 100)
+    local out = spool.merged(rec { current = pw "main" }, rec { epoch = 1, current = pw "spooled" }, { time = 100 })
     assert.are.equal(8, out.epoch)
     assert.are.equal("idle", out.state)
     assert.is_true(out.current.password:equals "spooled")
@@ -284,7 +284,7 @@ describe("merging a spooled record", function()
 
   it("keeps a stage of the store's as a candidate", function()
     local out = spool.merged(rec { current = pw "main", state = "intent", staged = pw "staged" },
-      rec { epoch = 1, current = pw "spooled" }, 100)
+      rec { epoch = 1, current = pw "spooled" }, { time = 100 })
     assert.is_true(out.candidates[1].password:equals "staged")
     assert.is_nil(out.staged)
   end)
@@ -293,7 +293,7 @@ describe("merging a spooled record", function()
     local out = spool.merged(rec { current = pw "main" }, rec {
       epoch = 1, state = "intent", staged = pw "spooled",
       sends = { { n = 1, op = PUT, epoch = 1, at = 5, deadline = 10 } },
-    }, 100)
+    }, { time = 100 })
     assert.are.equal("intent", out.state)
     assert.are.equal(8, out.staged.epoch)
     assert.are.equal(8, out.sends[1].epoch)
@@ -311,7 +311,7 @@ describe("merging a spooled record", function()
           sends = { { n = 1, op = PUT, epoch = 1000, at = 5, deadline = 10 } } },
       } do
         spooled.epoch = 1000
-        local out = spool.merged(main, rec(spooled), 100)
+        local out = spool.merged(main, rec(spooled), { time = 100 })
         assert.are.equal("demoted", out.state)
         assert.is_true(out.demote)
         assert.is_nil(out.staged)
@@ -330,20 +330,20 @@ describe("merging a spooled record", function()
   it("leaves a creation as it is when the emergency sent nothing", function()
     local main = rec { creating = true, state = "posting", bootstrap = pw "throwaway", sends = { { n = 1, op = "create_sql_user", epoch = 0, at = 5 } } }
     for _, sends in ipairs { {}, { { n = 1, op = PUT, epoch = 7, at = 5, outcome = "rejected" } } } do
-      assert.are.same(main, spool.merged(main, rec { state = #sends > 0 and "intent" or "staged", staged = pw "spooled", sends = sends }, 100))
+      assert.are.same(main, spool.merged(main, rec { state = #sends > 0 and "intent" or "staged", staged = pw "spooled", sends = sends }, { time = 100 }))
     end
   end)
 
   it("drops a creation that had sent nothing: the user is somebody's", function()
     local out = spool.merged(rec { creating = true, state = "planned", bootstrap = pw "throwaway" },
-      rec { epoch = 1, current = pw "spooled" }, 100)
+      rec { epoch = 1, current = pw "spooled" }, { time = 100 })
     assert.are.equal("idle", out.state)
     assert.is_nil(out.creating)
     assert.is_true(out.current.password:equals "spooled")
   end)
 
   it("takes the spooled record as it is where the store has none", function()
-    local out = spool.merged(nil, rec { epoch = 1, current = pw "spooled" }, 100)
+    local out = spool.merged(nil, rec { epoch = 1, current = pw "spooled" }, { time = 100 })
     assert.is_true(out.current.password:equals "spooled")
   end)
 end)

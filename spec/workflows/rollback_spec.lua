@@ -150,7 +150,7 @@ describe("whether a password may be rolled back", function()
     { "settled since", rec { sends = { { n = 1, op = PUT, epoch = 2, at = NOW - 500, deadline = NOW - 470 } } }, true },
   } do
     it(case[1] .. (case[3] and ": yes" or ": no"), function()
-      local ok, why = rollback.allowed(case[2], NOW)
+      local ok, why = rollback.allowed(case[2], { time = NOW })
       assert.are.equal(case[3], ok)
       assert.are.equal(case[4], why)
     end)

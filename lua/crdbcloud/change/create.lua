@@ -58,7 +58,7 @@ local function claim(ctx, entry, err)
     return nil, open_question(entry, err, "no login is possible to see whose it is (" .. verdict .. ")")
   end
   -- A late request of ours would be refused with "already exists". The throwaway is kept until it can no longer arrive.
-  if record.unknown_sends(rec, 0, POST) > 0 and (record.settled_at(rec) or 0) > ctx:now() then
+  if record.unknown_sends(rec, 0, POST) > 0 and record.unsettled(rec, entry:instant()) then
     local ok, store_err = entry:save(record.amend(rec, { flags = { contested = true } }))
     if not ok then return nil, store_err end
   else

@@ -66,7 +66,7 @@ end
 
 -- The passwords that are kept beside current and previous while a request may still arrive.
 local function candidates_after(rec, now, met)
-  if met and (record.settled_at(rec) or 0) <= now then return record.NONE end
+  if met and not record.unsettled(rec, now) then return record.NONE end
   local list = record.copy(rec.candidates or {})
   if rec.previous and rec.current.epoch ~= rec.staged.epoch then
     list[#list + 1] = { epoch = rec.previous.epoch, password = rec.previous.password }
@@ -88,8 +88,9 @@ function M.promote(ctx, entry, verdict)
   end
   -- An emergency does not wait for earlier requests. One of them may have arrived after our answer; unless a login shows
   -- otherwise, the password is sent once more later.
-  local others = record.settled_at(rec, "update_sql_user_password", staged.epoch)
-  local met = not others or others <= (verdict == "accepted" and now or math.min(now, rec.answered_at or 0))
+  local instant = entry:instant()
+  local left = record.unsettled(rec, instant, "update_sql_user_password", staged.epoch)
+  local met = rec.answered_last or verdict == "accepted" and not left
   local kept = entry:keep(record.move(rec, "promoted", {
     current = {
       epoch = staged.epoch, password = staged.password, set_at = now, staged_at = staged.created_at,
@@ -99,8 +100,8 @@ function M.promote(ctx, entry, verdict)
     previous = previous,
     staged = record.NONE, bootstrap = record.NONE, creating = record.NONE, evidence = record.NONE,
     answered_at = record.NONE, strict = record.NONE,
-    candidates = candidates_after(rec, now, met),
-    resend_at = met and record.NONE or others,
+    candidates = candidates_after(rec, instant, met),
+    resend_at = met and record.NONE or math.floor(now + (left or 0)), answered_last = record.NONE,
     flags = {},
   }))
   if kept then return true end
@@ -228,7 +229,7 @@ function M.retire(ctx, entry)
   local rec, changes = entry.rec, {}
   local now = ctx:now()
   -- No password is dropped while a request may still arrive, or the current one is to be sent once more (I3).
-  if rec.resend_at or (record.settled_at(rec) or 0) > now then return true end
+  if rec.resend_at or record.unsettled(rec, entry:instant()) then return true end
   if rec.previous and rec.previous.keep_until <= now then changes.previous = record.NONE end
   if rec.candidates and rec.state == "idle" then changes.candidates = record.NONE end
   if next(changes) == nil then return true end
@@ -241,7 +242,7 @@ local function contested(ctx, entry, err)
   local rec = entry.rec
   local now, recent = ctx:now(), {}
   for _, at in ipairs(rec.contested_at or {}) do
-    if now - at < HOUR then recent[#recent + 1] = at end
+    if math.abs(now - at) < HOUR then recent[#recent + 1] = at end
   end
   recent[#recent + 1] = now
   local verdict = rec.current and rec.current.epoch ~= rec.staged.epoch and ctx:probe(rec, rec.current.password)
@@ -257,7 +258,7 @@ end
 local function may_send_again(ctx, rec)
   local n = 0
   for _, at in ipairs(rec.contested_at or {}) do
-    if ctx:now() - at < HOUR then n = n + 1 end
+    if math.abs(ctx:now() - at) < HOUR then n = n + 1 end
   end
   return n < 2
 end
@@ -303,11 +304,21 @@ local function prove(ctx, entry, guard)
   end
 end
 
+--- When the current password is to be sent once more, by the clock of ctx:monotonic; nil when it is not.
+---@param entry crdbcloud.entry
+---@param rec table of it, or of its partner
+---@return number|nil
+function M.resend_due(entry, rec)
+  local now = entry:instant()
+  local left = record.resend_left(rec, now)
+  return left and now.boot + math.ceil(left)
+end
+
 ---@class crdbcloud.done what a report's row says of a change that went well
 ---@field verified string|nil verdict of the login, "accepted" where it was a proof
 ---@field window number|nil seconds that plain sinks held a password that no longer logged in
 ---@field sessions_cancelled integer|nil
----@field resend_at integer|nil when the password is to be sent once more
+---@field resend_at number|nil when the password is to be sent once more, by the clock that only goes forward
 ---@field note string|nil
 ---@field result string|nil default "done"
 
@@ -348,7 +359,7 @@ function M.finish(ctx, entry, note, guard)
       hint = "mend the store, then run `crdbcloud rotate resume`",
     }
   end
-  done.window, done.resend_at, done.note = published.window, entry.rec.resend_at, note
+  done.window, done.resend_at, done.note = published.window, M.resend_due(entry, entry.rec), note
   done.sessions_cancelled = ended.sessions_cancelled or done.sessions_cancelled
   return done
 end

@@ -52,7 +52,41 @@ function M.hold(ctx, user)
     return nil, err
   end
   entry.lock = lock
+  local ok
+  ok, err = entry:note_future()
+  if not ok then
+    lock.close()
+    return nil, err
+  end
   return entry
+end
+
+--- What the clocks say now. A shared store's clock is known from the lock, and no host's own can be sure: what is written
+--- down gets the later time, what is judged the earlier. While a virtual machine is stopped only its wall clock goes on.
+---@return crdbcloud.instant
+function Entry:instant()
+  local ctx, by = self.ctx, self.lock and self.lock.time
+  local now = { time = ctx.clock.time(), boot = ctx:monotonic(), boot_id = ctx.clock.boot_id() }
+  now.stamp = now.time
+  if by then
+    now.stamp = math.max(now.time, by.at + now.boot - by.before)
+    now.time = math.min(now.time, by.at + now.boot - by.after)
+  end
+  return now
+end
+
+--- Tells of a send that lies in the future: a clock was wrong, here or where it was sent. The record remembers when this
+--- machine saw it, so that the wait has an end.
+---@return true|nil
+---@return crdbcloud.error|nil
+function Entry:note_future()
+  if not self.rec then return true end
+  local at, sends = record.from_future(self.rec, self:instant())
+  if not at then return true end
+  self.ctx:warn(("%s: the record says that a change was sent at %s, which lies in the future: a clock was wrong; waits count from now"):format(
+    self.user, os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(at))))
+  if not sends then return true end
+  return self:save(record.amend(self.rec, { sends = sends }))
 end
 
 --- Makes a changed record durable. Nothing is sent after this has failed.
@@ -114,14 +148,15 @@ function Entry:send(o)
   local needed = timeout + M.SLACK
   -- No request may arrive after our lease has ended (I7). The time is read before the lease is renewed, since the process
   -- may be stopped anywhere below. The wall clock is read too: it alone goes on while a virtual machine is stopped.
-  local ends, at = ctx:monotonic() + needed, ctx.clock.time()
+  local now = self:instant()
+  local ends, at, wall = now.boot + needed, now.stamp, ctx.clock.time()
   local held, lease_err = self:holds(needed)
   if not held then
     lease_err.outcome = "not_sent"
     return nil, lease_err, "store"
   end
   local ok, store_err = self:save(record.move(self.rec, o.state, {
-    sends = record.add_send(self.rec, { op = o.op, epoch = o.epoch, at = at, deadline = at + needed, run_id = ctx.run_id }),
+    sends = record.add_send(self.rec, { op = o.op, epoch = o.epoch, at = at, deadline = at + needed, boot = now.boot, boot_id = now.boot_id, run_id = ctx.run_id }),
   }))
   if ok then
     ok, store_err = read_back(self)
@@ -135,7 +170,7 @@ function Entry:send(o)
   local before = self.effect
   self.effect = "unknown"
   local value, err = ctx.cloud:once(o.op, { cluster_id = ctx.id, name = self.user, password = o.password }, {
-    timeout = timeout, deadline = math.min(o.deadline, ends), until_wall = at + needed,
+    timeout = timeout, deadline = math.min(o.deadline, ends), until_wall = wall + needed,
   })
   local outcome = value and "applied" or err.outcome or "unknown"
   self.effect = (outcome == "applied" or outcome == "unknown") and outcome or before

@@ -62,7 +62,7 @@ function M.rotate(ctx, entry, wanted)
   if not ok then return nil, err end
   ok, err = steps.retire(ctx, entry)
   if not ok then return nil, err end
-  err = send.settling(ctx, entry.rec)
+  err = send.settling(entry)
   if err then return nil, err end
   ok, err = ctx:check_sinks(entry.rec, wanted.password)
   if not ok then return nil, err end

@@ -16,13 +16,14 @@ local STRICT = { "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "01
 
 --- Why no other password may be staged yet: an earlier send was not answered and may still arrive (I8). An emergency
 --- does not wait. A creation that was not answered does not count: once the user exists it can only be refused.
----@param ctx table
----@param rec table
+---@param entry crdbcloud.entry
+---@param rec? table in place of the entry's own: that of its partner
 ---@return crdbcloud.error|nil err reason "settling"
-function M.settling(ctx, rec)
-  local at = not ctx.emergency and record.settled_at(rec, PUT)
-  local wait = at and math.ceil(at - ctx.clock.time()) or 0
-  if wait <= 0 then return nil end
+function M.settling(entry, rec)
+  rec = rec or entry.rec
+  local left = not entry.ctx.emergency and record.unsettled(rec, entry:instant(), PUT)
+  if not left then return nil end
+  local wait = math.ceil(left)
   return errors.new {
     kind = "pending", reason = "settling", outcome = "not_sent", retry_after = wait, exit = 3,
     message = ("%s: an earlier change was not answered; the next may start in %d s"):format(rec.user, wait),
@@ -39,12 +40,12 @@ end
 ---@return crdbcloud.error|nil
 function M.stage(ctx, entry, password, policy)
   local rec = entry.rec
-  local early = M.settling(ctx, rec)
+  local early = M.settling(entry)
   if early then return nil, early end
-  local epoch = rec.epoch + 1
+  local epoch, now = rec.epoch + 1, entry:instant()
   local staged = {
     epoch = epoch,
-    created_at = ctx:now(),
+    created_at = math.floor(now.stamp), boot = now.boot, boot_id = now.boot_id,
     reason = ctx.reason,
     policy = password and (policy or "given") or "generated",
     password = password or passwords.generate { classes = rec.strict and STRICT or nil },
@@ -55,7 +56,7 @@ end
 
 -- The service refused this password: the next epoch gets one that satisfies stricter rules.
 local function restage(ctx, entry, err)
-  local rec = entry.rec
+  local rec, now = entry.rec, entry:instant()
   local refused = (rec.refused or 0) + 1
   if rec.staged.policy == "given" or refused > MAX_STAGES then
     local ok, store_err
@@ -76,7 +77,7 @@ local function restage(ctx, entry, err)
     strict = true,
     staged = {
       epoch = epoch,
-      created_at = ctx:now(),
+      created_at = math.floor(now.stamp), boot = now.boot, boot_id = now.boot_id,
       reason = ctx.reason,
       policy = "strict",
       password = passwords.generate { classes = STRICT },
@@ -133,7 +134,10 @@ end
 
 local function applied(ctx, entry, how)
   entry.effect = "applied"
-  local changes = { evidence = how, refused = record.NONE, answered_at = ctx.clock.time() }
+  local changes = {
+    evidence = how, refused = record.NONE, answered_at = ctx.clock.time(),
+    answered_last = record.unsettled(entry.rec, entry:instant(), PUT, entry.rec.staged.epoch) == nil or record.NONE,
+  }
   if not entry:keep(record.move(entry.rec, "applied", changes)) then
     return nil, entry.lost
   end
@@ -196,7 +200,8 @@ end
 function M.check_stage(ctx, entry)
   local rec = entry.rec
   local staged = rec.staged
-  if not staged or not staged.created_at or ctx:now() - staged.created_at <= OLD then return true end
+  local age = staged and record.stage_age(staged, entry:instant())
+  if not age or age <= OLD then return true end
   local current = rec.current and rec.current.epoch ~= staged.epoch and ctx:probe(rec, rec.current.password) or nil
   local verdict = decide.old_stage(ctx:probe(rec, staged.password), current)
   if verdict == "live" or verdict == "fits" then return true end
@@ -213,8 +218,11 @@ end
 
 --- Sends the current password once more, since an earlier request may have arrived after it. Leaves the record "applied".
 function M.again(ctx, entry)
-  local rec = entry.rec
-  local staged = { epoch = rec.current.epoch, password = rec.current.password, policy = "again", created_at = ctx:now() }
+  local rec, now = entry.rec, entry:instant()
+  local staged = {
+    epoch = rec.current.epoch, password = rec.current.password, policy = "again",
+    created_at = math.floor(now.stamp), boot = now.boot, boot_id = now.boot_id,
+  }
   local ok, err = entry:save(record.move(rec, "staged", { staged = staged, resend_at = record.NONE }))
   if not ok then return nil, err end
   return M.send(ctx, entry)

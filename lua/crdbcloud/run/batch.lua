@@ -113,6 +113,11 @@ function Batch:next()
   end
   if job.not_before then
     job.wait, job.again = math.max(0, job.not_before - self.ctx:monotonic()), true
+    if job.wait > 0 then
+      self.ctx:progress {
+        step = "wait", user = job.user, wait = job.wait, text = ("tried again in %d s: %s"):format(math.ceil(job.wait), job.why),
+      }
+    end
     self.again_in_hand = self.again_in_hand + 1
   end
   self.in_hand = self.in_hand + 1
@@ -138,7 +143,7 @@ function Batch:finish(job, row, err)
   local passes = err and (err.kind == "busy" or err.reason == "settling"
     or err.kind == "rate_limited" and (err.retry_after or 0) <= LONGEST_WAIT)
   if passes and not job.again then
-    job.not_before = self.ctx:monotonic() + (err.retry_after or 0)
+    job.not_before, job.why = self.ctx:monotonic() + (err.retry_after or 0), err.message
     self.deferred[#self.deferred + 1] = job
     return
   end

@@ -1,5 +1,6 @@
 --- One run of a workflow: its cluster, store, SQL connection, identity and progress, and how it holds a user's record.
 
+local clock = require "crdbcloud.run.clock"
 local core = require "crdbcloud.core"
 local credential = require "crdbcloud.credential"
 local entry_of = require "crdbcloud.change.held"
@@ -34,7 +35,7 @@ function M.new(cluster, operation, opts)
     cloud = cluster.cloud,
     operation = operation,
     run_id = cluster.run_id or core.random_hex(8), -- several clusters may be worked on in one run
-    clock = core, -- time, boottime, sleep
+    clock = clock, -- time, boottime, boot_id, sleep
     started = core.monotonic(),
     by = ("%s:%d"):format(core.hostname(), core.pid()),
     reason = opts.reason,

@@ -116,10 +116,12 @@ function M.decide(o)
     local set_at = known
     local from = set_at and "" or ", by the audit log"
     set_at = set_at or o.audited_at
+    local future = set_at and set_at > o.now + record.SKEW
+    if future then set_at = nil end -- of a clock that was wrong: the age is not known
     if set_at and o.now - set_at < o.max_age then
       return "skip", ("changed %s ago%s"):format(durations.format(math.max(0, o.now - set_at)), from)
     end
-    why = set_at and "due" .. from or "age unknown, counts as due"
+    why = set_at and "due" .. from or future and "set in the future, by a clock that was wrong; counts as due" or "age unknown, counts as due"
   end
   local rests = rec and rec.pair and not o.emergency and pair_rules.spacing_left(rec.pair, o.now) or 0
   if rests > 0 then

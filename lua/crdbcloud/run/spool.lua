@@ -90,7 +90,7 @@ end
 --- gets a password of its own.
 ---@param main table|nil the store's record
 ---@param spooled table
----@param now integer
+---@param now crdbcloud.instant
 ---@return table
 function M.merged(main, spooled, now)
   -- A creation that has sent nothing made nothing: the user is somebody's that the emergency took over.
@@ -106,7 +106,11 @@ function M.merged(main, spooled, now)
   local epoch = math.max(main.epoch, spooled.epoch) + 1
   local function renumbered(holder)
     local new = record.copy(holder)
-    if new then new.epoch = epoch end
+    if not new then return nil end
+    new.epoch = epoch
+    -- The clock of this host may have been wrong when it was staged.
+    local age = new.created_at and record.stage_age(new, now)
+    if age then new.created_at = math.floor(now.time - age) end
     return new
   end
   local candidates = record.copy(main.candidates or {})
@@ -131,10 +135,10 @@ function M.merged(main, spooled, now)
     out.state = "idle"
     out.staged = nil
     out.previous = main.current and {
-      epoch = main.current.epoch, password = main.current.password, keep_until = now + 86400,
+      epoch = main.current.epoch, password = main.current.password, keep_until = math.floor(now.time) + 86400,
     } or nil
     out.current = renumbered(spooled.current)
-    out.resend_at = math.max(now, record.settled_at(out) or 0)
+    out.resend_at = math.floor(now.time + (record.unsettled(out, now) or 0))
     out.sessions_due = spooled.sessions_due
     out.flags = { unpublished = true }
   end
@@ -155,7 +159,7 @@ local function move(ctx, spool, key, user)
     return "merged" -- another run was faster
   end
   local rec, err = ctx:with(user, function(entry)
-    local ok, why = entry:save(M.merged(entry.rec, spooled, ctx:now()))
+    local ok, why = entry:save(M.merged(entry.rec, spooled, entry:instant()))
     return ok and entry.rec, why
   end)
   if not rec then return nil, err end

@@ -12,7 +12,8 @@
 -- A store that several machines use has shared = true, and sealed = true where nobody without our key can have written
 -- what get returns. Its locks are leases and have
 --   ensure(seconds) -> true | nil, err           err.reason "lease" when it was lost
--- as have those of file:, which can be lost only when somebody removes their file.
+-- and, where the store has a clock, time = { at, before, after }: what it said, between two readings of core.boottime. The
+-- locks of file: have ensure too; they can be lost only when somebody removes their file.
 
 local codecs = require "crdbcloud.store.codec"
 local errors = require "crdbcloud.errors"

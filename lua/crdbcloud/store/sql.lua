@@ -171,15 +171,19 @@ local function busy(key, row)
 end
 
 -- Takes the lease; whoever asks again after a lost answer finds its own token.
+---@return table|nil time what the database's clock said
+---@return crdbcloud.error|nil
 local function take(self, key, token, note)
   for _ = 1, TAKES do
+    local before = core.boottime()
     local rows, err = self.session:run("taking the lease of " .. key, schema.TAKE, { key, token, note, self.lease })
     if not rows then return nil, err end
-    if rows[1] then return true end
+    local at = rows[1] and tonumber(rows[1].time)
+    if rows[1] then return at and { at = at, before = before, after = core.boottime() } or {} end
     rows, err = self.session:run("reading the lease of " .. key, schema.HOLDER, { key })
     if not rows then return nil, err end
     local row = rows[1]
-    if row and row.token == token then return true end
+    if row and row.token == token then return {} end -- the answer was lost, and with it the time
     if row and tonumber(row.left) > -1 then return nil, busy(key, row) end
   end
   return nil, busy(key, { holder = "", left = 0 })
@@ -191,9 +195,9 @@ end
 function Sql:lock(key, note)
   local token = core.random_hex(16)
   local ends = core.boottime() + self.lease
-  local ok, err = take(self, key, token, note or "")
-  if not ok then return nil, err end
-  local lock, held = {}, true
+  local time, err = take(self, key, token, note or "")
+  if not time then return nil, err end
+  local lock, held = { time = time.at and time }, true
 
   --- Makes sure that the lease outlives the next seconds.
   function lock.ensure(seconds)

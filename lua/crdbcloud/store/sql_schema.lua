@@ -67,7 +67,7 @@ M.TAKE = [[INSERT INTO crdbcloud_leases (key, token, holder, ends_at)
 VALUES ($1, $2, $3, now() + $4::float8 * INTERVAL '1 second')
 ON CONFLICT (key) DO UPDATE SET token = excluded.token, holder = excluded.holder, ends_at = excluded.ends_at
 WHERE crdbcloud_leases.ends_at < now() - INTERVAL '1 second'
-RETURNING token]]
+RETURNING token, extract(epoch FROM now()) AS time]]
 
 M.HOLDER = [[SELECT token, holder, extract(epoch FROM ends_at - now()) AS left
 FROM crdbcloud_leases WHERE key = $1]]

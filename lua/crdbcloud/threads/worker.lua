@@ -5,6 +5,7 @@ local batch = require "crdbcloud.run.batch"
 local channels = require "crdbcloud.threads.channel"
 local clouds = require "crdbcloud.cloud"
 local context = require "crdbcloud.run.context"
+local clock = require "crdbcloud.run.clock"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local rotate_user = require "crdbcloud.change.rotate_user"
@@ -59,7 +60,7 @@ local function open_run(data, tell)
     info = { id = data.run.id, name = data.run.name }, address = data.address, target = data.target or false, proven = data.proven,
   }
   local run = data.run
-  run.cluster, run.cloud, run.clock, run.warnings, run.on_progress = cluster, cloud, core, {}, tell.progress
+  run.cluster, run.cloud, run.clock, run.warnings, run.on_progress = cluster, cloud, clock, {}, tell.progress
   run.known_address, run.address_error = data.address or false, data.address_error and errors.new(data.address_error)
   if run.spooling then
     run.store = assert(spool.open(cluster))

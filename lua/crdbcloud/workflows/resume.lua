@@ -38,7 +38,7 @@ local function finish_held(ctx, entry)
   if record.is_creating(rec) then return pair.create(ctx, entry, nil, "creation finished") end
   if rec.pair then return pair.resume(ctx, entry) end
   if record.is_open(rec) then
-    local wait = rec.resend_at and rec.resend_at - ctx.clock.time() or 0
+    local wait = record.resend_left(rec, entry:instant()) or 0
     if rec.state == "idle" and wait > 0 then
       return { result = "skipped", note = ("to be sent once more in %d s"):format(math.ceil(wait)) }
     end

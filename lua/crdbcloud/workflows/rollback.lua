@@ -25,7 +25,7 @@ end
 
 --- Pure: may the previous password of a record be sent again now?
 ---@param rec table|nil
----@param now number
+---@param now crdbcloud.instant
 ---@return boolean
 ---@return string|nil why not
 function M.allowed(rec, now)
@@ -35,10 +35,10 @@ function M.allowed(rec, now)
     return false, "a rotation is half done; `crdbcloud rotate resume` finishes it first"
   end
   local held = held_of(rec)
-  if not held or held == rec.previous and (held.keep_until or now) < now then return false, "no previous password is kept" end
-  local settled = record.settled_at(rec)
-  if settled and settled > now then
-    return false, ("an earlier change was not answered and may still arrive; try again in %d s"):format(math.ceil(settled - now))
+  if not held or held == rec.previous and (held.keep_until or now.time) < now.time then return false, "no previous password is kept" end
+  local left = record.unsettled(rec, now)
+  if left then
+    return false, ("an earlier change was not answered and may still arrive; try again in %d s"):format(math.ceil(left))
   end
   return true
 end
@@ -54,7 +54,7 @@ local function roll_back(ctx, entry)
   local rec = entry.rec
   if rec and rec.pair then return pair.roll_back(ctx, entry) end
   if rec and rec.pair_of then return nil, pair.is_partner(rec, "rollback_password") end
-  local ok, why = M.allowed(rec, ctx.clock.time())
+  local ok, why = M.allowed(rec, entry:instant())
   if not ok then
     return nil, errors.new {
       kind = rec and "conflict" or "not_found", outcome = "not_sent", operation = "rollback_password",

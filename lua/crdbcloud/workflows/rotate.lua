@@ -77,8 +77,11 @@ end
 local function resend(ctx, rows)
   for _, row in ipairs(rows) do
     if row.resend_at and not ctx.interrupted() then
-      ctx:progress { step = "wait", user = row.user, text = "waiting to send the same password once more" }
-      ctx:sleep(math.max(0, row.resend_at - ctx.clock.time()))
+      local wait = math.max(0, row.resend_at - ctx:monotonic())
+      ctx:progress {
+        step = "wait", user = row.user, wait = wait, text = ("waiting %d s to send the same password once more"):format(math.ceil(wait)),
+      }
+      ctx:sleep(wait)
       if not ctx.interrupted() then
         local again = ctx:user_row(row.user, rotate_user.resend)
         if again.result ~= "done" and again.result ~= "skipped" then

@@ -52,7 +52,7 @@ end)
 describe("the spacing of a pair", function()
   it("is what the last rotation kept, and the settle time", function()
     local p = pair("app").pair
-    for _, case in ipairs { { 1000, 3720 }, { 1000 + 3719, 1 }, { 1000 + 3720, 0 }, { 1000 + 9999, 0 }, { 900, 3820 } } do
+    for _, case in ipairs { { 1000, 3720 }, { 1000 + 3719, 1 }, { 1000 + 3720, 0 }, { 1000 + 9999, 0 }, { 900, 3720 } } do
       assert.are.equal(case[2], rules.spacing_left(p, case[1]))
     end
     p.spacing = nil

@@ -37,7 +37,7 @@ local function fields_of(ctx, entry, done, note)
   local partner = turn.partner(ctx, rec)
   local active = rules.member(rec, partner, rec.pair.active)
   local verified = active and active.current and active.current.verified
-  local again = math.max(rec.resend_at or 0, partner and partner.resend_at or 0)
+  local again = math.max(steps.resend_due(entry, rec) or 0, partner and steps.resend_due(entry, partner) or 0)
   return {
     verified = verified == true and "accepted" or verified, note = note or ("%s is active now"):format(rec.pair.active),
     active = rec.pair.active, sessions_cancelled = done.sessions_cancelled, resend_at = again > 0 and again or nil,
@@ -121,7 +121,7 @@ local function refusal(ctx, entry, password)
   if member then
     local limited, found = proof.check(ctx, member, "send")
     if not limited then return found end
-    local early = send.settling(ctx, member)
+    local early = send.settling(entry, member)
     if early then return early end
     local _, drift_err = pair_access.check_drift(ctx, rec, to)
     return drift_err
@@ -220,8 +220,8 @@ end
 
 -- Sends a member's password once more where an emergency did not wait.
 local function resend(ctx, entry)
-  local now = ctx.clock.time()
-  return each(ctx, entry, function(rec) return rec.resend_at and rec.resend_at <= now end, function(held)
+  local now = entry:instant()
+  return each(ctx, entry, function(rec) return record.resend_left(rec, now) == 0 end, function(held)
     return steps.resend(ctx, held)
   end)
 end

@@ -75,7 +75,9 @@ end
 ---@return integer 0 when it may start
 function M.spacing_left(pair, now)
   if not pair.switched_at then return 0 end
-  return math.max(0, math.ceil(pair.switched_at + (pair.spacing or 0) + record.SETTLE - now))
+  -- A switch in the future is that of a clock that was wrong: no wait is longer than the whole one.
+  local whole = (pair.spacing or 0) + record.SETTLE
+  return math.max(0, math.ceil(math.min(whole, pair.switched_at + whole - now)))
 end
 
 --- The error of a turn that comes too early.

@@ -105,7 +105,7 @@ local function rotate(ctx, entry, user, password)
   return in_turn(ctx, entry, user, function(held)
     local ok, err = steps.retire(ctx, held)
     if not ok then return nil, err end
-    err = send.settling(ctx, held.rec)
+    err = send.settling(held)
     if err then return nil, err end
     ok, err = send.stage(ctx, held, password)
     if not ok then return nil, err end
