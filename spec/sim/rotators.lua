@@ -11,6 +11,7 @@ local rotate = require "crdbcloud.workflows.rotate"
 local spool = require "crdbcloud.run.spool"
 local passwords = require "crdbcloud.passwords"
 local record = require "crdbcloud.record"
+local standing = require "crdbcloud.privileges.standing"
 local world_of = require "spec.sim.world"
 
 local M = {}
@@ -49,7 +50,7 @@ end
 ---@return fun() restore
 function M.install()
   local saved = {
-    new = context.new, random = core.random, privileges = {}, directory = spool.directory, open = spool.open,
+    new = context.new, random = core.random, look = standing.look, privileges = {}, directory = spool.directory, open = spool.open,
   }
   local current -- the world that runs now
   context.new = function(cluster, operation, opts)
@@ -83,6 +84,7 @@ function M.install()
     local process = current.scheduler.running
     return current:spool_of(process):open(process)
   end
+  standing.look = world_of.look
   core.random = function() return current and current.random:number() or 0.5 end
   for name, fn in pairs(world_of.privileges) do
     saved.privileges[name] = privileges[name]
@@ -90,7 +92,7 @@ function M.install()
   end
   M.use = function(world) current = world end
   return function()
-    context.new, core.random = saved.new, saved.random
+    context.new, core.random, standing.look = saved.new, saved.random, saved.look
     spool.directory, spool.open = saved.directory, saved.open
     for name, fn in pairs(saved.privileges) do privileges[name] = fn end
   end

@@ -290,6 +290,21 @@ M.privileges = {
   refused = function() end,
 }
 
+--- Stands in for crdbcloud.privileges.standing.look: one look at all users, on a server that gives roles no number.
+function M.look(sql)
+  local users, err = by_sql(sql, "look", function(api)
+    local found = {}
+    for name, user in pairs(api.users) do found[name] = { admin = user.admin } end
+    return { found = found }
+  end)
+  if not users then return nil, err end
+  return function(name)
+    local user = users.found[name]
+    local admin = user ~= nil and user.admin == true
+    return { user = name, exists = user ~= nil, admin = admin, admin_direct = admin, limited = not admin, powers = {}, admin_via = {} }
+  end
+end
+
 --- The store that a process keeps on its own host while the shared one is down.
 function World:spool_of(process)
   local host = process.name:sub(1, 1)

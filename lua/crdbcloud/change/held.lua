@@ -156,7 +156,9 @@ function Entry:send(o)
     return nil, lease_err, "store"
   end
   local ok, store_err = self:save(record.move(self.rec, o.state, {
-    sends = record.add_send(self.rec, { op = o.op, epoch = o.epoch, at = at, deadline = at + needed, boot = now.boot, boot_id = now.boot_id, run_id = ctx.run_id }),
+    sends = record.add_send(self.rec, {
+      op = o.op, epoch = o.epoch, at = at, deadline = at + needed, boot = now.boot, boot_id = now.boot_id, run_id = ctx.run_id,
+    }),
   }))
   if ok then
     ok, store_err = read_back(self)
