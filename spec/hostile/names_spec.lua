@@ -1,5 +1,6 @@
 -- Names, hosts, ports, databases and ids that an API sends and a store holds. The table of spec/hostile/README.md names these.
--- What a record may be stands in lua/crdbcloud/store/shape.lua.
+-- What a record may be stands in lua/crdbcloud/store/shape.lua,
+-- how the work on one user ends in lua/crdbcloud/run/user_row.lua.
 
 local api = require "spec.hostile.api"
 local cjson = require "cjson"

@@ -8,7 +8,6 @@ local errors = require "crdbcloud.errors"
 local lists = require "crdbcloud.api.lists"
 local names = require "crdbcloud.names"
 local printing = require "crdbcloud.base.printing"
-local report = require "crdbcloud.run.report"
 local record = require "crdbcloud.record"
 local retry = require "crdbcloud.api.retry"
 local sinks = require "crdbcloud.sinks"
@@ -387,44 +386,6 @@ function Context:with(user, fn)
   return a, b
 end
 
-local MAX_OVERTAKEN = 3 -- times that another run may change a user's record under us
-
---- Works on one user under its lock and returns the row of the report. When another run overtakes this one, the record is
---- read and worked on again.
----@param user string
----@param work fun(ctx: table, entry: table, wanted: any): table|nil, crdbcloud.error|nil
----@param wanted? any handed to work
----@return table row of a report
----@return crdbcloud.error|nil
-function Context:user_row(user, work, wanted)
-  local shown, effect, fields, err = { sinks = {} }, nil, nil, self:stopped()
-  if err then return report.row(user, nil, err, shown), err end
-  for _ = 1, MAX_OVERTAKEN do
-    local held
-    local ok, done, why = pcall(self.with, self, user, function(entry)
-      held = entry
-      local fine, row, problem = xpcall(work, errors.located, self, entry, wanted)
-      if not fine then error(row, 0) end
-      return row, problem
-    end)
-    fields, err = done, why
-    if not ok then
-      self:warn("internal error: " .. tostring(done))
-      fields, err = nil, errors.raised(user, done)
-    end
-    if held then
-      effect = held.effect or effect
-      local told, as = pcall(self.shown, self, held)
-      if told then shown = as end
-    end
-    if fields or err.reason ~= "version" and err.reason ~= "lease" then break end
-  end
-  -- A later error does not undo what was sent.
-  if fields and fields.result == "skipped" and effect then fields = { note = "finished by another run" } end
-  if not fields and effect and err.outcome ~= "applied" and err.outcome ~= "unknown" then
-    err.outcome, err.exit = effect, effect == "unknown" and 5 or 6
-  end
-  return report.row(user, fields, err, shown), err
-end
+Context.user_row = require("crdbcloud.run.user_row").row
 
 return M
