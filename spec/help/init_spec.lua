@@ -70,7 +70,7 @@ describe("help", function()
     shows("there is no exit code 99", 99)
     shows("kind busy: another run holds the lock", errors.new { kind = "busy", message = "x" })
     shows("exit 7", errors.new { kind = "busy", message = "x" })
-    shows("at or above --fail-on", "exit codes")
+    shows("findings: something is not as", "exit codes")
   end)
 
   it("names the nearest for what it does not know", function()

@@ -66,16 +66,17 @@ describe("a probe that is killed", function()
     local kills = 0
     for _, of in ipairs(boundaries()) do
       local n, killed = 0, true
-      local before = kills
+      local before, said = kills, nil
       while killed do
         n = n + 1
         local run = sweep.run(sc, JOB, { at = n, mark = of.from, how = "before", only = of.only, path = of.path })
+        said = run.out
         -- As far as the step itself; the rest of the run is another case.
         killed = run.killed and not table.concat(run.trace.lines, "\n"):find("# " .. of.to, 1, true)
         if killed then kills = kills + 1 end
         assert_found_again(("%s %d"):format(of.to, n))
       end
-      assert.is_true(kills > before, ("no kill on the way to %s by %s"):format(of.to, of.only))
+      assert.is_true(kills > before, ("no kill on the way to %s by %s:\n%s"):format(of.to, of.only, said))
     end
     local last = sweep.run(sc, JOB)
     assert.equal(0, last.code, last.out)

@@ -27,8 +27,9 @@ Exit codes:
    0 done                          5 unknown: a change was not answered
    1 failed, nothing changed       6 changed but not published
    2 usage, or not confirmed       7 another run holds the lock
-   3 partly done                  70 internal error
-   4 not allowed, nothing changed  129, 130, 143 interrupted
+   3 partly done                   8 findings
+   4 not allowed, nothing changed 70 internal error
+                                  129, 130, 143 interrupted
 After 3, 5, 6, 70 and an interruption: crdbcloud rotate resume. More: crdbcloud explain CODE]]
 
 local function build_parser()

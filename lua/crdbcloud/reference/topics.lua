@@ -47,7 +47,7 @@ M.EXITS = {
   { 5, "unknown: a change was sent and not answered; the old or the new password is live, the store has both", "crdbcloud rotate resume settles it" },
   { 6, "changed but not published, or a hook failed", "correct the sink, the command or the disk, then crdbcloud rotate resume" },
   { 7, "another run holds the lock", "let it end; crdbcloud rotate status shows what it has done" },
-  { 8, "findings at or above --fail-on", "read the findings" },
+  { 8, "findings: something is not as `doctor --probe` expects it", "read the findings" },
   { 9, "the plan is stale; nothing was sent", "crdbcloud rotate plan --save FILE again, read it, run it" },
   { 70, "internal error; the change in progress may be half done", "crdbcloud rotate resume, then report the error with its stack" },
   { 125, "crdbcloud exec: the program never started", "read the message" },

@@ -102,7 +102,7 @@ function M.later(value, name)
   errors.raise("%s is not in this version (got %s)", name, errors.shown(value))
 end
 
-local FINISH = { resume = true, remove_app_user = true }
+local FINISH = { resume = true, remove_app_user = true, probe = true }
 
 --- Why a user cannot be worked on before its removal, or a change of access of one that is not managed, is finished.
 ---@param operation string

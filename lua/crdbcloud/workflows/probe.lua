@@ -34,11 +34,12 @@ function Report:__tostring()
   local rows = {}
   for i, row in ipairs(self.rows) do rows[i] = shown(row) end
   local lines = {
-    ("probe%s of %s (%s), run %s: %s"):format(self.dry_run and " (dry run, nothing sent)" or "", self.cluster, self.version, self.run_id,
+    ("probe%s of %s (%s), run %s: %s"):format(self.dry_run and " (dry run, nothing sent)" or "", printing.harmless(self.cluster),
+      printing.harmless(self.version), self.run_id,
       self.dry_run and ("%d assumptions to try"):format(#rows) or self.unexpected == 0 and "all as expected" or self.unexpected .. " unexpected"),
     printing.rows(COLUMNS, rows),
   }
-  for _, text in ipairs(self.warnings) do lines[#lines + 1] = "warning: " .. text end
+  for _, text in ipairs(self.warnings) do lines[#lines + 1] = "warning: " .. printing.harmless(text) end
   return table.concat(lines, "\n")
 end
 
