@@ -68,7 +68,7 @@ local function state_of(ctx, entry)
       return ok and "there", err
     end
   end
-  if (record.settled_at(rec) or 0) > ctx:now() then return "open" end
+  if record.unsettled(rec, entry:instant()) then return "open" end
   local ok, err = entry:forget()
   return ok and "gone", err
 end
