@@ -109,7 +109,7 @@ describe("cluster:probe", function()
     -- Once nothing can arrive any more, it goes.
     local user = keys[1]:match "[^/]+$"
     local rec, version = sc:record(user)
-    for _, send in ipairs(rec.sends) do send.at, send.deadline = send.at - 1000, send.deadline - 1000 end
+    for _, send in ipairs(rec.sends) do send.at, send.deadline, send.boot_id = send.at - 1000, send.deadline - 1000, nil end
     sc:put(rec, version)
     assert(sc.cluster:resume())
     assert.same({}, select(2, left()))
