@@ -1,3 +1,4 @@
+-- Tests lua/crdbcloud/run/events.lua too.
 local core = require "crdbcloud.core"
 local crdbcloud = require "crdbcloud"
 local errors = require "crdbcloud.errors"

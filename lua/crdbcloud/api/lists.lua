@@ -92,6 +92,24 @@ function M.all(account, operation, args, opts, pinned, ask)
   end
 end
 
+--- Whether one item of a listing passes a test; pages are read until one does.
+---@param reader table of reader
+---@param deadline number seconds for the whole listing
+---@param test fun(item: table): boolean|nil
+---@return boolean|nil
+---@return crdbcloud.error|nil
+function M.any(reader, deadline, test)
+  local until_time = core.boottime() + deadline
+  while true do
+    local items, err = reader:next(until_time)
+    if err then return nil, err end
+    if not items then return false end
+    for _, item in ipairs(items) do
+      if test(item) then return true end
+    end
+  end
+end
+
 --- An iterator over a listing; one page is held. An error raises the error object.
 ---@return fun(): table|nil
 function M.each(account, operation, args, opts, ask)

@@ -5,9 +5,9 @@ local core = require "crdbcloud.core"
 local credential = require "crdbcloud.credential"
 local entry_of = require "crdbcloud.change.held"
 local errors = require "crdbcloud.errors"
+local events = require "crdbcloud.run.events"
 local lists = require "crdbcloud.api.lists"
 local names = require "crdbcloud.names"
-local printing = require "crdbcloud.base.printing"
 local record = require "crdbcloud.record"
 local retry = require "crdbcloud.api.retry"
 local sinks = require "crdbcloud.sinks"
@@ -92,32 +92,13 @@ function Context:warn(text)
   self.warnings[#self.warnings + 1] = text
 end
 
-local Event = { __name = "crdbcloud.event" }
-Event.__index = Event
-function Event:__tostring()
-  local where = self.cluster and self.cluster .. ": " or ""
-  local place = self.index and ("[%d/%d] "):format(self.index, self.total) or ""
-  local who = self.user and self.user .. ": " or ""
-  return printing.harmless(where .. place .. who .. self.text)
-end
-
---- Hands an event to a function for on_progress, if there is one.
----@param listener function|nil
----@param event table
----@return boolean ok false when it raised an error
----@return any problem
-function M.tell(listener, event)
-  if not listener then return true end
-  return pcall(listener, setmetatable(event, Event))
-end
-
 --- Hands an event to the caller's on_progress. An error in that function becomes one warning and changes nothing.
 ---@param event table step, text, user, index, total, ...
 function Context:progress(event)
   if not self.on_progress then return end
   event.operation, event.run_id = self.operation, self.run_id
   event.index, event.total = event.index or self.index, event.total or self.total
-  local ok, why = M.tell(self.on_progress, event)
+  local ok, why = events.tell(self.on_progress, event)
   if not ok and not self.progress_failed then
     self.progress_failed = true
     self:warn("on_progress raised an error: " .. tostring(why))
@@ -217,17 +198,7 @@ function Context:sinks_of(user, rec)
   local call = self.call_sinks or rec and rec.asked and record.is_open(rec) and rec.asked.sinks
   local refusal = trust.sinks(self)
   if call then return sinks.open(call, user, self.name, refusal) end
-  local specs, seen = {}, {}
-  for _, list in ipairs { self.cluster.sinks or {}, rec and rec.sinks or {} } do
-    for _, spec in ipairs(list) do
-      local id = sinks.id(spec)
-      if not seen[id] then
-        seen[id] = true
-        specs[#specs + 1] = spec
-      end
-    end
-  end
-  return sinks.open(specs, user, self.name, refusal)
+  return sinks.open(sinks.joined(self.cluster.sinks or {}, rec and rec.sinks or {}), user, self.name, refusal)
 end
 
 --- The names of a user's sinks, for plans and reports.
@@ -332,15 +303,7 @@ end
 ---@return boolean|nil
 ---@return crdbcloud.error|nil
 function Context:any_user(test)
-  local pages, until_time = self:user_pages(), core.boottime() + self.cloud.config.deadline
-  while true do
-    local items, err = pages:next(until_time)
-    if err then return nil, err end
-    if not items then return false end
-    for _, item in ipairs(items) do
-      if test(names.fold(item.name)) then return true end
-    end
-  end
+  return lists.any(self:user_pages(), self.cloud.config.deadline, function(item) return test(names.fold(item.name)) end)
 end
 
 --- Whether the cluster has the user now.

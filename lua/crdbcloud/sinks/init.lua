@@ -149,6 +149,23 @@ function M.id(spec)
   return table.concat(parts, " ")
 end
 
+--- The sinks of several lists, each once.
+---@param ... table[] lists of specifications
+---@return table[]
+function M.joined(...)
+  local specs, seen = {}, {}
+  for _, list in ipairs { ... } do
+    for _, spec in ipairs(list) do
+      local id = M.id(spec)
+      if not seen[id] then
+        seen[id] = true
+        specs[#specs + 1] = spec
+      end
+    end
+  end
+  return specs
+end
+
 -- A sink that cannot be written; everything else of the record goes on.
 local function refusing(name, user, why)
   local function refuse() return nil, M.failed(name, why) end

@@ -33,6 +33,23 @@ function M.detect(version)
   return nil
 end
 
+--- What names a server for as long as it lives.
+---@param name crdbcloud.dialect
+---@param query fun(text: string): table|nil runs a statement
+---@param ask fun(text: string): string|nil, crdbcloud.error|nil gives the one value of a statement's answer
+---@return string|nil
+---@return crdbcloud.error|nil
+function M.server_id(name, query, ask)
+  local question = M.traits[name].server_id
+  local id, err = ask(question)
+  -- CockroachDB from 26.1 on keeps crdb_internal from sessions that did not ask for it; before, it does not know the word.
+  if not id and name == "cockroachdb" and query "SET allow_unsafe_internals = true" then
+    id, err = ask(question)
+    query "RESET allow_unsafe_internals"
+  end
+  return id, err
+end
+
 --- True for the name of a dialect.
 function M.is(name)
   return M.traits[name] ~= nil

@@ -266,14 +266,7 @@ end
 function Sql:server_id()
   local found, err = self:dialect()
   if not found then return nil, err end
-  local question, id = dialect.traits[found].server_id
-  id, err = ask(self, "_server_id", question)
-  -- CockroachDB from 26.1 on keeps crdb_internal from sessions that did not ask for it; before, it does not know the word.
-  if not id and found == "cockroachdb" and self:query "SET allow_unsafe_internals = true" then
-    id, err = ask(self, "_server_id", question)
-    self:query "RESET allow_unsafe_internals"
-  end
-  return id, err
+  return dialect.server_id(found, function(text) return self:query(text) end, function(text) return ask(self, "_server_id", text) end)
 end
 
 --- The database that unqualified names are looked up in.

@@ -3,6 +3,7 @@
 
 local classes = require "crdbcloud.base.classes"
 local context = require "crdbcloud.run.context"
+local events = require "crdbcloud.run.events"
 local core = require "crdbcloud.core"
 local errors = require "crdbcloud.errors"
 local find = require "crdbcloud.api.find"
@@ -211,7 +212,7 @@ local function each(cloud, own, method, handed)
     if stop then
       untouched(run, cluster, stop)
     else
-      context.tell(run.on_progress, {
+      events.tell(run.on_progress, {
         step = "cluster", cluster = name_of(cluster), text = ("cluster %d of %d"):format(i, #list), run_id = run.id,
       })
       stop = stops(work_on(run, cluster, method, handed))
