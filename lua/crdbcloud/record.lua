@@ -1,12 +1,8 @@
 --- Credential records: their shape, states and allowed moves. Pure.
---
--- One record exists per (cluster, user). It is the only journal: everything
--- that recovery needs stands in it, durable before the first byte is sent.
--- Workflows change a record only through `record.move` and `record.amend`,
--- which return a changed copy; a store keeps it by compare-and-swap.
---
--- Times are wall-clock seconds since 1970, durations seconds. A password is
--- always a `crdbcloud.secret` in a field named `password`.
+--- One record exists per (cluster, user). It is the only journal: what recovery needs is in it before the first byte is sent.
+--- Workflows change it only through `record.move` and `record.amend`, which return a changed copy; a store keeps it by
+--- compare-and-swap. Times are wall-clock seconds since 1970, durations seconds. A password is always a `crdbcloud.secret`
+--- in a field named `password`.
 
 local json = require "crdbcloud.base.json"
 
@@ -173,14 +169,15 @@ function M.may_be_live(rec)
   return false
 end
 
+local function is_open_send(send)
+  return send.outcome == nil or send.outcome == "unknown"
+end
+
 --- Number of sends of an epoch whose answer is not known (an open one counts).
 function M.unknown_sends(rec, epoch, op)
   local n = 0
   for _, send in ipairs(rec.sends) do
-    if send.epoch == epoch and (not op or send.op == op)
-      and (send.outcome == nil or send.outcome == "unknown") then
-      n = n + 1
-    end
+    if send.epoch == epoch and (not op or send.op == op) and is_open_send(send) then n = n + 1 end
   end
   return n
 end
@@ -190,10 +187,6 @@ end
 ---@field stamp number the same for what is written down: the latest that it may be
 ---@field boot number|nil seconds of a clock that only goes forward
 ---@field boot_id string|nil which start of the machine that clock belongs to
-
-local function is_open_send(send)
-  return send.outcome == nil or send.outcome == "unknown"
-end
 
 -- Seconds that a send takes to settle.
 local function lasts(send)
@@ -312,34 +305,6 @@ function M.is_candidate(rec, stage)
   return false
 end
 
---- Appends the send that is about to happen. `sends` keeps those of this epoch
---- and the still unsettled ones of earlier epochs.
----@param rec table
----@param send table { op, epoch, at, deadline }
----@return table sends
-function M.add_send(rec, send)
-  local sends, n = {}, 0
-  for _, s in ipairs(rec.sends) do
-    n = math.max(n, s.n)
-    local open = s.outcome == nil or s.outcome == "unknown"
-    if s.epoch == send.epoch or (open and (s.deadline or s.at) + M.SETTLE > send.at) then
-      sends[#sends + 1] = copy(s)
-    end
-  end
-  local new = copy(send)
-  new.n = n + 1
-  sends[#sends + 1] = new
-  return sends
-end
-
---- The sends with the last one's outcome filled in.
-function M.answer_send(rec, outcome, reason)
-  local sends = copy(rec.sends)
-  sends[#sends].outcome = outcome
-  sends[#sends].reason = reason
-  return sends
-end
-
 --- The passwords that may log in, best first: current, then staged once its
 --- INTENT is recorded, then kept candidates, then previous. None while a user is
 --- being created.
@@ -367,20 +332,32 @@ function M.candidates(rec)
   return list
 end
 
+-- The password that a state cannot be without, and what is said of a record that lacks it.
+local NEEDS = {
+  staged = "staged", intent = "staged", applied = "staged", verified = "staged", idle = "current", promoted = "current",
+  planned = "bootstrap", posting = "bootstrap",
+}
+local LACKS = { staged = "no password is staged", current = "no password is current", bootstrap = "the throwaway password is missing" }
+
+-- What holds a password in a record: { name, holder } each.
+local function holders(rec)
+  local list = {}
+  for _, name in ipairs(HOLDERS) do
+    if rec[name] then list[#list + 1] = { name, rec[name] } end
+  end
+  for i, candidate in ipairs(rec.candidates or {}) do list[#list + 1] = { "candidate_" .. i, candidate } end
+  return list
+end
+
 --- Splits a record into metadata without any password and the passwords.
 ---@param rec table
 ---@return table meta
 ---@return table<string, userdata> secrets
 function M.split(rec)
   local meta, secrets = copy(rec), {}
-  local function take(holder, name)
-    if holder and holder.password then
-      secrets[name] = holder.password
-      holder.password = nil
-    end
+  for _, held in ipairs(holders(meta)) do
+    secrets[held[1]], held[2].password = held[2].password, nil
   end
-  for _, name in ipairs(HOLDERS) do take(meta[name], name) end
-  for i, c in ipairs(meta.candidates or {}) do take(c, "candidate_" .. i) end
   return meta, secrets
 end
 
@@ -405,35 +382,18 @@ function M.join(meta, secrets)
     if type(rec[field]) ~= "table" then return nil, "its field " .. field .. " is no table", "foreign" end
   end
   local used = 0
-  local function give(holder, name)
-    if holder then
-      if type(holder) ~= "table" or not secrets[name] then return "its " .. name .. " password is missing" end
-      holder.password = secrets[name]
-      used = used + 1
-    end
-  end
-  for _, name in ipairs(HOLDERS) do
-    local problem = give(rec[name], name)
-    if problem then return nil, problem, "foreign" end
-  end
-  for i, c in ipairs(rec.candidates or {}) do
-    local problem = give(c, "candidate_" .. i)
-    if problem then return nil, problem, "foreign" end
+  for _, held in ipairs(holders(rec)) do
+    local name, holder = held[1], held[2]
+    if type(holder) ~= "table" or not secrets[name] then return nil, "its " .. name .. " password is missing", "foreign" end
+    holder.password = secrets[name]
+    used = used + 1
   end
   for name in pairs(secrets) do
     used = used - 1
     if used < 0 then return nil, "it holds a password that nothing refers to: " .. name, "foreign" end
   end
-  if (rec.state == "staged" or rec.state == "intent" or rec.state == "applied" or rec.state == "verified")
-    and not rec.staged then
-    return nil, "its state is " .. rec.state .. " but no password is staged", "foreign"
-  end
-  if (rec.state == "idle" or rec.state == "promoted") and not rec.current then
-    return nil, "its state is " .. rec.state .. " but no password is current", "foreign"
-  end
-  if (rec.state == "planned" or rec.state == "posting") and not rec.bootstrap then
-    return nil, "its state is " .. rec.state .. " but the throwaway password is missing", "foreign"
-  end
+  local needed = NEEDS[rec.state]
+  if needed and not rec[needed] then return nil, ("its state is %s but %s"):format(rec.state, LACKS[needed]), "foreign" end
   return rec
 end
 

@@ -289,7 +289,9 @@ local function prove(ctx, entry, guard)
     -- A user that may not log in may look like one with a wrong password.
     if verdict or err.reason == "wrong_password" then
       local limited, found = proof.check(ctx, entry.rec, "publish")
-      if not limited then return withhold(entry, found) end
+      -- Programs that connect keep the live password while nobody could look: it is the one of the user that they had.
+      if not limited and found.reason ~= "not_looked_at" then return withhold(entry, found) end
+      if not limited then return nil, found end
     end
     if verdict then
       local ok, promote_err = M.promote(ctx, entry, verdict)
