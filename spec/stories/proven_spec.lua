@@ -126,7 +126,7 @@ describe("an application user that another tool has changed", function()
 
   it("is not rotated while the SQL side is down, and without a SQL connection the report says that nobody looked", function()
     local spec = sc:sql_spec()
-    spec.port = 1
+    spec.dbname = "nowhere"
     local _, err = sc:handle({ cluster = { sql = spec } }):rotate_password(name)
     assert.are.same({ "not_sent", "not_looked_at" }, { err.outcome, err.report.rows[1].reason })
     assert.are.equal(1, sc:record(name).epoch)
