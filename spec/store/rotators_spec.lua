@@ -13,8 +13,9 @@ local USER = "app_user_002"
 describe("two rotating processes on one SQL store", function()
   local place, scene, jobs
   before_each(function()
+    scene = scenes.open() -- a scene may reset the databases, so the store's is made after it
     place = sql_store.new()
-    scene = scenes.open { cluster = { store = place:url(), store_key_file = place.key_file } }
+    scene.cluster = scene:handle { cluster = { store = place:url(), store_key_file = place.key_file } }
     jobs = {}
   end)
   after_each(function()

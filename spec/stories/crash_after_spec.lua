@@ -101,8 +101,9 @@ end)
 describe("a crash with a SQL store", function()
   local sc, place, case
   before_each(function()
+    sc = scene.open()
     place = sql_store.new()
-    sc = scene.open { cluster = { store = place:url(), plaintext = true } }
+    sc.cluster = sc:handle { cluster = { store = place:url(), plaintext = true } }
     case = cases.in_sql(sc, place)
   end)
   after_each(function()

@@ -68,7 +68,7 @@ describe("a rotation measures how long its sinks are behind", function()
   end)
 
   it("over a crash, from the first send that may have been applied", function()
-    sc.sandbox:fault { op = PUT, what = "drop_after", count = "all" }
+    sc.sandbox:fault { op = PUT, what = "drop_before", count = "all" }
     local cluster = sc:handle { timeout = 5, max_attempts = 1, cluster = { sinks = "json:" .. file, sql = false } }
     assert.is_nil((cluster:rotate_password(user)))
     sc.sandbox:clear()

@@ -83,8 +83,9 @@ for _, kind in ipairs { "turn", "first_turn", "creation", "emergency" } do
   })
 end
 part("rotation-sql-store", function()
+  local sc = scene.open()
   local place = sql_store.new()
-  local sc = scene.open { cluster = { store = place:url(), plaintext = true } }
+  sc.cluster = sc:handle { cluster = { store = place:url(), plaintext = true } }
   local case = cases.in_sql(sc, place)
   case.recoveries = { WAY }
   local figures = crash.sweep(case, {})
