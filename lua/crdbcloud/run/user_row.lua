@@ -18,6 +18,8 @@ local MAX_OVERTAKEN = 3 -- times that another run may change a user's record und
 function M.row(self, user, work, wanted)
   local shown, effect, fields, err = { sinks = {} }, nil, nil, self:stopped()
   if err then return report.row(user, nil, err, shown), err end
+  -- A caller's store that cannot write is misuse, which raises; a raise in the work below does not.
+  if self.store.need_writing then self.store.need_writing() end
   for _ = 1, MAX_OVERTAKEN do
     local held
     local ok, done, why = pcall(self.with, self, user, function(entry)

@@ -50,13 +50,14 @@ end
 function M.new(object)
   need(object, READING)
   local own_lock = own_locks()
+  local function need_writing() need(object, WRITING) end
   local function lock(_, ...)
-    need(object, WRITING)
+    need_writing()
     if not object.lock then return own_lock(...) end
     local handle, err = called("lock", object.lock, object, ...)
     return type(handle) == "table" and guarded_lock(handle) or handle, err
   end
-  return setmetatable({ close = function() end, lock = lock }, {
+  return setmetatable({ close = function() end, lock = lock, need_writing = need_writing }, {
     __name = "crdbcloud.store",
     __tostring = function() return tostring(object) end,
     __index = function(_, name)
