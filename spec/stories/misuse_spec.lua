@@ -90,6 +90,8 @@ local CASES = {
   { "cluster", "disable_user", {}, "user is missing" },
   { "cluster", "enable_user", { 7 }, "options must be a table, got 7" },
   { "cluster", "remove_app_user", {}, "user is missing" },
+  { "cluster", "pair_sql", { { confrm = "sandbox-one" } }, 'did you mean "confirm"?' },
+  { "cluster", "probe", { { timout = 3 } }, "unknown option" },
   { "cluster", "credential", {}, "cluster:credential: user must be a name, got nothing" },
   { "cluster", "credential", { { name = "app" } }, "unknown option \"name\"" },
   { "cluster", "connect_with", { print }, "cluster:connect_with: user must be a name, got a function" },
