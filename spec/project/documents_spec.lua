@@ -14,6 +14,7 @@ local ELSEWHERE = {
   { "README.md", "-o www-data", "it writes to /etc", "spec/nginx/readme_spec.lua" },
   { "examples/stores/README.md", "/usr/local/lib/crdbcloud/etcd", "it needs etcd", "spec/store/recipes_spec.lua" },
   { "examples/sinks/README.md", "/usr/local/lib/crdbcloud/vault", "it needs Vault", "spec/sinks/recipes_spec.lua" },
+  { "spec/hostile/README.md", "spec.hostile.api", "it is the body of a case", "spec/hostile/names_spec.lua" },
   { "examples/nginx/README.md", "examples/nginx/run", "it starts nginx", "spec/nginx/example_spec.lua" },
 }
 
