@@ -175,7 +175,9 @@ describe("a value on its way to another Lua state", function()
 
   it("knows every class of the library that a call may give back", function()
     local known = { ["crdbcloud.error"] = true, ["crdbcloud.credential"] = true, ["crdbcloud.report"] = true }
-    for _, name in ipairs { "status", "probe_report", "access", "history", "result", "lines", "cluster_info", "audit_log", "list", "page", "user", "database", "pairing" } do
+    for _, name in ipairs {
+      "status", "probe_report", "access", "history", "result", "lines", "cluster_info", "audit_log", "list", "page", "user", "database", "pairing",
+    } do
       known["crdbcloud." .. name] = true
     end
     -- What never leaves its thread: a connection, and what only functions get.
