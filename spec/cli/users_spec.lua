@@ -97,6 +97,16 @@ describe("the command", function()
       assert.matches("not proved by a login", r.err)
     end)
 
+    it("shows a password exactly, or says which format does", function()
+      local password = "=correct horse battery"
+      ok("user", "passwd", "app_user_005", "--yes", "--password-file", password_file(password))
+      local r = run("credential", "show", "app_user_005", "--reveal", "-o", "csv")
+      assert.same({ 2, "" }, { r.code, r.out })
+      assert.matches("-o json", r.err, 1, true)
+      shows(password, ok("credential", "show", "app_user_005", "--reveal").out)
+      shows(password, ok("credential", "show", "app_user_005", "--reveal", "-o", "json").out)
+    end)
+
     it("exports a credential to sinks", function()
       ok("credential", "import", "app_user_002", "--password-file", password_file(s:passwords()["app_user_002"]))
       local r = ok("credential", "export", "app_user_002", "--sink", "pgpass:" .. home .. "/pgpass", "--sink", "json:" .. home .. "/{user}.json")

@@ -38,6 +38,9 @@ local function show(run, args)
   local row = {}
   for _, column in ipairs(COLUMNS) do row[column] = credential[column] end
   row.password = args.reveal and credential.password:reveal() or tostring(credential.password)
+  if args.reveal and not run.out:is_exact(row.password) then
+    return session.usage("this format would change the password", "add -o json, which prints it exactly")
+  end
   run.out:record(COLUMNS, row)
   return true
 end

@@ -66,10 +66,12 @@ local function object(columns, row)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
+-- A spreadsheet takes such a text for a formula.
+local FORMULA = "^[=+@\t\r-]"
+
 local function csv_field(value)
   local text = value == nil and "" or cell(value)
-  -- A spreadsheet takes such a text for a formula.
-  if type(value) == "string" and value:find "^[=+@\t\r-]" then text = "'" .. text end
+  if type(value) == "string" and value:find(FORMULA) then text = "'" .. text end
   if text:find '[,"\r\n]' then text = '"' .. text:gsub('"', '""') .. '"' end
   return text
 end
@@ -81,6 +83,14 @@ local function print_csv(file, columns, rows)
     for c, column in ipairs(columns) do fields[c] = csv_field(row[column]) end
     printing.write_exactly(file, table.concat(fields, ",") .. "\r\n")
   end
+end
+
+--- Whether a text is printed as it is in this format.
+---@param text string
+---@return boolean
+function Output:is_exact(text)
+  if self.format == "json" or self.format == "jsonl" then return true end
+  return cell(text) == text and not (self.format == "csv" and text:find(FORMULA) ~= nil)
 end
 
 --- Prints an array of rows.
